@@ -1,0 +1,17 @@
+"""The helper package of the bilingual PyTorch handbook: the public names, nothing else."""
+
+import importlib
+from types import ModuleType
+
+from .batches import Batches
+from .steps import classify, regress
+from .training import evaluate, fit
+
+__all__ = ["Batches", "classify", "datasets", "evaluate", "fit", "models", "plots", "regress"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import `models`, `datasets` and `plots` when they are first used."""
+    if name in ("datasets", "models", "plots"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,139 @@
+"""Several processes, one training run: the only code that touches torch.distributed.
+
+Under ``torchrun --nproc-per-node=N script.py`` the same script runs N times, once per *rank*.
+Everything here does nothing, and costs nothing, when there is one process.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+T = TypeVar("T")
+Forward = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+
+
+def _launched() -> bool:
+    """Say whether a launcher such as torchrun left its variables in the environment."""
+    needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return dist.is_available() and all(name in os.environ for name in needed)
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    return int(os.environ["RANK"]) if _launched() else 0
+
+
+def world() -> int:
+    """Return the number of processes that train together: 1 without torchrun."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
+    return int(os.environ["WORLD_SIZE"]) if _launched() else 1
+
+
+def start(device: torch.device | str | None = None) -> torch.device:
+    """Join the other processes, if there are any, and return the device of this one.
+
+    Parameters
+    ----------
+    device : torch.device or str, optional
+        Where to compute. Default: the accelerator if there is one, else the CPU. Rank *i* of a
+        machine takes accelerator *i*.
+
+    Raises
+    ------
+    ValueError
+        If a machine has fewer accelerators than processes.
+    """
+    if device is None:
+        device = torch.accelerator.current_accelerator(check_available=True) or "cpu"
+    device = torch.device(device)
+    if world() == 1:
+        return device
+    if device.type != "cpu" and device.index is None:
+        local, have = int(os.environ.get("LOCAL_RANK", 0)), torch.accelerator.device_count()
+        if local >= have:
+            raise ValueError(
+                f"process {local} of this machine has no accelerator of its own: "
+                f"use --nproc-per-node={have}, or fit(..., device='cpu')"
+            )
+        device = torch.device(device.type, local)
+        torch.accelerator.set_device_index(local)
+    if not dist.is_initialized():
+        backend = "gloo"
+        if device.type != "cpu":
+            backend = f"cpu:gloo,{device.type}:{dist.get_default_backend_for_device(device)}"
+        dist.init_process_group(backend)
+        atexit.register(_stop)
+    return device
+
+
+def _stop() -> None:
+    """Leave the group at the end of the script; after an error leave at once, without waiting."""
+    if dist.is_initialized() and not hasattr(sys, "last_type"):
+        dist.destroy_process_group()
+
+
+def gather(value: T) -> list[T]:
+    """Return the values of all ranks, in order of rank, to each of them."""
+    if world() == 1:
+        return [value]
+    values: list[Any] = [None] * world()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def on_first(call: Callable[..., T], *args: Any) -> T:
+    """Let rank 0 alone do something; give every rank its result, or raise its error there."""
+    if world() == 1:
+        return call(*args)
+    answer: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            answer[0] = call(*args)
+        except Exception as error:
+            answer[1] = error
+    dist.broadcast_object_list(answer, src=0)
+    if answer[1] is not None:
+        raise answer[1]
+    result: T = answer[0]
+    return result
+
+
+class _Step(nn.Module):
+    """A step as a module, so that a step may call any method of the model under DDP."""
+
+    def __init__(self, step: Forward, model: nn.Module) -> None:
+        super().__init__()
+        self.step, self.model = step, model
+
+    def forward(self, *batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.step(self.model, *batch)
+
+
+def parallel(step: Forward, model: nn.Module) -> Forward:
+    """Return ``step`` bound to ``model``; gradients of its loss are averaged over the ranks."""
+    module = _Step(step, model)
+    if world() == 1:
+        return module.forward
+    return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+
+
+def average_buffers(model: nn.Module) -> None:
+    """Give all ranks the same buffers: the running statistics of BatchNorm, averaged."""
+    if world() == 1:
+        return
+    for buffer in model.buffers():
+        if buffer.is_floating_point():
+            mean = buffer.double()
+            dist.all_reduce(mean)
+            buffer.copy_(mean / world())
+        else:
+            dist.broadcast(buffer, src=0)

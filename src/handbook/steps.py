@@ -1,0 +1,93 @@
+"""Steps: the only code that knows a task.
+
+A step takes the model and one batch and returns the loss, a scalar tensor, and a dictionary of
+metrics, scalar tensors too; each is a mean over the examples of the batch. Write your own for
+any other task: it is a plain function.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the cross-entropy and the accuracy of a classifier.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps ``x`` to logits ``(B, C)``, unnormalized scores of C classes.
+    x : Tensor
+        Inputs ``(B, …)``.
+    y : Tensor
+        Labels ``(B,)``, int64, from 0 to C - 1.
+
+    Returns
+    -------
+    loss : Tensor
+        Cross-entropy in nats, ``()``.
+    metrics : dict
+        ``{"accuracy": …}``, the share of right answers, ``()``, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a label is not one of the classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+    >>> loss, metrics = classify(nn.Identity(), logits, torch.tensor([0, 1, 1]))
+    >>> print(f"{loss:.4f} {metrics['accuracy']:.4f}")
+    0.4963 0.6667
+    """
+    logits = model(x)
+    try:
+        loss = F.cross_entropy(logits, y)
+    except IndexError as error:
+        raise ValueError(
+            f"labels from {y.min()} to {y.max()}, but the model has {logits.shape[1]} outputs: "
+            f"labels must be from 0 to {logits.shape[1] - 1}"
+        ) from error
+    return loss, {"accuracy": (logits.argmax(1) == y).float().mean()}
+
+
+def regress(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the mean squared error and the mean absolute error of a regression.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps ``x`` to predictions of the shape of ``y``.
+    x : Tensor
+        Inputs ``(B, …)``.
+    y : Tensor
+        Targets ``(B, …)``, floating point.
+
+    Returns
+    -------
+    loss : Tensor
+        Mean squared error, ``()``, in the unit of ``y``, squared.
+    metrics : dict
+        ``{"mae": …}``, the mean absolute error, ``()``, in the unit of ``y``.
+
+    Raises
+    ------
+    ValueError
+        If prediction and target differ in shape: broadcasting would compare all with all.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss, metrics = regress(nn.Identity(), torch.tensor([1.0, 4.0]), torch.tensor([2.0, 2.0]))
+    >>> print(loss.item(), metrics["mae"].item())
+    2.5 1.5
+    """
+    prediction = model(x)
+    if prediction.shape != y.shape:
+        raise ValueError(
+            f"the model predicts shape {tuple(prediction.shape)}, but y has {tuple(y.shape)}: "
+            "make them equal, for instance with y.unsqueeze(1)"
+        )
+    error = prediction - y
+    return (error**2).mean(), {"mae": error.detach().abs().mean()}
