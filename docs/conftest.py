@@ -1,4 +1,4 @@
-"""The Python blocks of the pages in this folder are tests: each page one namespace, top to bottom."""
+"""The Python blocks of the pages in this folder are tests; a page is one namespace."""
 
 from doctest import ELLIPSIS
 
