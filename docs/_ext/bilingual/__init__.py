@@ -1,0 +1,34 @@
+"""The bilingual gallery: each script runs once, and is read in every language.
+
+English is the source; a catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
+translation. What standard gettext leaves undone is done here, each part in a module of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from bilingual import answers, catalogs, code, figures, furniture
+from bilingual.project import LANGUAGES
+
+STATIC = Path(__file__).parent / "static"
+
+
+def localize(app: Sphinx, config: Config) -> None:
+    """Tell the templates the language's folder, and Sphinx where the style sheet is."""
+    config.html_static_path.append(str(STATIC))
+    folders = {language.code: language.folder for language in LANGUAGES}
+    config.html_context["folder"] = folders[config.language]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register every part and their common style sheet."""
+    for part in (catalogs, code, furniture, figures, answers):
+        part.setup(app)
+    app.connect("config-inited", localize)
+    app.add_css_file("bilingual.css")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,95 @@
+"""Catalogs: read one, refresh it from a fresh template, and say what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import polib
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.nodes import extract_messages
+
+logger = logging.getLogger(__name__)
+HEADER = {
+    "Project-Id-Version": "torch-handbook",
+    "Language": "zh_CN",
+    "MIME-Version": "1.0",
+    "Content-Type": "text/plain; charset=UTF-8",
+    "Content-Transfer-Encoding": "8bit",
+    "Plural-Forms": "nplurals=1; plural=0;",
+}
+
+
+def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
+    """Translate the messages of a page: empty for the source language."""
+    language = env.config.language
+    path = f"{language}/LC_MESSAGES/{docname or env.current_document.docname}.po"
+    for folder in env.config.locale_dirs:
+        file = Path(env.srcdir, folder, path)
+        if language != "en" and file.exists():
+            return _read(file, file.stat().st_mtime_ns)
+    return {}
+
+
+@lru_cache(maxsize=256)
+def _read(file: Path, changed: int) -> dict[str, str]:
+    return {entry.msgid: entry.msgstr for entry in polib.pofile(str(file)) if entry.translated()}
+
+
+def refresh(template: Path, catalog: Path) -> list[str]:
+    """Merge a template into a catalog, keep what is translated, and list what is left to do."""
+    old = polib.pofile(str(catalog)) if catalog.exists() else polib.POFile()
+    known = {entry.msgid: entry for entry in old if not entry.obsolete}
+    new = polib.POFile(wrapwidth=100)
+    new.metadata = HEADER
+    for entry in polib.pofile(str(template)):
+        kept = known.get(entry.msgid, entry)
+        flags = [flag for flag in kept.flags if flag == "fuzzy"]
+        text = kept.msgstr
+        new.append(polib.POEntry(msgid=entry.msgid, msgstr=text, flags=flags))
+    content = str(new).replace('#\nmsgid ""', 'msgid ""', 1)
+    if not catalog.exists() or catalog.read_text("utf-8") != content:
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+        catalog.write_text(content, "utf-8")
+    return problems(template, catalog)
+
+
+def problems(template: Path, catalog: Path) -> list[str]:
+    """List the messages of a catalog that are missing, untranslated, fuzzy or obsolete."""
+    wanted = {entry.msgid for entry in polib.pofile(str(template))}
+    if not catalog.exists():
+        return [f"{catalog}: missing"] if wanted else []
+    entries = {entry.msgid: entry for entry in polib.pofile(str(catalog))}
+    found = [f"missing: {text}" for text in wanted - set(entries)]
+    for text, entry in entries.items():
+        if text not in wanted or entry.obsolete:
+            found.append(f"obsolete: {text}")
+        elif entry.fuzzy:
+            found.append(f"fuzzy: {text}")
+        elif not entry.msgstr:
+            found.append(f"untranslated: {text}")
+    return [f"{catalog}: {line}" for line in sorted(found)]
+
+
+class WarnUntranslated(SphinxTransform):
+    """Never fall back to English in silence."""
+
+    default_priority = 15
+
+    def apply(self, **kwargs: object) -> None:
+        """Look up all messages before Sphinx replaces them."""
+        if self.config.language == "en":
+            return
+        known = messages(self.env)
+        for node, text in extract_messages(self.document):
+            if text not in known and not re.search("[\u4e00-\u9fff]", text):
+                logger.warning("untranslated: %s", text, location=node, type="bilingual")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the warning."""
+    app.add_transform(WarnUntranslated)

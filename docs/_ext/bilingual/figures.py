@@ -1,0 +1,61 @@
+"""The directive ``.. alt:: text``: what is to be seen in the figures of the next code block."""
+
+from __future__ import annotations
+
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx_gallery.directives import imgsgnode
+
+logger = logging.getLogger(__name__)
+
+
+class alt_text(nodes.General, nodes.TextElement):  # noqa: N801
+    """A message like any paragraph, until it moves into its figure."""
+
+
+class Alt(SphinxDirective):
+    """Read the text; it may go on over several indented lines."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Make the node."""
+        self.assert_has_content()
+        text = " ".join(line.strip() for line in self.content)
+        children, errors = self.state.inline_text(text, self.lineno)
+        node = alt_text(text, "", *children)
+        self.set_source_info(node)
+        return [node, *errors]
+
+
+class DescribeFigures(SphinxTransform):
+    """Move each text, translated by now, into the figures drawn by the code block after it."""
+
+    default_priority = 30
+
+    def apply(self, **kwargs: object) -> None:
+        """Walk the page in reading order."""
+        text, blocks = None, 0
+        for node in list(self.document.findall()):
+            if isinstance(node, alt_text):
+                text, blocks = node.astext(), 0
+                node.parent.remove(node)
+            elif isinstance(node, nodes.literal_block) and node.get("language") != "none":
+                blocks += 1
+            elif isinstance(node, imgsgnode):
+                if text is None or blocks != 1:
+                    logger.warning("a figure without `.. alt::` before its code", location=node)
+                else:
+                    node["alt"] = escape(text)
+
+
+def setup(app: Sphinx) -> None:
+    """Register directive, node and transform."""
+    app.add_node(alt_text)
+    app.add_directive("alt", Alt)
+    app.add_transform(DescribeFigures)

@@ -1,0 +1,90 @@
+"""Sphinx-gallery's own sentences and thumbnails, in the language of the site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import escape
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.builders.gettext import MessageCatalogBuilder, MsgOrigin
+from sphinx.locale import _
+from sphinx.transforms import SphinxTransform
+
+# Words of this extension: they live in the catalog `sphinx.po`, with those of the templates.
+WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
+KINDS = {"python": "Script", "jupyter": "Notebook"}
+
+
+class Furnish(SphinxTransform):
+    """Reword the generated sentences and keep them out of the pages' catalogs."""
+
+    default_priority = 5
+
+    def apply(self, **kwargs: object) -> None:
+        """Go through the elements that sphinx-gallery marks with its classes."""
+        for note in self._of_class(nodes.note, "sphx-glr-download-link-note"):
+            self._say(note[0], "Download this lesson as a script or a notebook")
+        for box in self._of_class(nodes.container, "sphx-glr-download-zip"):
+            box.parent.remove(box)
+        for kind, word in KINDS.items():
+            for box in self._of_class(nodes.container, f"sphx-glr-download-{kind}"):
+                self._say(box[0], word)
+        for raw in list(self.document.findall(nodes.raw)):
+            if "sphx-glr-thumbcontainer" in raw.astext():
+                self._thumbnail(raw)
+
+    def _of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
+        found = (node for node in self.document.findall(kind) if name in node["classes"])
+        yield from list(found)
+
+    def _say(self, paragraph: nodes.Element, words: str) -> None:
+        """Make the link all that the paragraph says."""
+        link = next(paragraph.findall(lambda node: "reftarget" in getattr(node, "attributes", {})))
+        link.children[0][:] = [nodes.Text(_(words))]
+        paragraph[:] = [link]
+        paragraph["translatable"] = False
+
+    def _thumbnail(self, opening: nodes.raw) -> None:
+        """Note which lesson the raw HTML belongs to: its title is not known yet."""
+        only, closing = opening.parent[opening.parent.index(opening) + 1 :][:2]
+        for paragraph in only.findall(nodes.paragraph):
+            paragraph["translatable"] = False
+        lesson = next(only.findall(addnodes.pending_xref))["reftarget"].lstrip("/")
+        opening["lesson"] = closing["lesson"] = lesson
+        self.env.note_dependency(self.env.doc2path(lesson, base=False))
+
+
+def note_intro(app: Sphinx, document: nodes.document) -> None:
+    """Keep the first paragraph of each page: thumbnails show it."""
+    first = next(document.findall(nodes.paragraph), None)
+    if first is not None:
+        app.env.metadata[app.env.current_document.docname]["intro"] = first.astext()
+
+
+def fill_thumbnails(app: Sphinx, document: nodes.document, docname: str) -> None:
+    """Put title and first paragraph of the lesson, translated by now, into the raw HTML."""
+    for raw in document.findall(nodes.raw):
+        if lesson := raw.get("lesson"):
+            title = escape(app.env.titles[lesson].astext())
+            intro = escape(app.env.metadata[lesson].get("intro", ""))
+            html = re.sub('tooltip=".*?"', lambda _: f'tooltip="{intro}"', raw.astext())
+            html = re.sub('(-title">).*?(</div>)', rf"\g<1>{title}\2", html)
+            raw[:] = [nodes.Text(html)]
+
+
+def list_words(app: Sphinx) -> None:
+    """Add the words of this extension to the template of `sphinx.po`."""
+    if isinstance(app.builder, MessageCatalogBuilder):
+        for word in WORDS:
+            app.builder.catalogs["sphinx"].add(word, MsgOrigin("bilingual", 0))
+
+
+def setup(app: Sphinx) -> None:
+    """Register the transform and the handlers."""
+    app.add_transform(Furnish)
+    app.connect("builder-inited", list_words)
+    app.connect("doctree-read", note_intro)
+    app.connect("doctree-resolved", fill_thumbnails)

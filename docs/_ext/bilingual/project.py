@@ -1,0 +1,68 @@
+"""Run Sphinx on the project, or on a private copy of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[3]
+
+
+class Language(NamedTuple):
+    """A language of the site; the first is the source."""
+
+    code: str  # for Sphinx
+    folder: str  # of the site
+    tag: str  # for browsers
+    name: str
+
+
+LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "简体中文")]
+SOURCE, *TRANSLATIONS = LANGUAGES
+STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
+GENERATED = shutil.ignore_patterns("_build", "lessons", "__pycache__", "*.mo")
+
+
+def copy(target: Path) -> Path:
+    """Copy what a build reads, and give the new root; what was built there before stays."""
+    for part in ("docs", "examples"):
+        if part == "docs":
+            for stale in ("locale", "_ext", "_templates", "_static"):
+                shutil.rmtree(target / part / stale, ignore_errors=True)
+        else:
+            shutil.rmtree(target / part, ignore_errors=True)
+        shutil.copytree(ROOT / part, target / part, ignore=GENERATED, dirs_exist_ok=True)
+    for page in ROOT.glob("*.md"):
+        shutil.copy2(page, target)
+    _placeholders(target)
+    return target
+
+
+def _placeholders(target: Path) -> None:  # only until these pages are written
+    for folder in (target / "examples", *(target / "examples").iterdir()):
+        if folder.is_dir() and not (folder / "GALLERY_HEADER.rst").exists():
+            (folder / "GALLERY_HEADER.rst").write_text(f"{folder.name}\n========\n\nText.\n")
+    if not (target / "docs/index.md").exists():
+        toc = "```{toctree}\n:glob:\n\n*\nlessons/index\napi/*\n```\n"
+        (target / "docs/index.md").write_text(f"# PyTorch Handbook\n\n{toc}")
+
+
+def sphinx(root: Path, builder: str, output: Path, *options: str, language: str = "en") -> str:
+    """Run a builder of Sphinx with a doctree folder of its own; give its log."""
+    doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
+    command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees), "--color"]
+    command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
+    log = []
+    with subprocess.Popen(
+        command, env=STEADY | os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            log.append(line)
+    if process.returncode:
+        sys.exit(f"Building {builder} ({language}) failed: see above.")
+    return "".join(log)

@@ -1,0 +1,58 @@
+"""The files at the root: they send a reader to a language, and a search engine to every page."""
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from string import Template
+
+from bilingual.project import LANGUAGES
+from publishing.search import write_index
+
+UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
+HERE = Path(__file__).parent
+
+
+def finish(html_dir: Path, base_url: str | None = None) -> None:
+    """Complete the built sites in `html_dir`, which holds one folder per language."""
+    for language in LANGUAGES:
+        write_index(html_dir / language.folder)
+    base = f"{base_url.rstrip('/')}/" if base_url else ""
+    for name in ("index.html", "404.html"):
+        page = Template((HERE / name).read_text("utf-8"))
+        (html_dir / name).write_text(page.substitute(base=escape(base)), "utf-8")
+    (html_dir / ".nojekyll").touch()  # hosts that run Jekyll drop folders such as _static
+    if base:
+        (html_dir / "sitemap.xml").write_text(sitemap(base, pages(html_dir)), "utf-8")
+        (html_dir / "robots.txt").write_text(robots(base), "utf-8")
+
+
+def pages(html_dir: Path) -> list[str]:
+    """Return the pages that every language has, relative to its folder."""
+    each = (
+        {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+        for site in (html_dir / language.folder for language in LANGUAGES)
+    )
+    common = set.intersection(*each)
+    return sorted(page for page in common - UNLISTED if not page.startswith("_"))
+
+
+def sitemap(base: str, pages: Iterable[str]) -> str:
+    """Return a sitemap in which each page names its translations."""
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"',
+        '        xmlns:xhtml="http://www.w3.org/1999/xhtml">',
+    ]
+    for page in pages:
+        urls = {each.tag: escape(f"{base}{each.folder}/{page}") for each in LANGUAGES}
+        links = "".join(
+            f'<xhtml:link rel="alternate" hreflang="{tag}" href="{url}"/>'
+            for tag, url in urls.items()
+        )
+        lines += [f"<url><loc>{url}</loc>{links}</url>" for url in urls.values()]
+    return "\n".join([*lines, "</urlset>", ""])
+
+
+def robots(base: str) -> str:
+    """Return a robots.txt that allows everything and names the sitemap."""
+    return f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n"

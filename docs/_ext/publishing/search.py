@@ -1,0 +1,70 @@
+"""The search index: the plain text of every article, cut at its headings.
+
+It is one script, `search-data.js`, which `_static/search.js` loads when a reader first searches. A script, and not
+JSON, since a page opened from the file system may load scripts and nothing else. The text is whole, not words:
+Chinese has no spaces to cut at, and identifiers such as `nn.Conv2d` are found as they are written.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bs4 import BeautifulSoup, Tag
+
+SKIP = {"index.html", "search.html", "genindex.html", "py-modindex.html"}
+# What stands in an article without being its text: lists of other pages, buttons, links to downloads.
+FURNITURE = (
+    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
+    " .sphx-glr-timing, .sphx-glr-signature, .sd-card, .viewcode-link, div.math, script, style, nav"
+)
+BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
+HEADING = re.compile("^h[1-6]$")
+
+Section = tuple[str, str, str]  # anchor, heading, text
+
+
+def write_index(site: Path) -> None:
+    """Write the index of the site of one language into its folder."""
+    rows = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in records(site)]
+    (site / "search-data.js").write_text(
+        "window.handbookIndex=[\n" + ",\n".join(rows) + "\n];\n", "utf-8"
+    )
+
+
+def records(site: Path) -> Iterator[tuple[str, str, list[Section]]]:
+    """Yield address, title and sections of each page that has an article."""
+    for path in sorted(site.rglob("*.html")):
+        url = path.relative_to(site).as_posix()
+        if url in SKIP or url.startswith("_"):
+            continue
+        article = BeautifulSoup(path.read_text("utf-8"), "html.parser").find("article")
+        if isinstance(article, Tag) and (found := sections(article)):
+            yield url, found[0][1], found
+
+
+def sections(article: Tag) -> list[Section]:
+    """Cut an article at its headings, glossary terms and API entries."""
+    for extra in article.select(FURNITURE):
+        extra.extract()
+    for block in article.find_all(BLOCKS):
+        block.insert_before("\n")
+    found = []
+    # The innermost comes first and is taken out, so that no text is found twice.
+    for part in reversed(article.select("section, dl.glossary > dt, dl.py > dt[id]")):
+        if part.name == "section":
+            heading = part.find(HEADING)
+            title = plain(heading.extract()) if isinstance(heading, Tag) else ""
+            text = plain(part.extract())
+        else:
+            body = part.find_next_sibling("dd")
+            title = plain(part)
+            text = plain(body.extract()) if isinstance(body, Tag) else ""
+            part.extract()
+        found.append((str(part.get("id") or ""), title, text))
+    return found[::-1]
+
+
+def plain(tag: Tag) -> str:
+    """Return the text of an element on one line, without the marks around formulas."""
+    return " ".join(re.sub(r"\\[()]", "", tag.get_text()).split())

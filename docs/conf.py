@@ -1,0 +1,114 @@
+"""The site, in one language; the others differ by `-D language=…` alone (see build.py)."""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+from bilingual.inventories import inventories  # noqa: E402
+from bilingual.project import LANGUAGES  # noqa: E402
+
+# The project
+project = "PyTorch Handbook"
+author = "the PyTorch Handbook authors"
+copyright = "the PyTorch Handbook authors, CC BY 4.0"
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "bilingual",
+]
+exclude_patterns = ["_build", "_ext", "locale"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+nitpicky = True
+
+# The languages
+language = "en"
+locale_dirs = ["locale"]
+gettext_compact = False
+gettext_location = False
+gettext_uuid = False
+
+# The lessons: every script runs, two at a time, and warnings are errors meanwhile
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "lessons",
+    "filename_pattern": r"\.py$",
+    "subsection_order": [
+        f"../examples/{part}" for part in ("start", "tensors", "autograd", "networks", "practice")
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "parallel": 2,
+    "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
+    "reset_modules_order": "both",
+    "image_srcset": ["2x"],
+    "doc_module": ("handbook",),
+    "backreferences_dir": "lessons/used",
+    # What would differ from build to build
+    "show_signature": False,
+    "min_reported_time": float("inf"),
+    "write_computation_times": False,
+    "download_all_examples": False,
+}
+
+# The API pages and links into other documentation: no network is needed
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories")
+
+# The look (templates in _templates, style in _static/custom.css)
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "navbar_start": ["home-link"],
+    "navbar_persistent": ["search-open", "language-switch"],
+    "navbar_end": ["theme-switcher"],
+    "disable_search": True,  # the search is our own: _static/search.js
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "footer_start": ["handbook-footer"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "install": [], "glossary": []}
+html_title = "PyTorch Handbook"
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_js_files = [("search.js", {"defer": "defer"})]
+html_additional_pages = {"search": "search.html"}
+templates_path = ["_templates"]
+html_copy_source = False
+html_show_sphinx = False
+html_context = {
+    "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
+    "languages": LANGUAGES,
+    "executed_with": [
+        f"{name} {release}"
+        for name, release in [
+            ("torch", metadata.version("torch").split("+")[0]),
+            ("torchvision", metadata.version("torchvision").split("+")[0]),
+            ("Python", ".".join(map(str, sys.version_info[:3]))),
+        ]
+    ],
+}
+
+# Formulas: MathJax lies in _static/mathjax and loads nothing from elsewhere
+mathjax_path = "mathjax/tex-svg.js"
+mathjax4_config = {
+    "loader": {"paths": {"mathjax-newcm": "[mathjax]/newcm"}},
+    "options": {
+        "enableSpeech": False,
+        "enableBraille": False,
+        "menuOptions": {"settings": {"enrich": False}},
+    },
+}
+
+
+def setup(app):
+    """Leave out Sphinx's own search index."""
+    app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))

@@ -1,0 +1,33 @@
+"""Refresh the catalogs: new messages in, obsolete ones out. `python docs/i18n.py [page …]`.
+
+Nothing is executed, and all happens in a private copy, so that several can work at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from bilingual import catalogs, project  # noqa: E402
+
+
+def main(pages: list[str]) -> None:
+    """Refresh the catalogs of these pages, or of all, and list what is left to translate."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = project.copy(Path(folder))
+        templates = root / "gettext"
+        project.sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
+        for language in project.TRANSLATIONS:
+            target = project.ROOT / "docs/locale" / language.code / "LC_MESSAGES"
+            for template in sorted(templates.rglob("*.pot")):
+                page = template.relative_to(templates).with_suffix("").as_posix()
+                if page != "sphinx" and (not pages or page in pages):
+                    print(f"\n{page}")
+                    print("\n".join(catalogs.refresh(template, target / f"{page}.po")))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
