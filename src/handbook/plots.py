@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # The colours of Okabe & Ito (2008), told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+WRONG = COLOURS[1]
 MARKERS = "os^Dv*P"
 
 
@@ -48,20 +50,20 @@ def curves(history: Sequence[Mapping[str, float]], metric: str | None = None) ->
     """
     if not history:
         raise ValueError("the history is empty: train for at least one epoch before drawing it")
-    known = [name for name in history[0] if name != "epoch" and not name.startswith("val_")]
+    known = [name for name in history[-1] if name != "epoch" and not name.startswith("val_")]
     if metric is not None and metric not in known:
         raise ValueError(f"the history holds no {metric!r}; it holds {', '.join(known)}")
     metrics = known if metric is None else [metric]
 
     figure, panels = _panels(1, len(metrics), width=4.8, height=3.6)
-    epochs = [row["epoch"] for row in history]
     for panel, name in zip(panels, metrics, strict=True):
         for key, label, style, colour in (
             (name, "train", "o-", COLOURS[0]),
             (f"val_{name}", "validation", "s--", COLOURS[1]),
         ):
-            if key in history[0]:
-                values = [row[key] for row in history]
+            rows = [row for row in history if key in row]
+            if rows:
+                epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
                 panel.plot(epochs, values, style, color=colour, label=label, markersize=4)
         panel.set(xlabel="epoch", ylabel=name)
         panel.locator_params(axis="x", integer=True)
@@ -127,14 +129,14 @@ def images(
     for panel in panels[len(x) :]:
         panel.remove()
     for i, image in enumerate(x):
-        panel = panels[i]
-        panel.imshow(image.numpy(), cmap="gray", vmin=x.min().item(), vmax=x.max().item())
-        panel.set(xticks=[], yticks=[])
+        panels[i].imshow(image.numpy(), cmap="gray", vmin=x.min().item(), vmax=x.max().item())
         wrong = correct is not None and not correct[i]
-        panel.spines[:].set(visible=wrong, color=COLOURS[1], linewidth=3)
+        panels[i].set(xticks=[], yticks=[])
+        panels[i].spines[:].set(visible=wrong, color=WRONG, linewidth=3)
         if titles is not None:
-            title = titles[i].item() if isinstance(titles, Tensor) else titles[i]
-            panel.set_title(str(title), fontsize=9, color=COLOURS[1] if wrong else "black")
+            title = titles[i]
+            text = str(title.item() if isinstance(title, Tensor) else title)
+            panels[i].set_title(text, fontsize=9, color=WRONG if wrong else "black")
     return figure
 
 
@@ -165,18 +167,20 @@ def confusion(truth: Tensor, prediction: Tensor, names: Sequence[str] | None = N
     ('predicted class', 'true class')
     """
     truth, prediction = torch.as_tensor(truth).cpu(), torch.as_tensor(prediction).cpu()
-    if truth.shape != prediction.shape or truth.ndim != 1 or not len(truth):
+    if truth.shape != prediction.shape or truth.ndim != 1 or len(truth) == 0:
         raise ValueError(
             f"confusion needs two vectors of class numbers, got shapes {tuple(truth.shape)} and "
             f"{tuple(prediction.shape)}; logits become class numbers by logits.argmax(1)"
         )
-    size = int(max(truth.max(), prediction.max())) + 1
-    if names is None:
-        names = [str(i) for i in range(size)]
-    if len(names) < size:
-        raise ValueError(f"{len(names)} names for {size} classes: name each class")
-    size = len(names)
-    counts = (truth * size + prediction).bincount(minlength=size**2).view(size, size)
+    both = torch.stack((truth, prediction))
+    if both.is_floating_point() or both.min() < 0:
+        raise ValueError("confusion needs class numbers: integers from 0, got other values")
+    size = int(both.max()) + 1 if names is None else len(names)
+    if both.max() >= size:
+        raise ValueError(f"{size} names for {int(both.max()) + 1} classes: name each class")
+    labels = [str(i) for i in range(size)] if names is None else list(names)
+    counts = torch.zeros(size, size, dtype=torch.long)
+    counts.index_put_(tuple(both.long()), torch.tensor(1), accumulate=True)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
 
     side = 2 + 0.4 * size
@@ -184,21 +188,23 @@ def confusion(truth: Tensor, prediction: Tensor, names: Sequence[str] | None = N
     picture = panel.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(picture, label="share of the true class", shrink=0.8)
     panel.set(xlabel="predicted class", ylabel="true class")
-    panel.set(xticks=range(size), yticks=range(size), xticklabels=names, yticklabels=names)
+    panel.set(xticks=range(size), yticks=range(size), xticklabels=labels, yticklabels=labels)
+    panel.tick_params(axis="x", rotation=45 if max(map(len, labels)) > 3 else 0)
     for i, j in counts.nonzero().tolist():
-        ink = "white" if shares[i, j] > 0.5 else "black"
+        ink = "white" if shares[i, j] > 0.7 else "black"
         panel.text(j, i, str(counts[i, j].item()), ha="center", va="center", color=ink, fontsize=8)
     return panel
 
 
 def boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Axes:
-    """Draw points in the plane and the regions in which a model sees each class.
+    """Draw points in the plane over the regions that a model gives to each class.
 
     Parameters
     ----------
     model : Module or callable
-        Maps points ``(B, 2)`` to logits ``(B, C)``, or, with two classes, to one logit
-        ``(B,)`` or ``(B, 1)``, positive for class 1.
+        Maps points ``(B, 2)`` to logits ``(B, C)``, or, of two classes, to one logit ``(B,)`` or
+        ``(B, 1)`` that is positive for class 1. A module stays as it is: a copy of it, on the CPU
+        and in evaluation mode, is asked.
     x : Tensor
         Points ``(N, 2)``.
     y : Tensor
@@ -212,7 +218,7 @@ def boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Axes:
     Raises
     ------
     ValueError
-        If ``x`` is not ``(N, 2)``, or there are more than seven classes.
+        If the shapes are others, or there are more than seven classes.
 
     Examples
     --------
@@ -221,34 +227,42 @@ def boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Axes:
     >>> panel.get_xlabel(), panel.get_ylabel()
     ('x[:, 0]', 'x[:, 1]')
     """
-    x, y = torch.as_tensor(x).cpu(), torch.as_tensor(y).cpu()
-    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
+    from matplotlib.colors import ListedColormap
+
+    x, y = torch.as_tensor(x).cpu().float(), torch.as_tensor(y).cpu()
+    if x.shape != (len(y), 2) or y.ndim != 1 or len(y) == 0:
         raise ValueError(
-            f"boundary needs points (N, 2) and classes (N,), "
+            "boundary needs points (N, 2) and classes (N,), "
             f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    low, high = x.min(dim=0).values, x.max(dim=0).values
-    low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
-    axes = [torch.linspace(low[i].item(), high[i].item(), 200) for i in range(2)]
-    grid = torch.cartesian_prod(*axes)  # (200 * 200, 2)
+    if isinstance(model, nn.Module):
+        model = copy.deepcopy(model).cpu().eval()
+    margin = 0.1 * (x.amax(0) - x.amin(0)) + 1e-3
+    (left, bottom), (right, top) = (x.amin(0) - margin).tolist(), (x.amax(0) + margin).tolist()
+    rows, columns = torch.linspace(bottom, top, 200), torch.linspace(left, right, 200)
+    grid = torch.cartesian_prod(rows, columns).flip(1)  # (200 * 200, 2): row by row, from below
     with torch.no_grad():
-        logits = model(grid)
-    logits = logits.reshape(len(grid), -1)
+        logits = model(grid).reshape(len(grid), -1)
     region = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
-    classes = int(max(region.max(), y.max())) + 1
+    classes = max(int(y.max()) + 1, logits.shape[1], 2)
+    if classes > len(COLOURS):
+        raise ValueError(f"boundary has {len(COLOURS)} colours, too few for {classes} classes")
 
     _, (panel,) = _panels(1, 1, width=4.8, height=4.0)
-    panel.contourf(
-        axes[0].numpy(),
-        axes[1].numpy(),
-        region.view(200, 200).T.numpy(),
-        levels=[i - 0.5 for i in range(classes + 1)],
-        colors=COLOURS[:classes],
+    panel.imshow(
+        region.view(200, 200).numpy(),
+        cmap=ListedColormap(COLOURS),
+        vmin=0,
+        vmax=len(COLOURS) - 1,
         alpha=0.25,
+        interpolation="nearest",
+        extent=(left, right, bottom, top),
+        origin="lower",
+        aspect="auto",
     )
     for i in range(classes):
-        points = x[y == i].numpy()
-        panel.plot(*points.T, MARKERS[i], color=COLOURS[i], markersize=4, label=f"class {i}")
+        points = x[y == i].T.numpy()
+        panel.plot(*points, MARKERS[i], color=COLOURS[i], markersize=4, label=f"class {i}")
     panel.set(xlabel="x[:, 0]", ylabel="x[:, 1]")
     panel.legend()
     return panel

@@ -46,13 +46,15 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     Raises
     ------
     RuntimeError
-        If the files are damaged, or absent and not to be downloaded.
+        If a file is damaged, or absent and not to be downloaded.
+    ModuleNotFoundError
+        If ``full=True`` and torchvision is not installed.
 
     Notes
     -----
     LeCun, Bottou, Bengio & Haffner (1998), *Gradient-based learning applied to document
-    recognition*. The embedded digits are a stratified sample: training digits from the training
-    set, test digits from the test set. Licence: CC BY-SA 3.0.
+    recognition*. Of each digit, the package embeds 1,000 images from the training set and 200
+    from the test set. Licence: CC BY-SA 3.0.
 
     Examples
     --------
@@ -62,7 +64,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     >>> train.y[:5]
     tensor([5, 4, 1, 3, 6])
     """
-    return _downloaded(Path(root)) if full else _embedded()
+    return _downloaded(Path(root).expanduser()) if full else _embedded()
 
 
 def _embedded() -> tuple[Examples, Examples]:
@@ -75,21 +77,25 @@ def _embedded() -> tuple[Examples, Examples]:
 
 
 def _downloaded(root: Path) -> tuple[Examples, Examples]:
-    try:
-        from torchvision.datasets import MNIST  # slow to import, so only where it is used
-    except ModuleNotFoundError as error:
-        raise RuntimeError("mnist(full=True) needs torchvision: pip install torchvision") from error
+    from torchvision.datasets import MNIST  # slow to import, so only where it is used
+
     folder = root / "MNIST" / "raw"
     try:
-        train, test = (MNIST(root, train=train, download=True) for train in (True, False))
-    except Exception as error:  # damaged files alone raise six kinds of error in torchvision
-        raise RuntimeError(
-            f"MNIST is not in {folder} and cannot be downloaded, or a file there is damaged: "
-            "delete the folder and try again with a network, or use the embedded mnist()"
-        ) from error
-    return _examples(train.data, train.targets), _examples(test.data, test.targets)
+        train, test = (MNIST(root, train=part, download=True) for part in (True, False))
+        return _examples(train.data, train.targets), _examples(test.data, test.targets)
+    except Exception as error:  # a damaged file makes torchvision raise one of six kinds
+        if len(list(folder.glob("*-ubyte"))) == 4:
+            problem = f"a file in {folder} is damaged: delete that folder and try again"
+        else:
+            problem = (
+                f"MNIST is not in {folder} and cannot be downloaded: try again with a network, "
+                "or call mnist() without full=True for the digits inside the package"
+            )
+        raise RuntimeError(problem) from error
 
 
 def _examples(images: Tensor, labels: Tensor) -> Examples:
-    """Scale uint8 images ``(N, 28, 28)`` to [0, 1] and add the channel axis."""
+    """Scale uint8 images ``(N, 28, 28)`` to [0, 1] and give them a channel axis."""
+    if images.shape != (len(labels), 28, 28) or len(labels) == 0 or labels.max() > 9:
+        raise ValueError(f"no digits: images {tuple(images.shape)}, labels {tuple(labels.shape)}")
     return Examples(images.unsqueeze(1).float() / 255, labels.long())

@@ -54,7 +54,7 @@ class MLP(nn.Module):
         ValueError
             If an example does not hold ``in_features`` values, or the batch axis is missing.
         """
-        if x.shape[1:].numel() != self.in_features:
+        if x.ndim < 2 or x.shape[1:].numel() != self.in_features:
             raise ValueError(
                 f"MLP needs a batch with {self.in_features} values in each example, "
                 f"got shape {tuple(x.shape)}; one example alone becomes a batch by x[None]"
