@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import catalogs, project  # noqa: E402
+from bilingual import catalogs, project
 
 NOTHING_RAN = "successfully executed 0 out of 0"
 

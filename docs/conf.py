@@ -61,6 +61,21 @@ sphinx_gallery_conf = {
 # The API pages and links into other documentation: no network is needed
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_preprocess_types = True
+napoleon_type_aliases = {
+    "Axes": ":class:`~matplotlib.axes.Axes`",
+    "Examples": ":class:`~handbook.datasets.Examples`",
+    "Figure": ":class:`~matplotlib.figure.Figure`",
+    "LRScheduler": ":class:`~torch.optim.lr_scheduler.LRScheduler`",
+    "Optimizer": ":class:`~torch.optim.Optimizer`",
+    "Path": ":class:`~pathlib.Path`",
+    "Tensor": ":class:`~torch.Tensor`",
+    "nn.Module": ":class:`~torch.nn.Module`",
+    "callable": ":class:`callable <collections.abc.Callable>`",
+    "iterable": ":class:`iterable <collections.abc.Iterable>`",
+    "sequence": ":class:`sequence <collections.abc.Sequence>`",
+}
 intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories")
 
 # The look (templates in _templates, style in _static/custom.css)

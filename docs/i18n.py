@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import catalogs, project  # noqa: E402
+from bilingual import catalogs, project
 
 
 def main(pages: list[str]) -> None:

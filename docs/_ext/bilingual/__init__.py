@@ -12,7 +12,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual import answers, catalogs, code, figures, furniture
+from bilingual import answers, catalogs, code, downloads, figures, furniture
 from bilingual.project import LANGUAGES
 
 STATIC = Path(__file__).parent / "static"
@@ -27,7 +27,7 @@ def localize(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part and their common style sheet."""
-    for part in (catalogs, code, furniture, figures, answers):
+    for part in (catalogs, code, furniture, downloads, figures, answers):
         part.setup(app)
     app.connect("config-inited", localize)
     app.add_css_file("bilingual.css")

@@ -13,7 +13,7 @@ from sphinx_gallery.directives import imgsgnode
 RESULTS = (nodes.literal_block, nodes.comment, nodes.raw, imgsgnode)
 
 
-class answer(nodes.General, nodes.Element):  # noqa: N801
+class answer(nodes.General, nodes.Element):
     """A closed `<details>` element."""
 
 

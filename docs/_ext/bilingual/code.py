@@ -10,7 +10,7 @@ from sphinx.transforms import SphinxTransform
 from bilingual import catalogs, comments
 
 
-class literal_block(nodes.literal_block, addnodes.translatable):  # noqa: N801
+class literal_block(nodes.literal_block, addnodes.translatable):
     """A code block; named as its base so that writers treat both alike."""
 
     def preserve_original_messages(self) -> None:

@@ -87,9 +87,7 @@ def display_width(text: str) -> int:
 # What a line may not be broken within: inline code, a word, one Chinese character; with the
 # punctuation that may not begin or end a line, and the space that follows.
 _WIDE = "\u2e80-\ua4cf\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”…—"
-PIECE = re.compile(
-    rf"[（“《]*(?:`+[^`]+`+_*|[^\s`{_WIDE}]+|[{_WIDE}`])[，。：；？！）”》、…]*\s*"
-)
+PIECE = re.compile(rf"[（“《]*(?:`+[^`]+`+_*|[^\s`{_WIDE}]+|[{_WIDE}`])[，。：；？！）”》、…]*\s*")
 
 
 def _tokens(code: str) -> list[tuple[tuple[int, int], str]]:

@@ -14,7 +14,7 @@ from sphinx_gallery.directives import imgsgnode
 logger = logging.getLogger(__name__)
 
 
-class alt_text(nodes.General, nodes.TextElement):  # noqa: N801
+class alt_text(nodes.General, nodes.TextElement):
     """A message like any paragraph, until it moves into its figure."""
 
 

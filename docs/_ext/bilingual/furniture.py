@@ -70,9 +70,12 @@ def fill_thumbnails(app: Sphinx, document: nodes.document, docname: str) -> None
         if lesson := raw.get("lesson"):
             title = escape(app.env.titles[lesson].astext())
             intro = escape(app.env.metadata[lesson].get("intro", ""))
-            html = re.sub('tooltip=".*?"', lambda _: f'tooltip="{intro}"', raw.astext())
-            html = re.sub('(-title">).*?(</div>)', rf"\g<1>{title}\2", html)
-            raw[:] = [nodes.Text(html)]
+            raw[:] = [nodes.Text(_localized(raw.astext(), title, intro))]
+
+
+def _localized(html: str, title: str, intro: str) -> str:
+    html = re.sub('(tooltip=").*?(")', lambda match: match[1] + intro + match[2], html)
+    return re.sub('(-title">).*?(</div>)', lambda match: match[1] + title + match[2], html)
 
 
 def list_words(app: Sphinx) -> None:

@@ -12,7 +12,7 @@ def inventories(source: Path, target: Path) -> dict[str, tuple[str, str]]:
     """Compile every `NAME-inventory.txt` of a folder, for `intersphinx_mapping`.
 
     The first line of a list is the address of the documentation; each other line is a kind and a
-    name (``function torch.add``), and the page where the default, the line ``default …``, is not it.
+    name (``function torch.add``), and the page where that of the line ``default …`` is not it.
     """
     target.mkdir(parents=True, exist_ok=True)
     mapping = {}
@@ -38,5 +38,7 @@ def _entries(lines: list[str]) -> list[str]:
             default = name
             continue
         anchor = f"module-{name}" if kind == "module" else name
-        entries.append(f"{name} py:{kind} 1 {(page or [default])[0].format(name=name)}#{anchor} -\n")
+        entries.append(
+            f"{name} py:{kind} 1 {(page or [default])[0].format(name=name)}#{anchor} -\n"
+        )
     return entries

@@ -58,7 +58,11 @@ def sphinx(root: Path, builder: str, output: Path, *options: str, language: str 
     command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
     log = []
     with subprocess.Popen(
-        command, env=STEADY | os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=STEADY | os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         for line in process.stdout:
             print(line, end="", flush=True)

@@ -1,0 +1,110 @@
+"""The script and the notebook of each lesson, in the language of the site."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sphinx.addnodes import download_reference
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.locale import _
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx_gallery import notebook
+from sphinx_gallery.py_source_parser import Block
+
+from bilingual import catalogs, markdown, scripts
+
+logger = logging.getLogger(__name__)
+
+
+class WriteDownloads(SphinxTransform):
+    """Write both files when a lesson is read, and let its links lead to them."""
+
+    default_priority = 6
+
+    def apply(self, **kwargs: object) -> None:
+        """Do nothing on pages that are no lessons."""
+        page = self.env.current_document.docname
+        source = Path(self.env.srcdir, f"{page}.py")
+        links = list(self.document.findall(download_reference))
+        if not links or not source.exists():
+            return
+        folder = f"_build/downloads/{self.config.language}/{page}"
+        for suffix, content in contents(self.env, page, source).items():
+            file = Path(self.env.srcdir, folder + suffix)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists() or file.read_text("utf-8") != content:
+                file.write_text(content, "utf-8")
+        for link in links:
+            link["reftarget"] = f"/{folder}{Path(link['reftarget']).suffix}"
+
+
+def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
+    """Make script and notebook; refuse if the program is not the one that the site ran."""
+    known = catalogs.messages(env)
+    original = scripts.read(source)
+    wrapped, lost = scripts.translate(original, known)
+    whole, _lost = scripts.translate(original, known, wrap=False)
+    for message in sorted(lost):
+        logger.warning("not found in the script: %s", message, location=page, type="bilingual")
+    answer = _("Answer %s")
+
+    def clean(blocks: list[Block]) -> list[Block]:
+        return [
+            block._replace(content=scripts.clean(block.content, answer, describe))
+            if block.type == "text"
+            else block
+            for block in blocks
+        ]
+
+    def describe(role: str, content: str) -> str:
+        return plain_role(env, role, content)
+
+    script = scripts.write(clean(wrapped))
+    if not scripts.same_program(source.read_text("utf-8"), script):
+        raise ExtensionError(f"{page}: the {env.config.language} download is another program")
+    cells = notebook.jupyter_notebook_skeleton()
+    for block in clean(whole):
+        if block.type == "code":
+            notebook.add_code_cell(cells, block.content)
+        elif text := markdown.convert(block.content, env):
+            notebook.add_markdown_cell(cells, text)
+    return {".py": script, ".ipynb": json.dumps(cells, indent=1, ensure_ascii=False) + "\n"}
+
+
+def plain_role(env: BuildEnvironment, role: str, content: str) -> str:
+    """Write a role without Sphinx: page titles, terms as words, names as code."""
+    if role == "math":
+        return f":math:`{content}`"
+    text, _bracket, target = content.removesuffix(">").partition(" <")
+    if role == "term":
+        return text
+    if role != "doc":
+        return f"``{text.rpartition('.')[2] if text.startswith('~') else text}``"
+    page = (target or text).lstrip("/")
+    text = text if target else page_title(env, page)
+    if env.config.html_baseurl:
+        folder = env.config.html_context["folder"]
+        return f"`{text} <{env.config.html_baseurl}{folder}/{page}.html>`__"
+    return text if target else f"“{text}”"
+
+
+def page_title(env: BuildEnvironment, page: str) -> str:
+    """Give the title of a page, translated; it may not have been read yet."""
+    script, prose = (Path(env.srcdir, page + suffix) for suffix in (".py", ".md"))
+    if script.exists():
+        text = scripts.title(script)
+    elif prose.exists():
+        rows = prose.read_text("utf-8").splitlines()
+        text = next(row for row in rows if row.startswith("# ")).removeprefix("# ")
+    else:
+        return page.replace("_", " ")  # Sphinx itself warns about the link
+    return catalogs.messages(env, page).get(text, text)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the transform."""
+    app.add_transform(WriteDownloads)

@@ -1,0 +1,130 @@
+"""Lessons as scripts: blocks of text and code, translated, cleaned and written again."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+from sphinx_gallery.py_source_parser import Block, split_code_and_text_blocks
+
+from bilingual import comments
+
+GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line ends
+UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
+ROLE = re.compile(r":(?:py:|std:)?(\w+):`([^`]+)`")
+ALT = re.compile(r"(?m)^( *)\.\. alt::.*\n?(?:(?:\1 +.*)?\n)*")
+ANSWER = re.compile(r"(?m)^\.\. answer:: *(\S+) *\n?((?:(?: +.*)?(?:\n|\Z))*)")
+
+
+def read(file: Path) -> list[Block]:
+    """Split a script as sphinx-gallery does."""
+    return split_code_and_text_blocks(str(file))[1]
+
+
+def title(file: Path) -> str:
+    """Give the first line of a script's docstring."""
+    return read(file)[0].content.strip().partition("\n")[0]
+
+
+def translate(
+    blocks: list[Block], known: dict[str, str], wrap: bool = True
+) -> tuple[list[Block], set[str]]:
+    """Translate text and comments; give the messages that were not found, too."""
+    lost = set(known)
+
+    def lookup(message: str) -> str:
+        lost.discard(message)
+        return known.get(message, message)
+
+    new = []
+    for block in blocks:
+        change = _translate_text if block.type == "text" else comments.translate
+        text = (
+            change(block.content, lookup)
+            if block.type == "code"
+            else change(block.content, known, lost, wrap)
+        )
+        new.append(block._replace(content=text))
+    return new, lost
+
+
+def _translate_text(text: str, known: dict[str, str], lost: set[str], wrap: bool) -> str:
+    """Replace paragraphs, the longest first, so that no message is found within another one."""
+    done: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        done.append(_fit(known[message], match, wrap) if known[message] != message else match[0])
+        lost.discard(message)
+        return f"\0{len(done) - 1}\0"
+
+    for message in sorted(known, key=len, reverse=True):
+        words = GAP.join(map(re.escape, message.split()))
+        text = re.sub(rf"(?<!\S){words}(?=[ \t]*(?:\n|\Z))", replace, text)
+    text = re.sub("\0(\\d+)\0", lambda match: done[int(match[1])], text)
+    return UNDERLINE.sub(_underline, text)
+
+
+def _fit(text: str, match: re.Match[str], wrap: bool) -> str:
+    """Wrap a translation as the original stands: the same indentation on every further line."""
+    source, start = match.string, match.start()
+    before = source[source.rfind("\n", 0, start) + 1 : start]
+    titled = UNDERLINE.match(source, start)
+    if not wrap or titled:
+        return text
+    second = re.search(r"\n([ \t]*)", match[0])
+    if second:
+        indent = second[1]
+    else:
+        directive = before.lstrip().startswith("..")
+        indent = " " * (len(before) - len(before.lstrip()) + 3 if directive else len(before))
+    return f"\n{indent}".join(comments.wrap(text, comments.WIDTH - len(indent) - 2))
+
+
+def _underline(match: re.Match[str]) -> str:
+    width = max(len(match["rule"]), comments.display_width(match["title"]))
+    return f"{match['title']}\n{match['rule'][0] * width}"
+
+
+def clean(text: str, answer: str, describe: Callable[[str, str], str]) -> str:
+    """Turn what only the site understands into what a reader of the file does.
+
+    Alt texts go, ``.. answer:: 1`` becomes the bold word `answer`, and each role what
+    `describe(role, content)` makes of it.
+    """
+    text = ALT.sub("", text)
+    text = ANSWER.sub(
+        lambda match: (
+            f"**{answer % match[1]}**\n\n{textwrap.dedent(match[2]).strip()}".rstrip() + "\n"
+        ),
+        text,
+    )
+    return ROLE.sub(lambda match: describe(match[1], match[2]), text)
+
+
+def write(blocks: list[Block]) -> str:
+    """Put the blocks together."""
+    docstring = blocks[0].content.strip("\n") + "\n"
+    if "\\" in docstring or '"""' in docstring:
+        docstring = docstring.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    parts = [f'"""{docstring}"""\n']
+    last = "text"
+    for block in blocks[1:]:
+        if block.type == "text":
+            rows = block.content.rstrip("\n").split("\n")
+            parts.append("# %%\n" + "".join(f"# {row}".rstrip() + "\n" for row in rows))
+        else:
+            parts.append(("# %%\n" if last == "code" else "") + block.content)
+        last = block.type
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def same_program(one: str, other: str) -> bool:
+    """Compare two scripts below their docstrings: comments and layout do not count."""
+    return _program(one) == _program(other)
+
+
+def _program(source: str) -> list[str]:
+    return [ast.dump(statement) for statement in ast.parse(source).body[1:]]
