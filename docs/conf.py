@@ -89,7 +89,7 @@ html_theme_options = {
     "footer_start": ["handbook-footer"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "install": [], "glossary": []}
+html_sidebars = {"index": [], "install": [], "glossary": [], "lessons/**": ["sidebar-nav-bs"]}
 html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
@@ -102,6 +102,7 @@ html_show_sphinx = False
 html_context = {
     "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
     "languages": LANGUAGES,
+    "default_mode": "auto",  # light or dark as the system is
     "executed_with": [
         f"{name} {release}"
         for name, release in [
