@@ -98,11 +98,14 @@ html_js_files = [("search.js", {"defer": "defer"})]
 html_additional_pages = {"search": "search.html"}
 templates_path = ["_templates"]
 html_copy_source = False
+# Copy what a reader would type: no output, no prompt
+copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight > pre"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 html_show_sphinx = False
 html_context = {
     "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
     "languages": LANGUAGES,
-    "default_mode": "auto",  # light or dark as the system is
     "executed_with": [
         f"{name} {release}"
         for name, release in [

@@ -55,13 +55,13 @@ def sections(article: Tag) -> list[Section]:
         if part.name == "section":
             heading = part.find(HEADING)
             title = plain(heading.extract()) if isinstance(heading, Tag) else ""
-            text = plain(part.extract())
+            body = part.extract()
         else:
-            body = part.find_next_sibling("dd")
             title = plain(part)
-            text = plain(body.extract()) if isinstance(body, Tag) else ""
-            part.extract()
-        found.append((str(part.get("id") or ""), title, text))
+            body = part.find_next_sibling("dd")  # which several terms may share
+        for entries in body.select("dl.glossary, dl.py"):
+            entries.extract()
+        found.append((str(part.get("id", "")), title, plain(body)))
     return found[::-1]
 
 
