@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "reset_modules_order": "both",
     "image_srcset": ["2x"],
     "doc_module": ("handbook",),
+    "inspect_global_variables": False,  # names that are imported link to their documentation
     "backreferences_dir": "lessons/used",
     # What would differ from build to build
     "show_signature": False,

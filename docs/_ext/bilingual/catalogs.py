@@ -31,8 +31,13 @@ def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str
     for folder in env.config.locale_dirs:
         file = Path(env.srcdir, folder, path)
         if language != "en" and file.exists():
-            return _read(file, file.stat().st_mtime_ns)
+            return read(file)
     return {}
+
+
+def read(file: Path) -> dict[str, str]:
+    """Read the finished translations of a catalog."""
+    return _read(file, file.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
@@ -41,21 +46,38 @@ def _read(file: Path, changed: int) -> dict[str, str]:
 
 
 def refresh(template: Path, catalog: Path) -> list[str]:
-    """Merge a template into a catalog, keep what is translated, and list what is left to do."""
+    """Merge a template into a catalog, keep what is translated, and list what is left to do.
+
+    A new message takes its translation from another catalog that has the same one. What is dropped
+    is listed with its translation: it may serve a message that was reworded.
+    """
     old = polib.pofile(str(catalog)) if catalog.exists() else polib.POFile()
     known = {entry.msgid: entry for entry in old if not entry.obsolete}
     new = polib.POFile(wrapwidth=100)
     new.metadata = HEADER
     for entry in polib.pofile(str(template)):
-        kept = known.get(entry.msgid, entry)
-        flags = [flag for flag in kept.flags if flag == "fuzzy"]
-        text = kept.msgstr
-        new.append(polib.POEntry(msgid=entry.msgid, msgstr=text, flags=flags))
+        kept = known.pop(entry.msgid, entry)
+        new.append(
+            polib.POEntry(
+                msgid=entry.msgid,
+                msgstr=kept.msgstr or _elsewhere(catalog).get(entry.msgid, ""),
+                tcomment=kept.tcomment,
+                flags=kept.flags,
+            )
+        )
     content = str(new).replace('#\nmsgid ""', 'msgid ""', 1)
     if not catalog.exists() or catalog.read_text("utf-8") != content:
         catalog.parent.mkdir(parents=True, exist_ok=True)
         catalog.write_text(content, "utf-8")
-    return problems(template, catalog)
+    dropped = [f"dropped: {entry.msgid}\n    {entry.msgstr}" for entry in known.values()]
+    return dropped + problems(template, catalog)
+
+
+def _elsewhere(catalog: Path) -> dict[str, str]:
+    """Collect the translations of all catalogs of a language, so that titles agree."""
+    folder = next(parent for parent in catalog.parents if parent.name == "LC_MESSAGES")
+    files = sorted(folder.rglob("*.po"))
+    return {text: said for file in files for text, said in read(file).items()}
 
 
 def problems(template: Path, catalog: Path) -> list[str]:

@@ -59,9 +59,11 @@ class Furnish(SphinxTransform):
 
 def note_intro(app: Sphinx, document: nodes.document) -> None:
     """Keep the first paragraph of each page: thumbnails show it."""
-    first = next(document.findall(nodes.paragraph), None)
-    if first is not None:
-        app.env.metadata[app.env.current_document.docname]["intro"] = first.astext()
+    for paragraph in document.findall(nodes.paragraph):
+        if isinstance(paragraph.parent, nodes.section):
+            intro = paragraph.astext().replace("\n", " ")
+            app.env.metadata[app.env.current_document.docname]["intro"] = intro
+            break
 
 
 def fill_thumbnails(app: Sphinx, document: nodes.document, docname: str) -> None:

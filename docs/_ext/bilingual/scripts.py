@@ -109,7 +109,7 @@ def write(blocks: list[Block]) -> str:
     docstring = blocks[0].content.strip("\n") + "\n"
     if "\\" in docstring or '"""' in docstring:
         docstring = docstring.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    parts = [f'"""{docstring}"""\n']
+    parts = [f'"""{docstring}"""\n\n']
     last = "text"
     for block in blocks[1:]:
         if block.type == "text":
