@@ -23,6 +23,8 @@ HEADER = {
     "Plural-Forms": "nplurals=1; plural=0;",
 }
 
+SHARED = "sphinx.pot"  # words of the templates, and of Sphinx and the theme: these are not listed
+
 
 def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
     """Translate the messages of a page: empty for the source language."""
@@ -53,6 +55,7 @@ def refresh(template: Path, catalog: Path) -> list[str]:
     """
     old = polib.pofile(str(catalog)) if catalog.exists() else polib.POFile()
     known = {entry.msgid: entry for entry in old if not entry.obsolete}
+    elsewhere = _elsewhere(catalog)
     new = polib.POFile(wrapwidth=100)
     new.metadata = HEADER
     for entry in polib.pofile(str(template)):
@@ -60,7 +63,7 @@ def refresh(template: Path, catalog: Path) -> list[str]:
         new.append(
             polib.POEntry(
                 msgid=entry.msgid,
-                msgstr=kept.msgstr or _elsewhere(catalog).get(entry.msgid, ""),
+                msgstr=kept.msgstr or elsewhere.get(entry.msgid, ""),
                 tcomment=kept.tcomment,
                 flags=kept.flags,
             )
@@ -88,6 +91,8 @@ def problems(template: Path, catalog: Path) -> list[str]:
     entries = {entry.msgid: entry for entry in polib.pofile(str(catalog))}
     found = [f"missing: {text}" for text in wanted - set(entries)]
     for text, entry in entries.items():
+        if template.name == SHARED and text not in wanted:
+            continue
         if text not in wanted or entry.obsolete:
             found.append(f"obsolete: {text}")
         elif entry.fuzzy:
@@ -95,6 +100,18 @@ def problems(template: Path, catalog: Path) -> list[str]:
         elif not entry.msgstr:
             found.append(f"untranslated: {text}")
     return [f"{catalog}: {line}" for line in sorted(found)]
+
+
+def compare(templates: Path, folder: Path) -> list[str]:
+    """List the problems of all catalogs in a folder, and the catalogs that have no page."""
+    found = []
+    pages = {file.relative_to(templates).with_suffix("") for file in templates.rglob("*.pot")}
+    for page in sorted(pages):
+        found += problems(templates / f"{page}.pot", folder / f"{page}.po")
+    for catalog in sorted(folder.rglob("*.po")):
+        if catalog.relative_to(folder).with_suffix("") not in pages:
+            found.append(f"{catalog}: obsolete: there is no such page")
+    return found
 
 
 class WarnUntranslated(SphinxTransform):

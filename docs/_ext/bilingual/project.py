@@ -29,12 +29,9 @@ GENERATED = shutil.ignore_patterns("_build", "lessons", "__pycache__", "*.mo")
 
 def copy(target: Path) -> Path:
     """Copy what a build reads, and give the new root; what was built there before stays."""
+    for stale in ("examples", "docs/locale", "docs/_ext", "docs/_templates", "docs/_static"):
+        shutil.rmtree(target / stale, ignore_errors=True)
     for part in ("docs", "examples"):
-        if part == "docs":
-            for stale in ("locale", "_ext", "_templates", "_static"):
-                shutil.rmtree(target / part / stale, ignore_errors=True)
-        else:
-            shutil.rmtree(target / part, ignore_errors=True)
         shutil.copytree(ROOT / part, target / part, ignore=GENERATED, dirs_exist_ok=True)
     for page in ROOT.glob("*.md"):
         shutil.copy2(page, target)
@@ -54,16 +51,11 @@ def _placeholders(target: Path) -> None:  # only until these pages are written
 def sphinx(root: Path, builder: str, output: Path, *options: str, language: str = "en") -> str:
     """Run a builder of Sphinx with a doctree folder of its own; give its log."""
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
-    command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees), "--color"]
+    command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees)]
     command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     log = []
-    with subprocess.Popen(
-        command,
-        env=STEADY | os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with subprocess.Popen(command, env=STEADY | os.environ, **pipes) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             log.append(line)

@@ -1,0 +1,88 @@
+"""Build every language: the first executes the lessons, the others only read what it left."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from bilingual import catalogs
+from bilingual.project import ROOT, SOURCE, TRANSLATIONS, sphinx
+
+STRICT = ("-n", "-W", "--keep-going")
+NOTHING_RAN = "successfully executed 0 out of 0"
+
+
+def build(root: Path, *options: str, draft: bool = False) -> Path:
+    """Build the project below `root`; give the folder that holds a site per language."""
+    html = root / "docs/_build/html"
+    if not draft:
+        options = (*options, *STRICT)
+    drop_stale(root)
+    _html(root, html / SOURCE.folder, SOURCE.code, *options)
+    problems = check(root)
+    if problems and not draft:
+        sys.exit("\n".join([*problems, "Translate these; nox -s i18n refreshes the catalogs."]))
+    for language in TRANSLATIONS:
+        log = _html(root, html / language.folder, language.code, *options)
+        if NOTHING_RAN not in re.sub(r"\s+", " ", log):
+            sys.exit(f"Building {language.name} executed lessons again.")
+    return html
+
+
+def check(root: Path) -> list[str]:
+    """Compare every catalog with a fresh template, without executing anything."""
+    templates = root / "docs/_build/gettext"
+    shutil.rmtree(templates, ignore_errors=True)
+    sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
+    found = []
+    for language in TRANSLATIONS:
+        folder = root / "docs/locale" / language.code / "LC_MESSAGES"
+        found += catalogs.compare(templates, folder)
+    return found
+
+
+def drop_stale(root: Path) -> None:
+    """Forget the results of all lessons if the package changed, and those of a lesson that is gone.
+
+    Sphinx-gallery itself notices only a change of the script.
+    """
+    examples, lessons = root / "examples", root / "docs/lessons"
+    for folder in lessons.glob("*/"):
+        if folder.name not in ("images", "used") and not (examples / folder.name).exists():
+            shutil.rmtree(folder)
+    for page in list(lessons.rglob("*.py")):
+        if not (examples / page.relative_to(lessons)).exists():
+            pictures = page.parent.rglob(f"sphx_glr_{page.stem}_*")
+            for file in [*page.parent.glob(f"{page.stem}.*"), *pictures]:
+                file.unlink()
+    stamp, now = lessons / "package.sha256", _fingerprint(ROOT / "src")
+    if not stamp.exists() or stamp.read_text() != now:
+        for md5 in list(lessons.rglob("*.md5")):
+            md5.unlink()
+        lessons.mkdir(exist_ok=True)
+        stamp.write_text(now)
+
+
+def _fingerprint(package: Path) -> str:
+    """Digest the package and the versions of what the lessons import."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in package.rglob("*") if file.suffix != ".pyc"):
+        if file.is_file():
+            digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+    for name in ("torch", "torchvision", "numpy", "matplotlib", "sphinx-gallery"):
+        digest.update(metadata.version(name).encode())
+    return digest.hexdigest()
+
+
+def _html(root: Path, output: Path, language: str, *options: str) -> str:
+    """Build a site; keep Sphinx's note on how it was built elsewhere: it holds paths."""
+    note, kept = output / ".buildinfo", root / f"docs/_build/doctrees/{language}.buildinfo"
+    if kept.exists() and output.exists():
+        kept.replace(note)
+    log = sphinx(root, "html", output, *options, language=language)
+    note.replace(kept)
+    return log
