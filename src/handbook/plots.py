@@ -66,7 +66,7 @@ def curves(history: Sequence[Mapping[str, float]], metric: str | None = None) ->
                 epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
                 panel.plot(epochs, values, style, color=colour, label=label, markersize=4)
         panel.set(xlabel="epoch", ylabel=name)
-        panel.locator_params(axis="x", integer=True)
+        panel.locator_params(axis="x", integer=True, min_n_ticks=1)
         panel.grid(alpha=0.3)
         panel.legend()
     return figure
@@ -132,7 +132,7 @@ def images(
         panels[i].imshow(image.numpy(), cmap="gray", vmin=x.min().item(), vmax=x.max().item())
         wrong = correct is not None and not correct[i]
         panels[i].set(xticks=[], yticks=[])
-        panels[i].spines[:].set(visible=wrong, color=WRONG, linewidth=3)
+        panels[i].spines[:].set(color=WRONG if wrong else "0.7", linewidth=3 if wrong else 0.5)
         if titles is not None:
             title = titles[i]
             text = str(title.item() if isinstance(title, Tensor) else title)

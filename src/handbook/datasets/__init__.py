@@ -1,5 +1,5 @@
 """Data that the pages use: plain tensors out, most of them from files inside the package."""
 
-from handbook.datasets.mnist import Examples, mnist
+from .mnist import Examples, mnist
 
 __all__ = ["Examples", "mnist"]

@@ -1,0 +1,9 @@
+"""Settings that all tests share."""
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests too
+settings.register_profile("house", deadline=None, derandomize=True)  # the same on a busy machine
+settings.load_profile("house")
