@@ -37,6 +37,8 @@ class MarkCode(SphinxTransform):
                 new = literal_block(node.rawsource, *node.children, **node.attributes)
                 new.source, new.line = node.source, node.line
                 node.replace_self(new)
+        for formula in self.document.findall(nodes.math_block):
+            formula["translatable"] = False
 
 
 class TranslateComments(SphinxTransform):

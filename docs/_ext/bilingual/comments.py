@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 WIDTH = 88
 DIRECTIVE = re.compile(r"(noqa|type:|fmt:|ruff:|pragma:|sphinx_gallery_)")
-LIST_ITEM = re.compile(r"\s|[-*•] |\d+[.)] ")
+ITEM = re.compile(r"[-*•] |\d+[.)] ")
 
 
 class Comment(NamedTuple):
@@ -38,9 +38,10 @@ def find(code: str) -> list[Comment]:
             and not rows[last.line][:column].strip()
             and text
             and last.text
-            and not LIST_ITEM.match(text)
+            and not ITEM.match(text)
+            and (text[0] != " " or ITEM.match(last.text))
         ):
-            found[-1] = last._replace(text=f"{last.text} {text}", lines=last.lines + 1)
+            found[-1] = last._replace(text=f"{last.text} {text.strip()}", lines=last.lines + 1)
         else:
             found.append(Comment(row, column, text, 1))
     return [
@@ -62,8 +63,9 @@ def translate(code: str, lookup: Callable[[str], str]) -> str:
             rows[comment.line] = f"{before}# {text}"
         else:
             mark = before + re.match(r"#+\s*", rows[comment.line][comment.column :]).group()
-            wrapped = [mark + row for row in wrap(text, WIDTH - len(mark))]
-            rows[comment.line : comment.line + comment.lines] = wrapped
+            hang = " " * len(item.group()) if (item := ITEM.match(text)) else ""
+            wrapped = f"\n{mark}{hang}".join(wrap(text, WIDTH - len(mark + hang)))
+            rows[comment.line : comment.line + comment.lines] = [mark + wrapped]
     return "\n".join(rows)
 
 

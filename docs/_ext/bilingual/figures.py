@@ -6,6 +6,7 @@ from html import escape
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.builders.gettext import MessageCatalogBuilder
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -39,7 +40,9 @@ class DescribeFigures(SphinxTransform):
     default_priority = 30
 
     def apply(self, **kwargs: object) -> None:
-        """Walk the page in reading order."""
+        """Walk the page in reading order; catalogs need the texts where they are."""
+        if issubclass(self.env._builder_cls, MessageCatalogBuilder):
+            return
         text, blocks = None, 0
         for node in list(self.document.findall()):
             if isinstance(node, alt_text):

@@ -1,0 +1,30 @@
+"""
+Second of all
+=============
+
+How does a figure get its words?
+
+First of all comes :doc:`/lessons/part/01_first`.
+"""
+
+# %%
+# The text before the code describes its figure.
+#
+# .. alt:: A line that rises "steeply" from 0,
+#    and reaches 9.
+
+import matplotlib.pyplot as plt
+
+fig, ax = plt.subplots(figsize=(2, 2))
+ax.plot([0, 1, 4, 9])
+print("drawn")
+
+# %%
+# .. answer:: 1
+#
+#    An answer may draw.
+#
+#    .. alt:: A line that falls.
+
+fig, ax = plt.subplots(figsize=(2, 2))
+ax.plot([9, 4, 1, 0])
