@@ -101,7 +101,7 @@ def images(
     Raises
     ------
     ValueError
-        If ``x`` is not a batch of images, or ``titles`` or ``correct`` are not as many.
+        If ``x`` is not a batch of 1 to 200 images, or ``titles`` or ``correct`` are not as many.
 
     Examples
     --------
@@ -179,8 +179,8 @@ def confusion(truth: Tensor, prediction: Tensor, names: Sequence[str] | None = N
     if both.max() >= size:
         raise ValueError(f"{size} names for {int(both.max()) + 1} classes: name each class")
     labels = [str(i) for i in range(size)] if names is None else list(names)
-    counts = torch.zeros(size, size, dtype=torch.long)
-    counts.index_put_(tuple(both.long()), torch.tensor(1), accumulate=True)
+    cells = truth.long() * size + prediction.long()  # the matrix, row after row
+    counts = cells.bincount(minlength=size**2).view(size, size)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
 
     side = 2 + 0.4 * size
