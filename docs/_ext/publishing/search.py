@@ -1,8 +1,9 @@
 """The search index: the plain text of every article, cut at its headings.
 
-It is one script, `search-data.js`, which `_static/search.js` loads when a reader first searches. A script, and not
-JSON, since a page opened from the file system may load scripts and nothing else. The text is whole, not words:
-Chinese has no spaces to cut at, and identifiers such as `nn.Conv2d` are found as they are written.
+It is one script, `search-data.js`, which `_static/search.js` loads when a reader first searches. A
+script, and not JSON, since a page opened from the file system may load scripts and nothing else.
+The text is whole, not cut into words: Chinese has no spaces to cut at, and identifiers such as
+`nn.Conv2d` are found as they are written.
 """
 
 import json
@@ -13,10 +14,10 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 
 SKIP = {"index.html", "search.html", "genindex.html", "py-modindex.html"}
-# What stands in an article without being its text: lists of other pages, buttons, links to downloads.
+# What stands in an article without being its text: lists of other pages, buttons, downloads.
 FURNITURE = (
-    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
-    " .sphx-glr-timing, .sphx-glr-signature, .sd-card, .viewcode-link, div.math, script, style, nav"
+    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sd-card, .viewcode-link,"
+    " .sphx-glr-download-link-note, .sphx-glr-timing, .sphx-glr-signature, div.math, script, style"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")

@@ -1,0 +1,207 @@
+"""Every page of both languages, as a reader meets it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+from reader import BUILT, FOLDERS, KINDS, Reader, pages
+
+pytestmark = pytest.mark.site
+Read = Callable[..., Reader]
+BOTH = pytest.mark.parametrize("folder", FOLDERS)
+LESSON = KINDS["lesson with formulas"]
+OTHER = {"en": "zh", "zh": "en"}
+
+LOOKS = (Path(__file__).parent / "looks.js").read_text("utf-8")
+# What a Chinese page may say in Latin letters alone: names, licences, versions.
+NAMES = re.compile(r"Notebook|API|CC BY 4\.0|BSD-3-Clause|\w+[._(][\w.()]*|[^A-Za-z]*")
+
+
+def look(page: Page, what: str) -> list[object]:
+    """Call a function of looks.js in a page."""
+    return page.evaluate(f"{LOOKS.strip()}.{what}()")
+
+
+@BOTH
+def test_every_page_opens(read: Read, folder: str) -> None:
+    reader = read(folder)
+    page = reader.context.new_page()
+    assert pages(folder)
+    for address in pages(folder):
+        reader.open(address, page)
+        assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[folder]
+        assert page.locator("h1").count() == 1, address
+        assert page.title(), address
+
+
+def test_both_languages_have_the_same_pages() -> None:
+    en, zh = ([page.split("/", 1)[1] for page in pages(folder)] for folder in ("en", "zh"))
+    assert en == zh
+
+
+@BOTH
+def test_a_phone_never_scrolls_sideways(read: Read, folder: str) -> None:
+    reader = read(folder, phone=True)
+    page = reader.context.new_page()
+    for address in pages(folder):
+        reader.open(address, page)
+        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
+        assert look(page, "beyond") == [0], address
+        assert look(page, "unreachable") == [], address
+
+
+def test_the_chinese_site_speaks_chinese(read: Read) -> None:
+    reader = read("zh")
+    page = reader.context.new_page()
+    for kind, address in KINDS.items():
+        reader.open(f"zh/{address}", page)
+        said = [str(text) for text in look(page, "frame")]
+        english = [text for text in said if text.isascii() and not NAMES.fullmatch(text)]
+        assert english == [], kind
+
+
+@BOTH
+@pytest.mark.parametrize("phone", [False, True])
+def test_the_switch_keeps_the_page(read: Read, folder: str, phone: bool) -> None:
+    reader = read(folder, phone)
+    for address in (LESSON, KINDS["home"], KINDS["package"]):
+        page = reader.open(f"{folder}/{address}#setup")
+        switch = page.locator(".hb-language:visible")
+        assert switch.count() == 1
+        assert switch.get_attribute("lang") == {"en": "zh-CN", "zh": "en"}[folder]
+        switch.click()
+        page.wait_for_url(f"**/some/where/{OTHER[folder]}/{address}#setup")
+
+
+@BOTH
+def test_alternates_name_each_other(read: Read, folder: str) -> None:
+    page = read(folder).open(f"{folder}/{LESSON}")
+    links = page.eval_on_selector_all(
+        "link[rel=alternate][hreflang]", "all => all.map((e) => [e.hreflang, e.href])"
+    )
+    tails = {tag: url.split("/some/where/")[-1] for tag, url in links}
+    assert tails == {"en": f"en/{LESSON}", "zh-CN": f"zh/{LESSON}", "x-default": f"en/{LESSON}"}
+
+
+@BOTH
+def test_the_footer_says_with_what_it_ran(read: Read, folder: str) -> None:
+    page = read(folder).open(f"{folder}/{LESSON}")
+    footer = page.locator("footer.bd-footer").inner_text()
+    assert re.search(
+        r"torch \d+\.\d+\.\d+ · torchvision \d+\.\d+\.\d+ · Python \d+\.\d+\.\d+", footer
+    )
+    assert "CC BY 4.0" in footer and "BSD-3-Clause" in footer
+    assert {"en": "Executed with", "zh": "运行环境"}[folder] in footer
+
+
+@BOTH
+def test_formulas_are_drawn(read: Read, folder: str) -> None:
+    reader = read(folder)
+    with_formulas = 0
+    for address in pages(folder):
+        if 'class="math' in (BUILT / address).read_text("utf-8"):
+            with_formulas += 1
+            page = reader.open(address)
+            assert page.locator("mjx-container svg").count() == page.locator(".math").count()
+            assert page.locator("[data-mjx-error], mjx-merror").count() == 0, address
+            page.close()
+        else:
+            assert "mathjax" not in (BUILT / address).read_text("utf-8"), address
+    assert with_formulas
+
+
+@BOTH
+def test_answers_are_folded(read: Read, folder: str) -> None:
+    page = read(folder).open(f"{folder}/{LESSON}")
+    answers = page.locator("details.answer")
+    assert answers.count() == 3
+    code = answers.first.locator("pre").first
+    assert not code.is_visible()
+    answers.first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert code.is_visible()
+
+
+@BOTH
+def test_copying_takes_code_and_nothing_else(read: Read, folder: str) -> None:
+    reader = read(folder)
+    reader.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = reader.open(f"{folder}/{LESSON}")
+    assert page.locator(".sphx-glr-script-out .copybtn").count() == 0
+    block = page.locator("article div.highlight:has(.copybtn)").first
+    block.hover()
+    block.locator(".copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == block.locator("pre").inner_text().strip()
+    ast.parse(copied)
+
+    reader.open(f"{folder}/{KINDS['glossary']}", page)
+    block = page.locator("article div.highlight:has(.gp)").first
+    block.hover()
+    block.locator(".copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied and ">>>" not in copied
+    ast.parse(copied)
+
+
+@BOTH
+def test_downloads_are_in_the_language_of_the_site(read: Read, folder: str) -> None:
+    reader = read(folder)
+    page = reader.context.new_page()
+    trees = []
+    for kind in ("python", "jupyter"):
+        reader.open(f"{folder}/{LESSON}", page)
+        with page.expect_download() as download:
+            page.locator(f".sphx-glr-download-{kind} a").click()
+        name = download.value.suggested_filename
+        text = Path(download.value.path()).read_text("utf-8")
+        assert name == Path(LESSON).stem + {"python": ".py", "jupyter": ".ipynb"}[kind]
+        assert bool(re.search("[\u4e00-\u9fff]", text)) == (folder == "zh")
+        if kind == "jupyter":
+            cells = json.loads(text)["cells"]
+            text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        body = ast.parse(text).body
+        docstring = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+        trees.append([ast.dump(node) for node in body[docstring:]])
+    assert trees[0] == [node for node in trees[1] if "inline" not in node]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_light_and_dark_follow_the_system_and_the_choice(read: Read, theme: str) -> None:
+    reader = read("zh", color_scheme=theme)
+    page = reader.open(f"zh/{LESSON}")
+    light = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every((n) => n > 127)"
+    assert page.evaluate(light) == (theme == "light")
+    other = {"light": "dark", "dark": "light"}[theme]
+    page.locator("header .theme-switch-button:visible").click()
+    page.locator(f"header .theme-change-button[data-mode={other}]:visible").click()
+    assert page.evaluate(light) == (other == "light")
+    reader.open(f"zh/{KINDS['home']}", page)
+    assert page.evaluate(light) == (other == "light")
+    # A figure keeps a white card.
+    reader.open(f"zh/{KINDS['lesson with figures']}", page)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    card = page.locator("img.sphx-glr-single-img").first
+    assert card.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_the_keyboard_reaches_the_text(read: Read) -> None:
+    page = read("zh").open(f"zh/{LESSON}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").strip() == "跳到正文"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("!!document.activeElement.closest('main')")
+
+
+def test_the_menu_of_a_phone_leads_on(read: Read) -> None:
+    page = read("zh", phone=True).open(f"zh/{KINDS['home']}")
+    page.locator("button.primary-toggle").click()
+    page.locator("dialog[open] a", has_text="安装").first.click()
+    page.wait_for_url("**/zh/install.html")
