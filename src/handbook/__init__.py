@@ -4,10 +4,21 @@ import importlib
 from types import ModuleType
 
 from .batches import Batches
+from .checkpoint import load_checkpoint
 from .steps import classify, regress
 from .training import evaluate, fit
 
-__all__ = ["Batches", "classify", "datasets", "evaluate", "fit", "models", "plots", "regress"]
+__all__ = [
+    "Batches",
+    "classify",
+    "datasets",
+    "evaluate",
+    "fit",
+    "load_checkpoint",
+    "models",
+    "plots",
+    "regress",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

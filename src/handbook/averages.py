@@ -1,44 +1,80 @@
 """Averages over the examples of an epoch, without waiting for the device in between."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from . import distributed
 
+CHUNK = 1024  # so many batches are kept one by one; then they are put into one tensor
+
 
 class Averages:
-    """Collect loss and metrics of each batch as tensors; turn them into numbers at the end."""
+    """Collect loss and metrics of each batch as tensors; turn them into numbers at the end.
+
+    Parameters
+    ----------
+    epoch : int, optional
+        The epoch of a training, in which the loss must stay finite.
+    """
 
     def __init__(self, epoch: int | None = None) -> None:
         self.epoch = epoch
         self.sizes: list[int] = []
-        self.values: dict[str, list[Tensor]] = {}
+        self.values: list[dict[str, Tensor]] = []
+        self.chunks: list[dict[str, Tensor]] = []
 
     def add(self, size: int, loss: Tensor, metrics: dict[str, Tensor]) -> None:
-        """Note one batch of ``size`` examples."""
+        """Note the means ``()`` over one batch of ``size`` examples."""
         self.sizes.append(size)
-        self.values.setdefault("loss", []).append(loss.detach())
-        for name, value in metrics.items():
-            self.values.setdefault(name, []).append(value.detach())
+        self.values.append({"loss": loss.detach()} | {k: v.detach() for k, v in metrics.items()})
+        if len(self.values) == CHUNK:
+            self._pack()
 
     def means(self) -> dict[str, float]:
-        """Return the mean of each value over all examples of all ranks."""
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        sums: dict[str, float] = {}
-        for name, values in self.values.items():
-            numbers = torch.stack(values).cpu().double()
-            if name == "loss" and self.epoch is not None and not numbers.isfinite().all():
-                step = int((~numbers.isfinite()).nonzero()[0]) + 1
-                raise RuntimeError(
-                    f"the loss is {numbers[step - 1]:g} in epoch {self.epoch}, step {step}: lower "
-                    "the learning rate, clip gradients (clip=1.0), or look for nan in the data"
-                )
-            sums[name] = float(numbers @ sizes)
-        parts: list[tuple[float, dict[str, Any]]] = distributed.gather((float(sizes.sum()), sums))
-        total = sum(size for size, _ in parts)
+        """Return the mean of each value over all examples of all ranks.
+
+        Raises
+        ------
+        ValueError
+            If there were no batches, or not all of them had the same metrics.
+        RuntimeError
+            If the loss of a training step is not finite.
+        """
+        parts = distributed.gather(self._sums())
+        for _, _, problem in parts:
+            if problem:
+                raise RuntimeError(problem)
+        total = sum(examples for examples, _, _ in parts)
         if not total:
-            raise ValueError("no batches: the data is empty, or a generator that was used up")
-        names = {name: None for _, part in parts for name in part}
-        return {name: sum(part.get(name, 0.0) for _, part in parts) / total for name in names}
+            raise ValueError(
+                "there are no batches: the data is empty, or a generator that was used up "
+                "(make it a list, a DataLoader or Batches)"
+            )
+        names = {name: None for _, sums, _ in parts for name in sums}
+        return {name: sum(sums.get(name, 0.0) for _, sums, _ in parts) / total for name in names}
+
+    def _pack(self) -> None:
+        """Put what was collected one by one into one tensor for each name."""
+        if any(values.keys() != self.values[0].keys() for values in self.values):
+            raise ValueError("the step returned other metrics for some batches than for others")
+        if self.values:
+            names = self.values[0].keys()
+            self.chunks.append({k: torch.stack([v[k] for v in self.values]) for k in names})
+        self.values = []
+
+    def _sums(self) -> tuple[int, dict[str, float], str]:
+        """Return this rank's examples, sums over them, and what is wrong with the loss."""
+        self._pack()
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        names = self.chunks[0].keys() if self.chunks else []
+        numbers = {k: torch.cat([c[k] for c in self.chunks]).cpu().double() for k in names}
+        problem = ""
+        if self.epoch is not None and not (fine := numbers["loss"].isfinite()).all():
+            step = int(fine.logical_not().nonzero()[0])
+            problem = (
+                f"the loss is {numbers['loss'][step].item()} in epoch {self.epoch}, step "
+                f"{step + 1}: lower the learning rate, clip the gradient (clip=1.0), or look for "
+                "nan and inf in the data"
+            )
+        sums = {name: float(values @ sizes) for name, values in numbers.items()}
+        return sum(self.sizes), sums, problem

@@ -1,13 +1,14 @@
 """Batches: tensors indexed a whole batch at a time, seeded, split over ranks."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import distributed
+from .kinds import Data
 
 
 class Batches:
@@ -132,7 +133,7 @@ class Batches:
 
 
 def walk(
-    batches: Iterable[Any], device: torch.device, epoch: int | None = None
+    batches: Data, device: torch.device, epoch: int | None = None
 ) -> Iterator[tuple[list[Any], int, Tensor | None]]:
     """Yield ``(batch, size, share)`` for each batch, with its tensors on ``device``.
 
@@ -147,7 +148,7 @@ def walk(
                 share = torch.full((), size * world / total, device=device)
             yield [tensor.to(device, non_blocking=True) for tensor in tensors], size, share
         return
-    sampler = getattr(batches, "sampler", None)
+    sampler: Any = getattr(batches, "sampler", None)
     if world > 1 and not hasattr(sampler, "num_replicas"):
         raise ValueError(
             f"{world} processes would each walk through all of the data: use handbook.Batches, "

@@ -14,8 +14,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .kinds import Device, Forward, Step
+
 T = TypeVar("T")
-Forward = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
 
 def _launched() -> bool:
@@ -38,7 +39,7 @@ def world() -> int:
     return int(os.environ["WORLD_SIZE"]) if _launched() else 1
 
 
-def start(device: torch.device | str | None = None) -> torch.device:
+def start(device: Device = None) -> torch.device:
     """Join the other processes, if there are any, and return the device of this one.
 
     Parameters
@@ -110,7 +111,7 @@ def on_first(call: Callable[..., T], *args: Any) -> T:
 class _Step(nn.Module):
     """A step as a module, so that a step may call any method of the model under DDP."""
 
-    def __init__(self, step: Forward, model: nn.Module) -> None:
+    def __init__(self, step: Step, model: nn.Module) -> None:
         super().__init__()
         self.step, self.model = step, model
 
@@ -118,12 +119,14 @@ class _Step(nn.Module):
         return self.step(self.model, *batch)
 
 
-def parallel(step: Forward, model: nn.Module) -> Forward:
+def parallel(step: Step, model: nn.Module) -> Forward:
     """Return ``step`` bound to ``model``; gradients of its loss are averaged over the ranks."""
     module = _Step(step, model)
     if world() == 1:
         return module.forward
-    return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+    parallel_module = nn.parallel.DistributedDataParallel(module)
+    parallel_module.broadcast_buffers = False  # average_buffers does better, once an epoch
+    return parallel_module
 
 
 def average_buffers(model: nn.Module) -> None:

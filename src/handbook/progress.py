@@ -1,24 +1,54 @@
 """The progress bar: tqdm on a terminal or in a notebook, silent elsewhere."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, TypeVar
+
+from . import distributed
 
 T = TypeVar("T")
 
 
-def visible(progress: bool | None) -> bool:
-    """Say whether to show a bar: as asked, else where somebody can watch it."""
-    if progress is not None:
-        return progress
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+class Progress:
+    """A bar for each epoch, with its results behind it; only on rank 0.
 
+    Parameters
+    ----------
+    show : bool, optional
+        True: always; False: never; default: where somebody can watch it.
+    epochs : int
+        How many there will be.
+    batches : iterable
+        What an epoch walks through; its length, if it has one, is that of the bar.
+    """
 
-def bar(steps: Iterable[T], total: int | None, title: str, show: bool) -> Iterator[T]:
-    """Yield from ``steps``, with a bar if ``show``."""
-    if not show:
-        yield from steps
-        return
-    from tqdm import tqdm  # imported only when somebody watches
+    def __init__(self, show: bool | None, epochs: int, batches: Iterable[Any]) -> None:
+        if show is None:
+            show = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self.show = show and distributed.rank() == 0
+        self.epochs = epochs
+        self.batches = batches
+        self.bar: Any = None
 
-    yield from tqdm(steps, desc=title, total=total, unit="step")
+    def watch(self, steps: Iterable[T], epoch: int) -> Iterable[T]:
+        """Return ``steps`` as they are, or with a bar that counts them."""
+        return self._counted(steps, epoch) if self.show else steps
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Write the results of the epoch behind its bar, and end it."""
+        if self.bar is not None:
+            self.bar.set_postfix({name: row[name] for name in row if name != "epoch"})
+            self.bar.close()
+
+    def _counted(self, steps: Iterable[T], epoch: int) -> Iterator[T]:
+        from tqdm import tqdm  # only now: a script that nobody watches need not load it
+
+        total = len(self.batches) if isinstance(self.batches, Sized) else None
+        self.bar = tqdm(total=total, desc=f"epoch {epoch}/{self.epochs}", unit="step")
+        try:
+            for step in steps:
+                yield step
+                self.bar.update()
+        except BaseException:
+            self.bar.close()
+            raise
