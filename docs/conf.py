@@ -66,12 +66,15 @@ napoleon_google_docstring = False
 napoleon_preprocess_types = True
 napoleon_type_aliases = {
     "Axes": ":class:`~matplotlib.axes.Axes`",
+    "Batches": ":class:`~handbook.Batches`",
+    "DataLoader": ":class:`~torch.utils.data.DataLoader`",
     "Examples": ":class:`~handbook.datasets.Examples`",
     "Figure": ":class:`~matplotlib.figure.Figure`",
     "LRScheduler": ":class:`~torch.optim.lr_scheduler.LRScheduler`",
     "Optimizer": ":class:`~torch.optim.Optimizer`",
     "Path": ":class:`~pathlib.Path`",
     "Tensor": ":class:`~torch.Tensor`",
+    "Module": ":class:`~torch.nn.Module`",
     "nn.Module": ":class:`~torch.nn.Module`",
     "callable": ":class:`callable <collections.abc.Callable>`",
     "iterable": ":class:`iterable <collections.abc.Iterable>`",
