@@ -1,0 +1,385 @@
+"""
+A graph drawn while it runs
+===========================
+
+What does a dynamic graph buy me?
+
+PyTorch is praised for its :term:`dynamic graph`, and seldom is it shown what that is good for.
+Here a network reads a handwritten digit row by row and stops as soon as it is sure: a ``for`` and
+an ``if`` of plain Python, a graph of its own for each image, and half of the rows left unread. On
+the page before, :doc:`/lessons/start/01_quickstart`, every image took the same path.
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from handbook import Batches, datasets, fit
+
+torch.manual_seed(0)
+
+# %%
+# The smallest one
+# ----------------
+# How often this function halves its number depends on the number. Each operation on a tensor that
+# requires a gradient leaves a node in the :term:`computational graph`: the result holds the last
+# node as ``grad_fn``, and each node holds the nodes before it. ``nodes`` walks from the result
+# back to the start.
+
+
+def halve(x):
+    while x > 1:
+        x = x / 2
+    return x
+
+
+def nodes(tensor):
+    """List each node of the graph behind a tensor once, the last operation first."""
+    found, todo = [], [tensor.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in found:
+            found.append(node)
+            todo += [earlier for earlier, _ in node.next_functions]
+    return found
+
+
+for start in (5.0, 20.0):
+    x = torch.tensor(start, requires_grad=True)
+    y = halve(x)
+    y.backward()
+    names = [type(node).__name__ for node in nodes(y)]
+    print(f"halve({start:g}) = {y.item()}, gradient {x.grad.item()}, {len(names)} nodes")
+    assert names == ["DivBackward0"] * (len(names) - 1) + ["AccumulateGrad"]
+    assert x.grad == 0.5 ** (len(names) - 1)
+
+# %%
+# The code has a loop, so one expects a loop in the graph. There is none: the graph is no picture
+# of the code, it is a record of what happened to this number. Three divisions happened to 5 and
+# five to 20; the last node, ``AccumulateGrad``, is where the :term:`gradient` arrives.
+#
+# .. alt:: Two chains of boxes joined by arrows that lead from the result back to the input. For 5,
+#    three boxes Div and one AccumulateGrad; for 20, five boxes Div and one AccumulateGrad.
+
+figure, axis = plt.subplots(figsize=(8, 1.9), layout="constrained")
+for height, start in ((1, 5.0), (0, 20.0)):
+    graph = nodes(halve(torch.tensor(start, requires_grad=True)))
+    labels = [type(node).__name__.removesuffix("Backward0") for node in graph]
+    for place, label in enumerate([f"halve({start:g})", *labels]):
+        box = {"boxstyle": "round", "facecolor": "lightblue" if label == "Div" else "white"}
+        axis.text(place, height, label, va="center", bbox=box)
+        if place:
+            ends = (place - 0.1, height), (place - 0.35, height)
+            axis.annotate("", *ends, arrowprops={"arrowstyle": "->"})
+axis.set(xlim=(-0.1, 7.2), ylim=(-0.5, 1.5))
+axis.axis("off")
+
+# %%
+# Why not record once and keep the record? That is a :term:`static graph`, and it fits the input
+# that it was recorded with. Five divisions for 20 become five divisions for 5 as well, and the
+# answer is wrong.
+
+record = nodes(halve(torch.tensor(20.0, requires_grad=True)))[:-1]
+replayed = torch.tensor(5.0)
+for _ in record:
+    replayed = replayed / 2
+print(f"5 by the record of 20: {replayed.item()}; 5 by itself: {halve(torch.tensor(5.0)).item()}")
+assert replayed == 0.15625 and halve(torch.tensor(5.0)) == 0.625
+
+# %%
+# Model
+# -----
+# Now a network that needs this. A recurrent cell, :class:`torch.nn.GRUCell`, takes one row of 28
+# pixels and a memory of 64 numbers and returns the memory that follows; from the memory a layer
+# computes ten scores, the :term:`logits` of the ten digits. What matters here are the ``for`` and
+# the ``if`` in ``forward``: they are Python's own, and the ``if`` looks at a number that the
+# network computed a moment ago.
+
+
+class Reader(nn.Module):
+    """Read images from the top, row by row, and stop when each answer is sure enough."""
+
+    def __init__(self, width=64):
+        super().__init__()
+        self.cell = nn.GRUCell(28, width)
+        self.answer = nn.Linear(width, 10)
+
+    def look(self, row, memory):  # (B, 28), (B, width)
+        memory = self.cell(row, memory)
+        return memory, self.answer(memory)
+
+    def forward(self, images, sure=None):  # (B, 1, 28, 28)
+        memory = images.new_zeros(len(images), self.cell.hidden_size)
+        answers = []
+        for row in images.squeeze(1).unbind(1):
+            memory, logits = self.look(row, memory)
+            answers.append(logits)
+            if sure is not None and logits.softmax(-1).amax(-1).min() > sure:
+                break
+        return torch.stack(answers, 1)  # (B, rows read, 10)
+
+
+# %%
+# Training
+# --------
+# To stop in time, the network must know after each row how much it may believe. So the
+# :term:`cross-entropy` after every row counts, not only after the last one.
+
+
+def every_row(model, x, y):
+    logits = model(x)  # (B, 28, 10)
+    loss = F.cross_entropy(logits.transpose(1, 2), y.unsqueeze(1).expand(-1, 28))
+    return loss, {"accuracy": (logits[:, -1].argmax(-1) == y).float().mean()}
+
+
+train, test = datasets.mnist()
+batches = Batches(*train, batch_size=200, shuffle=True)
+model = Reader()
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, total_steps=6 * len(batches))
+history = fit(model, batches, every_row, optimizer=optimizer, schedule=schedule, epochs=6)
+model.cpu()  # what follows reads one image at a time: no work for an accelerator
+print(f"training accuracy after all 28 rows: {history[-1]['accuracy']:.1%}")
+assert history[-1]["accuracy"] > 0.94
+
+# %%
+# Three digits, three graphs
+# --------------------------
+# To compare many images, read all of them to the end once and compute afterwards where each would
+# have stopped. Then take one digit that stops early, one in the middle and one that stops late,
+# and let the model itself read them.
+
+with torch.no_grad():
+    confidence, prediction = model(test.x).softmax(-1).max(-1)  # (2000, 28)
+right = prediction == test.y.unsqueeze(1)
+
+
+def rows_until(sure):
+    enough = confidence > sure
+    enough[:, -1] = True  # after the last row there is nothing left to read
+    return enough.int().argmax(1) + 1  # the first row that is sure enough
+
+
+chosen = rows_until(0.95).argsort(stable=True)[[20, 1000, 1800]]
+for i in chosen.tolist():
+    image = test.x[i : i + 1].clone().requires_grad_()
+    logits = model(image, sure=0.95)
+    logits[0, -1].max().backward()
+    rows, used = logits.shape[1], image.grad[0, 0].ne(0).any(1)
+    print(f"a {test.y[i]}: {rows} rows read, {len(nodes(logits))} nodes in the graph")
+    assert rows == rows_until(0.95)[i] and used[:rows].all() and not used[rows:].any()
+
+# %%
+# The harder the digit, the longer the graph. The ``assert`` looks at the gradient of the pixels:
+# it is exactly zero in all rows that were not read, because no path of the graph leads to them.
+#
+# .. alt:: Three digits, the rows that the network did not read hidden by a grey veil, and beside
+#    each row that it did read a bar, its confidence. Bars grow downwards until one passes 95 %.
+
+figure, axes = plt.subplots(1, 6, figsize=(9, 2.4), layout="compressed", width_ratios=[2, 1] * 3)
+for i, picture, bars in zip(chosen.tolist(), axes[::2], axes[1::2], strict=True):
+    rows = int(rows_until(0.95)[i])
+    picture.imshow(test.x[i, 0].numpy(), cmap="gray_r")
+    picture.axhspan(rows - 0.5, 27.5, color="tab:gray", alpha=0.6, linewidth=0)
+    picture.set(title=f"a {test.y[i]}: {rows} rows", xticks=[], ylabel="row of pixels")
+    bars.barh(range(rows), (100 * confidence[i, :rows]).tolist(), height=0.7)
+    bars.axvline(95, color="tab:red", linestyle="--")
+    bars.set(xlim=(0, 110), xlabel="sure (%)", ylim=picture.get_ylim(), yticks=[], box_aspect=2)
+
+# %%
+# What it buys
+# ------------
+# A static reader has one number of rows for all images. Ours has one threshold, and each image
+# takes the rows that it needs. Which of the two answers better for the same reading?
+#
+# .. alt:: Accuracy against the average number of rows read. The curve of the reader that stops
+#    when sure lies above the curve of fixed numbers of rows, until both level off at 96 % near 20
+#    rows.
+
+thresholds = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+fixed = right.float().mean(0)  # accuracy after 1, 2, … 28 rows
+points = {}
+for sure in thresholds:
+    rows = rows_until(sure)
+    points[sure] = rows.float().mean().item(), right[range(2000), rows - 1].float().mean().item()
+average, accuracy = points[0.95]
+as_many = fixed[round(average + 0.5) - 1]  # the same number of rows for all, rounded up
+print(f"stop at 95 %: {average:.1f} of 28 rows read on average, {accuracy:.1%} right")
+print(f"{round(average + 0.5)} rows for all: {as_many:.1%} right; all 28: {fixed[-1]:.1%}")
+assert average < 16 and fixed[-1] - 0.02 < accuracy and as_many < fixed[-1] - 0.02
+
+figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+axis.plot(*zip(*points.values(), strict=True), "o-", label="stop when sure: a dynamic graph")
+axis.plot(range(1, 29), fixed.tolist(), "s--", color="tab:orange", label="the same rows for all")
+axis.annotate("95 % sure", points[0.95], xytext=(0, 8), textcoords="offset points", ha="center")
+axis.set(xlabel="rows read (average)", ylabel="accuracy", xlim=(6, 28.5), ylim=(0.55, 1))
+axis.legend()
+
+# %%
+# Half of the rows, and about one answer in a hundred is lost; whoever gives that half to all
+# images alike loses three. The network was not told which digits are hard: an ``if`` asks it,
+# image by image.
+#
+# A closer look
+# -------------
+# Does such freedom not forbid every optimization? :func:`torch.compile` reads the bytecode of your
+# functions, turns it into graphs and hands each graph to a *backend*. The default one translates
+# it to C++ or GPU code and needs a compiler for that; ours keeps the graphs for us to see and runs
+# them as they are. At first we demand the whole model as a single graph.
+
+graphs = []
+
+
+def collect(graph, example_inputs):
+    graphs.append(graph)
+    return graph.forward
+
+
+image = test.x[:1]
+try:
+    with torch.no_grad():
+        torch.compile(model, backend=collect, fullgraph=True)(image, sure=0.95)
+except RuntimeError as error:
+    reason = str(error).splitlines()[0]
+print("refused:", reason)
+assert "branching" in reason and not graphs
+
+# %%
+# An ``if`` of Python that depends on the data cannot be part of such a graph; whoever needs a
+# branch inside must write it as :func:`torch.cond`. Without our demand the compiler takes what it
+# can:
+
+compiled = torch.compile(model, backend=collect)
+with torch.no_grad():
+    for image in test.x[chosen].split(1):
+        assert torch.equal(compiled(image, sure=0.95), model(image, sure=0.95))
+for graph in graphs:
+    print([node.target.__name__ for node in graph.graph.nodes if node.op == "call_function"])
+assert len(graphs) == 1
+
+# %%
+# The same answers, to the last bit, from one graph of two operations: that is ``look``, compiled
+# once and called for each row of each image. The ``for`` and the ``if`` stayed with Python.
+#
+# So write the loop freely, and keep what is expensive in straight stretches. Two prices remain: an
+# ``if`` on a tensor makes Python wait for its value, which hurts on a GPU; and images that stop at
+# different rows are harder to read together (exercise 3).
+#
+# Then and now
+# ------------
+# Older notes compare frameworks as they were in 2018. All of them computed gradients by
+# :term:`backpropagation`; that is not what made a graph changeable. The difference was *when* the
+# graph came to be: declared first and run later, or :term:`defined by running <define-by-run>`.
+#
+# .. list-table::
+#    :header-rows: 1
+#
+#    * - Framework
+#      - Then
+#      - Now
+#    * - Caffe
+#      - A net is `a text file <https://caffe.berkeleyvision.org/tutorial/net_layer_blob.html>`__
+#        that lists layers and their connections.
+#      - No release after 1.0 in 2017; its successor Caffe2 `joined PyTorch
+#        <https://caffe2.ai/blog/2018/05/02/Caffe2_PyTorch_1_0.html>`__ in 2018.
+#    * - TensorFlow
+#      - Python builds a graph and a session runs it; a loop is a node of its own,
+#        ``tf.while_loop``.
+#      - Runs at once `since 2.0
+#        <https://blog.tensorflow.org/2019/09/tensorflow-20-is-now-available.html>`__ (2019);
+#        `tf.function <https://www.tensorflow.org/guide/function>`__ makes graphs on demand.
+#    * - Keras
+#      - An interface to TensorFlow, Theano or CNTK.
+#      - `Keras 3 <https://keras.io/keras_3/>`__ (2023) runs on TensorFlow, JAX or PyTorch.
+#    * - Chainer
+#      - Made define-by-run known in 2015.
+#      - Its makers `went over to PyTorch
+#        <https://beam2d.net/blog/2019/12/10/chainer-look-back-en>`__ in 2019.
+#    * - PyTorch
+#      - `Define-by-run <https://arxiv.org/abs/1912.01703>`__ from its first day.
+#      - The same, and :func:`torch.compile` since 2.0 (2023).
+#
+# What you learnt
+# ---------------
+# - Write control flow in plain Python: the graph records the operations that ran, and no others.
+# - Expect a graph of its own for every call; backpropagation follows it, whatever its length.
+# - Let the data decide how long to compute, and measure what that saves against a fixed effort.
+# - Compile the straight stretches: the result is the same, and decisions stay with Python.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Some images never reach the threshold. Of the others, what share is answered
+#    right if the threshold is 0.8, 0.9, 0.95? As much as promised, less, or more?
+# 2. **Change.** Stop only when the network was sure of the same digit after three rows running.
+#    What does it cost, and what does it bring?
+# 3. **Extend.** Read all 2,000 test images in one batch in which each image leaves as soon as the
+#    network is sure of it. Check that no answer changes, and count the rows saved.
+
+# %%
+# .. answer:: 1
+#
+#    More: at the moment of stopping the confidence is *above* the threshold, not at it.
+
+for sure in (0.8, 0.9, 0.95):
+    last = rows_until(sure).unsqueeze(1) - 1
+    stopped = confidence.gather(1, last) > sure
+    share = right.gather(1, last)[stopped].float().mean()
+    print(f"promised {sure:.0%}: {share:.1%} of {stopped.sum()} right")
+    assert share > sure
+
+# %%
+# .. answer:: 2
+#
+#    A counter is all it takes. Some two more rows an image, and hardly an answer improves: where
+#    the network errs, it errs for many rows.
+
+
+def read(image, patience):  # (28, 28)
+    memory, rows, streak, before = torch.zeros(1, 64), 0, 0, None
+    for row in image.split(1):
+        rows += 1
+        memory, logits = model.look(row, memory)
+        chance, digit = logits.softmax(-1).max(-1)
+        streak = (streak + 1 if digit == before else 1) if chance > 0.95 else 0
+        before = digit
+        if streak == patience:
+            break
+    return rows, digit.item()
+
+
+results = {}
+with torch.no_grad():
+    for patience in (1, 3):
+        rows, digits = zip(*[read(image[0], patience) for image in test.x[:500]], strict=True)
+        hits = (torch.tensor(digits) == test.y[:500]).float().mean().item()
+        results[patience] = sum(rows) / 500, hits
+        print(f"patience {patience}: {results[patience][0]:.1f} rows, {hits:.1%} right")
+assert 1 < results[3][0] - results[1][0] < 4 and abs(results[3][1] - results[1][1]) < 0.02
+
+# %%
+# .. answer:: 3
+#
+#    An index of the images still being read is enough: the batch shrinks from row to row.
+
+reading = torch.arange(2000)
+memory, digits = torch.zeros(2000, 64), torch.zeros(2000, dtype=torch.long)
+rows_read = 0
+with torch.no_grad():
+    for row in test.x.squeeze(1).unbind(1):
+        memory, logits = model.look(row[reading], memory)
+        rows_read += len(reading)
+        chance, digits[reading] = logits.softmax(-1).max(-1)
+        memory, reading = memory[chance <= 0.95], reading[chance <= 0.95]
+alone = prediction[range(2000), rows_until(0.95) - 1]
+print(f"same answers: {(digits == alone).float().mean():.1%}; rows read: {rows_read / 56000:.0%}")
+assert (digits == alone).float().mean() > 0.999 and rows_read < 0.6 * 56000
+
+# %%
+# Next
+# ----
+# :doc:`/lessons/tensors/01_create`: before the graph come the numbers that flow through it.
