@@ -25,9 +25,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "bilingual",
 ]
-exclude_patterns = ["_build", "_ext", "locale"]
+exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 nitpicky = True
+default_role = "literal"  # `name` in a docstring is code
 
 # The languages
 language = "en"
@@ -49,6 +50,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
     "reset_modules_order": "both",
     "image_srcset": ["2x"],
+    "ignore_repr_types": "matplotlib|list",  # their addresses differ each time
     "doc_module": ("handbook",),
     "inspect_global_variables": False,  # names that are imported link to their documentation
     "backreferences_dir": "lessons/used",
@@ -78,6 +80,7 @@ napoleon_type_aliases = {
     "nn.Module": ":class:`~torch.nn.Module`",
     "callable": ":class:`callable <collections.abc.Callable>`",
     "iterable": ":class:`iterable <collections.abc.Iterable>`",
+    "path-like": ":class:`path-like <os.PathLike>`",
     "sequence": ":class:`sequence <collections.abc.Sequence>`",
 }
 intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories")
