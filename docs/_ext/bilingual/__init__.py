@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -15,12 +16,12 @@ from sphinx.config import Config
 from bilingual import answers, catalogs, code, downloads, figures, furniture
 from bilingual.project import LANGUAGES
 
-STATIC = Path(__file__).parent / "static"
+HERE = Path(__file__).parent
 
 
 def localize(app: Sphinx, config: Config) -> None:
     """Tell the templates the language's folder, and Sphinx where the style sheet is."""
-    config.html_static_path.append(str(STATIC))
+    config.html_static_path.append(str(HERE / "static"))
     folders = {language.code: language.folder for language in LANGUAGES}
     config.html_context["folder"] = folders[config.language]
 
@@ -31,4 +32,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
         part.setup(app)
     app.connect("config-inited", localize)
     app.add_css_file("bilingual.css")
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    parts = b"".join(file.read_bytes() for file in sorted(HERE.glob("*.py")))
+    return {
+        "version": "1",
+        "env_version": crc32(parts),  # pages are read again when a part has changed
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

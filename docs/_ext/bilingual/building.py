@@ -63,7 +63,7 @@ def drop_stale(root: Path) -> None:
     if not stamp.exists() or stamp.read_text() != now:
         for md5 in list(lessons.rglob("*.md5")):
             md5.unlink()
-        lessons.mkdir(exist_ok=True)
+        lessons.mkdir(parents=True, exist_ok=True)
         stamp.write_text(now)
 
 

@@ -44,30 +44,25 @@ class WriteDownloads(SphinxTransform):
 
 def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
     """Make script and notebook; refuse if the program is not the one that the site ran."""
-    known = catalogs.messages(env)
-    original = scripts.read(source)
-    wrapped, lost = scripts.translate(original, known)
-    whole, _lost = scripts.translate(original, known, wrap=False)
-    for message in sorted(lost):
-        logger.warning("not found in the script: %s", message, location=page, type="bilingual")
-    answer = _("Answer %s")
-
-    def clean(blocks: list[Block]) -> list[Block]:
-        return [
-            block._replace(content=scripts.clean(block.content, answer, describe))
-            if block.type == "text"
-            else block
-            for block in blocks
-        ]
 
     def describe(role: str, content: str) -> str:
         return plain_role(env, role, content)
 
-    script = scripts.write(clean(wrapped))
+    def localized(wrap: bool) -> list[Block]:
+        blocks, lost = scripts.translate(original, known, wrap)
+        if wrap:
+            for message in sorted(lost):
+                logger.warning("not in the script: %s", message, location=page, type="bilingual")
+        return scripts.clean(blocks, _("Answer %s"), describe)
+
+    original = scripts.read(source)
+    said = catalogs.messages(env).items()
+    known = {message: scripts.plain(text, describe) for message, text in said}
+    script = scripts.write(localized(wrap=True))
     if not scripts.same_program(source.read_text("utf-8"), script):
         raise ExtensionError(f"{page}: the {env.config.language} download is another program")
     cells = notebook.jupyter_notebook_skeleton()
-    for block in clean(whole):
+    for block in localized(wrap=False):
         if block.type == "code":
             notebook.add_code_cell(cells, block.content)
         elif text := markdown.convert(block.content, env):
@@ -86,9 +81,9 @@ def plain_role(env: BuildEnvironment, role: str, content: str) -> str:
         return f"``{text.rpartition('.')[2] if text.startswith('~') else text}``"
     page = (target or text).lstrip("/")
     text = text if target else page_title(env, page)
-    if env.config.html_baseurl:
-        folder = env.config.html_context["folder"]
-        return f"`{text} <{env.config.html_baseurl}{folder}/{page}.html>`__"
+    context = env.config.html_context
+    if context.get("base_url"):
+        return f"`{text} <{context['base_url']}/{context['folder']}/{page}.html>`__"
     return text if target else f"“{text}”"
 
 

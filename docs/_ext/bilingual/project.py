@@ -53,9 +53,11 @@ def sphinx(root: Path, builder: str, output: Path, *options: str, language: str 
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees)]
     command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
+    paths = [str(ROOT / "docs/_ext"), os.environ.get("PYTHONPATH", "")]
+    env = STEADY | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     log = []
-    with subprocess.Popen(command, env=STEADY | os.environ, **pipes) as process:
+    with subprocess.Popen(command, env=env, **pipes) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             log.append(line)

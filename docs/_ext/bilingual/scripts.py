@@ -14,6 +14,7 @@ from bilingual import comments
 
 GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line ends
 UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
+Describe = Callable[[str, str], str]
 ROLE = re.compile(r":(?:py:|std:)?(\w+):`([^`]+)`")
 ALT = re.compile(r"(?m)^( *)\.\. alt::.*\n?(?:(?:\1 +.*)?\n)*")
 ANSWER = re.compile(r"(?m)^\.\. answer:: *(\S+) *\n?((?:(?: +.*)?(?:\n|\Z))*)")
@@ -41,13 +42,11 @@ def translate(
 
     new = []
     for block in blocks:
-        change = _translate_text if block.type == "text" else comments.translate
-        text = (
-            change(block.content, lookup)
-            if block.type == "code"
-            else change(block.content, known, lost, wrap)
-        )
-        new.append(block._replace(content=text))
+        if block.type == "code":
+            content = comments.translate(block.content, lookup)
+        else:
+            content = _translate_text(block.content, known, lost, wrap)
+        new.append(block._replace(content=content))
     return new, lost
 
 
@@ -88,32 +87,39 @@ def _underline(match: re.Match[str]) -> str:
     return f"{match['title']}\n{match['rule'][0] * width}"
 
 
-def clean(text: str, answer: str, describe: Callable[[str, str], str]) -> str:
+def clean(blocks: list[Block], answer: str, describe: Describe) -> list[Block]:
     """Turn what only the site understands into what a reader of the file does.
 
-    Alt texts go, ``.. answer:: 1`` becomes the bold word `answer`, and each role what
-    `describe(role, content)` makes of it.
+    Alt texts go, ``.. answer:: 1`` becomes the bold word `answer`, and roles become plain.
     """
-    text = ALT.sub("", text)
-    text = ANSWER.sub(
-        lambda match: (
-            f"**{answer % match[1]}**\n\n{textwrap.dedent(match[2]).strip()}".rstrip() + "\n"
-        ),
-        text,
-    )
+
+    def name(match: re.Match[str]) -> str:
+        text = textwrap.dedent(match[2]).strip()
+        return f"**{answer % match[1]}**\n" + (f"\n{text}\n" if text else "")
+
+    return [
+        block._replace(content=plain(ANSWER.sub(name, ALT.sub("", block.content)), describe))
+        if block.type == "text"
+        else block
+        for block in blocks
+    ]
+
+
+def plain(text: str, describe: Describe) -> str:
+    """Replace each role by what `describe(role, content)` makes of it."""
     return ROLE.sub(lambda match: describe(match[1], match[2]), text)
 
 
 def write(blocks: list[Block]) -> str:
     """Put the blocks together."""
     docstring = blocks[0].content.strip("\n") + "\n"
-    if "\\" in docstring or '"""' in docstring:
-        docstring = docstring.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    parts = [f'"""{docstring}"""\n\n']
-    last = "text"
+    raw = "r" if "\\" in docstring else ""
+    parts = [f'{raw}"""{docstring}"""\n\n']
+    last = ""
     for block in blocks[1:]:
         if block.type == "text":
             rows = block.content.rstrip("\n").split("\n")
+            parts.append("\n" if last == "text" else "")
             parts.append("# %%\n" + "".join(f"# {row}".rstrip() + "\n" for row in rows))
         else:
             parts.append(("# %%\n" if last == "code" else "") + block.content)

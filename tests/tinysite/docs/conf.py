@@ -17,6 +17,7 @@ sphinx_gallery_conf = {
     "parallel": 2,
     "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
     "reset_modules_order": "both",
+    "ignore_repr_types": "matplotlib|list",
     "inspect_global_variables": False,
     "show_signature": False,
     "min_reported_time": float("inf"),

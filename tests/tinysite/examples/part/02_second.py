@@ -17,7 +17,16 @@ import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(2, 2))
 ax.plot([0, 1, 4, 9])
-print("drawn")
+
+# %%
+# A warning is an error while a lesson runs.
+
+import warnings
+
+try:
+    warnings.warn("watch out")
+except UserWarning as error:
+    print("raised:", error)
 
 # %%
 # .. answer:: 1

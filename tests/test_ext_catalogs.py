@@ -1,0 +1,83 @@
+"""Catalogs: what is wrong with one is said, with file and message."""
+
+import polib
+import pytest
+from sphinx.util.inventory import InventoryFile
+
+from bilingual import catalogs
+from bilingual.inventories import inventories
+
+
+def write(file, messages, fuzzy=()):
+    """Write a catalog or, with empty translations, a template."""
+    po = polib.POFile()
+    for text, said in messages.items():
+        flags = ["fuzzy"] if text in fuzzy else []
+        po.append(polib.POEntry(msgid=text, msgstr=said, flags=flags))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    po.save(str(file))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A template with two messages, and a place for its catalog."""
+    write(tmp_path / "pot/part/page.pot", {"One": "", "Two": ""})
+    return tmp_path / "pot", tmp_path / "LC_MESSAGES"
+
+
+@pytest.mark.parametrize(
+    ("messages", "fuzzy", "problem"),
+    [
+        ({"One": "一", "Two": "二"}, (), None),
+        ({"One": "一"}, (), "missing: Two"),
+        ({"One": "一", "Two": ""}, (), "untranslated: Two"),
+        ({"One": "一", "Two": "二"}, ("Two",), "fuzzy: Two"),
+        ({"One": "一", "Two": "二", "Three": "三"}, (), "obsolete: Three"),
+    ],
+)
+def test_problems(folders, messages, fuzzy, problem):
+    """Missing, untranslated, fuzzy and obsolete messages."""
+    templates, folder = folders
+    write(folder / "part/page.po", messages, fuzzy)
+    expected = [f"{folder}/part/page.po: {problem}"] if problem else []
+    assert catalogs.compare(templates, folder) == expected
+
+
+def test_missing_and_left_over_catalogs(folders):
+    """Each page has a catalog, each catalog a page."""
+    templates, folder = folders
+    write(folder / "gone.po", {"One": "一"})
+    assert catalogs.compare(templates, folder) == [
+        f"{folder}/part/page.po: missing",
+        f"{folder}/gone.po: obsolete: there is no such page",
+    ]
+
+
+def test_refresh(folders):
+    """Keep what fits, take titles from other catalogs, drop the rest; twice is once."""
+    templates, folder = folders
+    page = folder / "part/page.po"
+    write(page, {"One": "一", "Three": "三"})
+    write(folder / "other.po", {"Two": "二"})
+    assert catalogs.refresh(templates / "part/page.pot", page) == ["dropped: Three\n    三"]
+    assert catalogs.read(page) == {"One": "一", "Two": "二"}
+    first = page.read_bytes()
+    assert b"Date" not in first
+    assert catalogs.refresh(templates / "part/page.pot", page) == []
+    assert page.read_bytes() == first
+
+
+def test_inventories(tmp_path):
+    """A list of names becomes an inventory that Sphinx reads."""
+    lines = ["https://example.org/", "# a comment", "default api/{name}.html"]
+    lines += ["function tiny.area", "module tiny index.html", "class tiny.Side sides.html"]
+    (tmp_path / "tiny-inventory.txt").write_text("\n".join(lines))
+    mapping = inventories(tmp_path, tmp_path / "out")
+    assert mapping == {"tiny": ("https://example.org/", str(tmp_path / "out/tiny.inv"))}
+    content = (tmp_path / "out/tiny.inv").read_bytes()
+    found = InventoryFile.loads(content, uri="https://example.org").data
+    assert {name: item.uri for names in found.values() for name, item in names.items()} == {
+        "tiny.area": "https://example.org/api/tiny.area.html#tiny.area",
+        "tiny": "https://example.org/index.html#module-tiny",
+        "tiny.Side": "https://example.org/sides.html#tiny.Side",
+    }

@@ -1,0 +1,236 @@
+"""The miniature site in both languages: one execution, nothing left in English, nothing lost."""
+
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+
+import polib
+import pytest
+from bs4 import BeautifulSoup
+from filelock import FileLock
+
+from bilingual import building, catalogs, comments, project
+
+TINY = Path(__file__).parent / "tinysite"
+FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, worker_id):
+    """Build it once, however many processes test it."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "tinysite"
+    with FileLock(f"{root}.lock"):
+        if not root.exists():
+            shutil.copytree(TINY, root)
+            building.build(root)  # -n -W: it exits at any warning
+    return root
+
+
+@pytest.fixture(scope="session")
+def page(tiny):
+    """Read a page of one of the sites."""
+
+    def read(folder, name):
+        file = tiny / "docs/_build/html" / folder / f"{name}.html"
+        return BeautifulSoup(file.read_text("utf-8"), "html.parser")
+
+    return read
+
+
+def code_of(soup):
+    """List what stands in the code blocks, outputs left out."""
+    blocks = soup.select("div.highlight pre")
+    out = [block for block in blocks if block.find_parent(class_="sphx-glr-script-out")]
+    return [block.get_text() for block in blocks if block not in out]
+
+
+def catalog(name):
+    """Read a catalog of the miniature site."""
+    return polib.pofile(str(TINY / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po"))
+
+
+@pytest.mark.parametrize("name", ["index", "glossary", "lessons/index", FIRST, SECOND])
+def test_no_message_stays_english(page, name):
+    """Prose, titles, list items, cells, comments, alternative texts."""
+    html = re.sub(r"\s+", " ", page("zh", name).get_text(" ") + str(page("zh", name)))
+    for entry in catalog(name):
+        if entry.msgid != entry.msgstr and len(entry.msgid.split()) > 1:
+            assert not re.search(rf"(?<!\w){re.escape(entry.msgid)}(?!\w)", html)
+    assert not re.search(r"\*\*|``|:\w+:`", page("zh", name).get_text()), "raw markup"
+
+
+def test_comments_are_translated_and_code_is_not(page):
+    """Take the comments away: the same is left; with them, it differs."""
+    english, chinese = (code_of(page(folder, FIRST)) for folder in ("en", "zh"))
+    assert len(english) == len(chinese) == 4
+    assert [ast.dump(ast.parse(code)) for code in english] == [
+        ast.dump(ast.parse(code)) for code in chinese
+    ]
+    assert "side = 3  # 行尾的注释" in chinese[0] and "# noqa: RET504" in chinese[0]
+    assert "    # 在函数里，有缩进。" in chinese[0]
+    assert not any(re.search("[a-z]{4}", c.text) for c in comments.find(chinese[0])[:2])
+    assert "# 正文里的注释" in code_of(page("zh", "index"))[0]
+
+
+def test_outputs_are_the_same(page):
+    """And they are no messages."""
+    outputs = [
+        [
+            block.get_text().strip()
+            for block in page(folder, name).select(".sphx-glr-script-out pre")
+        ]
+        for name in (FIRST, SECOND)
+        for folder in ("en", "zh")
+    ]
+    assert outputs[0] == outputs[1] == ["area: 9", "9", "900"]
+    assert outputs[2] == outputs[3] == ["raised: watch out"], "warnings are errors in a lesson"
+    assert "area: 9" not in [entry.msgid for entry in catalog(FIRST)]
+
+
+def test_answers_are_folded(page):
+    """With text, code, output and figures, but without the text that follows."""
+    for folder, title in (("en", "Answer 1"), ("zh", "答案 1")):
+        first, second = page(folder, FIRST).select("details.answer")
+        assert first.summary.get_text() == title and not first.has_attr("open")
+        assert "area(3)" in first.get_text() and "9" in first.get_text()
+        assert "area(30)" in second.get_text() and second.summary.get_text() == title[:-1] + "2"
+        assert not second.find_all(["h2", "section"])
+        (drawn,) = page(folder, SECOND).select("details.answer")
+        assert drawn.img
+    assert "答案后面的文字不折叠。" not in second.get_text()
+
+
+def test_figures_have_words(page):
+    """Quotes included; the directive itself leaves no trace."""
+    english = [image["alt"] for image in page("en", SECOND).select("article img, body img")]
+    chinese = [image["alt"] for image in page("zh", SECOND).select("article img, body img")]
+    assert english == ['A line that rises "steeply" from 0, and reaches 9.', "A line that falls."]
+    assert chinese == ["从 0 开始“急剧”上升、到达 9 的一条线。", "一条下降的线。"]
+
+
+def test_thumbnails(page):
+    """Titles and first paragraphs, on the page of a part and in a mini-gallery."""
+    for name in ("lessons/index", "lessons/part/index", "index"):
+        thumbnail = page("zh", name).select(".sphx-glr-thumbcontainer")[-1]
+        assert thumbnail["tooltip"] == "图怎样得到它的说明？"
+        assert thumbnail.a.get_text() == "其次"
+        assert "Second" not in thumbnail.get_text()
+
+
+def test_furniture(page):
+    """Sphinx-gallery's own sentences."""
+    text = page("zh", FIRST).get_text()
+    assert "下载本课的脚本或 notebook" in text and "脚本" in text
+    assert not re.search(r"Download|Go to the end|Gallery|zip", text)
+
+
+@pytest.mark.parametrize("name", [FIRST, SECOND])
+def test_downloads(tiny, page, name):
+    """Each site links to its own script and notebook: the same program as the lesson."""
+    program = ast.parse((tiny / name.replace("lessons", "examples")).with_suffix(".py").read_text())
+    program = ast.dump(ast.Module(program.body[1:], []))
+    for folder, title in (("en", "of all"), ("zh", "首先" if name == FIRST else "其次")):
+        base = tiny / "docs/_build/html" / folder / "lessons/part"
+        links = [link["href"] for link in page(folder, name).select("a.download")]
+        notebook, script = ((base / link).read_text("utf-8") for link in links)
+        module = ast.parse(script)
+        assert title in ast.get_docstring(module).split("\n")[0]
+        assert ast.dump(ast.Module(module.body[1:], [])) == program
+        cells = json.loads(notebook)["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        assert ast.dump(ast.Module(ast.parse(code).body, [])) == program
+        prose = "\n".join(cell["source"][0] for cell in cells if cell["cell_type"] == "markdown")
+        assert title in prose.split("\n")[0] and prose.startswith("# ")
+        for text in (script, prose):
+            assert not re.search(r"\.\. (alt|answer)::|:(doc|term|func):", text)
+
+
+def test_chinese_notebook(tiny):
+    """Every construct has its Markdown."""
+    cells = json.loads((tiny / f"docs/_build/downloads/zh_CN/{FIRST}.ipynb").read_text("utf-8"))
+    assert cells["metadata"]["kernelspec"]["name"] == "python3"
+    prose = "\n\n".join(c["source"][0] for c in cells["cells"] if c["cell_type"] == "markdown")
+    for expected in (
+        "# 首先",
+        r"$\frac{a}{b}$ 和 `C:\new`。",
+        "**粗体**和*斜体*",
+        "“其次”，另一页，函数 `area`",
+        "[链接](https://example.org/a_b)",
+        "- 第二项\n\n  - 它自己也有一项。",
+        "1. **预测。** 会得到什么？\n2. **修改。** 把它变大。",
+        "> **备注**\n>\n> 有两段的提示。\n>\n> - 里面的列表。",
+        "| 名称 | 含义 |\n| --- | --- |\n| `side` | 边长 |",
+        "$$\nA = a^2\n$$",
+        "> 数统治着宇宙。",
+        "```python\narea(4)  # 在只供阅读的代码里\n```",
+        "**答案 1**\n\n三乘三，和 `area` 说的一样。",
+    ):
+        assert expected in prose
+
+
+def test_nothing_falls_back_to_english_in_silence(tiny, tmp_path, capfd):
+    """An emptied message and one that is not on the page: two warnings, and so a failure."""
+    root = tmp_path / "site"
+    shutil.copytree(tiny, root)
+    file = root / f"docs/locale/zh_CN/LC_MESSAGES/{SECOND}.po"
+    po = polib.pofile(str(file))
+    po.find("An answer may draw.").msgstr = ""
+    po.append(polib.POEntry(msgid="Not there.", msgstr="没有。"))
+    po.save()
+    found = "\n".join(catalogs.compare(tiny / "docs/_build/gettext", file.parents[2]))
+    assert f"{file}: untranslated: An answer may draw." in found
+    assert f"{file}: obsolete: Not there." in found
+    with pytest.raises(SystemExit, match="failed"):
+        project.sphinx(root, "html", tmp_path / "out", *building.STRICT, language="zh_CN")
+    log = capfd.readouterr().out
+    assert "untranslated: An answer may draw." in log
+    assert "not in the script: Not there." in log
+
+
+def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
+    """If the package changed, or a lesson is gone."""
+    root = tmp_path / "site"
+    for part in ("examples", "docs/lessons"):
+        shutil.copytree(tiny / part, root / part)
+    stamp = (root / "docs/lessons/package.sha256").read_text()
+    monkeypatch.setattr(building, "_fingerprint", lambda package: stamp)
+    building.drop_stale(root)
+    left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
+    assert {"01_first.py.md5", "02_second.py.md5", "sphx_glr_02_second_001.png"} <= left
+    (root / "examples/part/02_second.py").unlink()
+    building.drop_stale(root)
+    left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
+    assert "01_first.py.md5" in left and not any("second" in name for name in left)
+    monkeypatch.setattr(building, "_fingerprint", lambda package: "another package")
+    building.drop_stale(root)
+    assert not list((root / "docs/lessons").rglob("*.md5"))
+
+
+def test_execution_of_a_translation_is_an_error(monkeypatch, tmp_path):
+    """The build reads it from its own log."""
+    monkeypatch.setattr(building, "check", lambda root: [])
+    monkeypatch.setattr(building, "_html", lambda *args: "successfully\nexecuted 1 out of 1 file")
+    with pytest.raises(SystemExit, match="executed lessons again"):
+        building.build(tmp_path)
+
+
+def test_unfinished_catalogs_stop_the_build(monkeypatch, tmp_path):
+    """Before the translation is built."""
+    monkeypatch.setattr(building, "check", lambda root: ["page.po: fuzzy: Text"])
+    monkeypatch.setattr(building, "_html", lambda *args: "")
+    with pytest.raises(SystemExit, match=r"page\.po: fuzzy: Text"):
+        building.build(tmp_path)
+
+
+def test_the_extension_imports_neither_torch_nor_handbook():
+    """It must work for any gallery, and start fast."""
+    for file in (project.ROOT / "docs/_ext").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [
+                alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)
+            ]
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & {"torch", "handbook"}, file
