@@ -7,3 +7,5 @@ from hypothesis import settings
 os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests too
 settings.register_profile("house", deadline=None, derandomize=True)  # the same on a busy machine
 settings.load_profile("house")
+
+collect_ignore = ["tinysite"]  # its scripts would run when they are collected
