@@ -26,7 +26,9 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests and the doctests of docstrings and prose."""
     install(session, "test")
-    session.run("pytest", "-n", "2", "-m", "not site", *session.posargs, env=STEADY)
+    session.run(
+        "pytest", "-n", "2", "--dist", "loadfile", "-m", "not site", *session.posargs, env=STEADY
+    )
 
 
 @nox.session

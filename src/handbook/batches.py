@@ -1,7 +1,7 @@
 """Batches: tensors indexed a whole batch at a time, seeded, split over ranks."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 import torch
@@ -140,8 +140,10 @@ def walk(
     ``size`` is the number of examples of this rank. ``share`` is what the gradient must be
     multiplied by so that its average over ranks is the gradient over all examples; None for 1.
     """
-    world = distributed.world()
+    if isinstance(batches, Tensor):
+        raise TypeError("batches is a tensor: cut it into batches with Batches(x, batch_size=…)")
     if isinstance(batches, Batches):
+        world = distributed.world()
         for tensors, size, total in batches.shards(epoch):
             share = None
             if size * world != total:
@@ -149,16 +151,45 @@ def walk(
             yield [tensor.to(device, non_blocking=True) for tensor in tensors], size, share
         return
     sampler: Any = getattr(batches, "sampler", None)
-    if world > 1 and not hasattr(sampler, "num_replicas"):
-        raise ValueError(
-            f"{world} processes would each walk through all of the data: use handbook.Batches, "
-            "or DataLoader(..., sampler=torch.utils.data.DistributedSampler(dataset))"
-        )
+    _check_split(batches, sampler, epoch)
     if epoch is not None and hasattr(sampler, "set_epoch"):
         sampler.set_epoch(epoch)
     for batch in batches:
         parts = [batch] if isinstance(batch, Tensor) else batch
-        moved = [
-            part.to(device, non_blocking=True) if hasattr(part, "to") else part for part in parts
-        ]
+        if not isinstance(parts, list | tuple) or not _counts(parts):
+            raise TypeError(
+                "a batch must be a tensor (B, …) or a tuple that begins with one, its examples "
+                f"along axis 0, but it is {_kind(batch)}"
+            )
+        moved = [p.to(device, non_blocking=True) if hasattr(p, "to") else p for p in parts]
         yield moved, len(moved[0]), None
+
+
+def _counts(parts: Sequence[Any]) -> bool:
+    """Say whether the first part of a batch counts its examples."""
+    return len(parts) > 0 and isinstance(parts[0], Tensor) and parts[0].ndim > 0
+
+
+def _kind(batch: Any) -> str:
+    if isinstance(batch, list | tuple):
+        return f"a {type(batch).__name__} of {', '.join(map(_kind, batch)) or 'nothing'}"
+    return "a number" if isinstance(batch, Tensor) else f"a {type(batch).__name__}"
+
+
+def _check_split(batches: Data, sampler: object, epoch: int | None) -> None:
+    """Refuse a loader that does not split its data over the ranks, or not equally."""
+    world = distributed.world()
+    if world == 1:
+        return
+    if not hasattr(sampler, "num_replicas"):
+        raise ValueError(
+            f"{world} processes would each walk through all of the data: use handbook.Batches, "
+            "or DataLoader(..., sampler=torch.utils.data.DistributedSampler(dataset))"
+        )
+    if epoch is not None and isinstance(batches, Sized):
+        lengths = set(distributed.gather(len(batches)))
+        if len(lengths) > 1:
+            raise ValueError(
+                f"the processes have {min(lengths)} to {max(lengths)} batches: give all of them "
+                "equally many, or they wait for each other for ever"
+            )

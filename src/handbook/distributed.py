@@ -6,6 +6,7 @@ Everything here does nothing, and costs nothing, when there is one process.
 
 import atexit
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -124,15 +125,29 @@ def parallel(step: Step, model: nn.Module) -> Forward:
     module = _Step(step, model)
     if world() == 1:
         return module.forward
-    parallel_module = nn.parallel.DistributedDataParallel(module)
-    parallel_module.broadcast_buffers = False  # average_buffers does better, once an epoch
-    return parallel_module
+    wrapped = nn.parallel.DistributedDataParallel(module)
+    wrapped.broadcast_buffers = False  # once an epoch is enough: see synchronize
+
+    def forward(*batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        try:
+            result: tuple[Tensor, dict[str, Tensor]] = wrapped(*batch)
+        except RuntimeError as error:
+            found = re.search(r"did not receive grad for rank \d+: ([\d ]+)", str(error))
+            names = [name for name, p in model.named_parameters() if p.requires_grad]
+            if found:
+                _refuse_unused([names[int(index)] for index in found[1].split()])
+            raise
+        return result
+
+    return forward
 
 
-def average_buffers(model: nn.Module) -> None:
-    """Give all ranks the same buffers: the running statistics of BatchNorm, averaged."""
+def synchronize(model: nn.Module) -> None:
+    """Average the buffers over the ranks: the running statistics of BatchNorm."""
     if world() == 1:
         return
+    named = model.named_parameters()
+    _refuse_unused([name for name, p in named if p.requires_grad and p.grad is None])
     for buffer in model.buffers():
         if buffer.is_floating_point():
             mean = buffer.double()
@@ -140,3 +155,12 @@ def average_buffers(model: nn.Module) -> None:
             buffer.copy_(mean / world())
         else:
             dist.broadcast(buffer, src=0)
+
+
+def _refuse_unused(names: list[str]) -> None:
+    """Refuse parameters without a gradient: the ranks wait in vain for those of each other."""
+    if names:
+        raise RuntimeError(
+            f"{', '.join(names[:3])} got no gradient, and with several processes all parameters "
+            "must take part in the loss: freeze them with requires_grad_(False)"
+        )

@@ -68,7 +68,7 @@ def fit(
                 schedule.step()
             averages.add(size, loss, metrics)  # still tensors: nothing waits for the device
         row = {"epoch": epoch, **averages.means()}
-        distributed.average_buffers(model)
+        distributed.synchronize(model)
         if val is not None:
             results = evaluate(model, val, step, device=device)
             row |= {f"val_{name}": value for name, value in results.items()}
