@@ -1,4 +1,7 @@
-"""The project's commands: `nox` runs everything, `nox -s NAME` one, `nox -l` lists them."""
+"""The project's commands: `nox` runs every check, `nox -s NAME` one, `nox -l` lists them."""
+
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -8,6 +11,8 @@ nox.options.sessions = ["lint", "tests", "docs", "downloads", "browser"]
 
 # One thread: the same results on every machine, and never slow under load.
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
+# A network of its own, in which nobody else is: where the system allows it.
+OFFLINE = ["sh", "-c", 'unshare -rn true 2>&- && exec unshare -rn "$@"; exec "$@"', "sh"]
 
 
 def install(session: nox.Session, extra: str) -> None:
@@ -23,12 +28,24 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def serve(session: nox.Session) -> None:
+    """Show both languages in the browser, and build again at each change."""
+    install(session, "docs")
+    session.run("python", "docs/serve.py", *session.posargs, env=STEADY)
+
+
+@nox.session
+def i18n(session: nox.Session) -> None:
+    """Refresh the catalogs of all pages, or of those named, and list what is left to translate."""
+    install(session, "docs")
+    session.run("python", "docs/i18n.py", *session.posargs, env=STEADY)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the unit tests and the doctests of docstrings and prose."""
     install(session, "test")
-    session.run(
-        "pytest", "-n", "2", "--dist", "loadfile", "-m", "not site", *session.posargs, env=STEADY
-    )
+    session.run("pytest", "-n", "2", "-m", "not site", *session.posargs, env=STEADY)
 
 
 @nox.session
@@ -38,3 +55,47 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Read the built site (nox -s docs) in Chromium."""
+    install(session, "test")
+    session.run("pytest", "-m", "site", "tests/site", *session.posargs, env=STEADY)
+
+
+@nox.session(reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and load the digits without a network."""
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("uv", "build", "--wheel", "--quiet", "--out-dir", "dist", external=True)
+    session.install("-c", "constraints.txt", *map(str, Path("dist").glob("*.whl")))
+    test = "from handbook import datasets; datasets.mnist()"
+    session.run(*OFFLINE, "python", "-I", "-c", test, env=STEADY, external=True)
+
+
+@nox.session(reuse_venv=False)
+def downloads(session: nox.Session) -> None:
+    """Run every script and notebook of the built site (nox -s docs) with the wheel alone."""
+    wheel(session)
+    package = next(Path("dist").glob("*.whl"))
+    session.install(
+        "-c", "constraints.txt", f"torch-handbook[lessons] @ {package.resolve().as_uri()}"
+    )
+    # What runs notebooks lies in a folder of its own: the scripts cannot import it.
+    tools = Path(session.create_tmp()) / "tools"
+    packages = ["ipykernel", "nbclient"]
+    target = ["--quiet", "-c", "constraints.txt", "--target", str(tools)]
+    session.run("uv", "pip", "install", *target, *packages, external=True)
+    session.run("python", "tests/run_downloads.py", "docs/_build/html", str(tools), env=STEADY)
+
+
+@nox.session
+def reproducible(session: nox.Session) -> None:
+    """Build the site in two copies of the tree, and compare every byte."""
+    install(session, "docs")
+    copies = [Path(session.create_tmp()) / name for name in ("one", "two")]
+    for copy in copies:
+        shutil.rmtree(copy, ignore_errors=True)
+        session.run("python", "docs/build.py", "--copy", str(copy), env=STEADY)
+    session.run("diff", "-r", *(str(copy / "docs/_build/html") for copy in copies), external=True)

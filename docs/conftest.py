@@ -6,7 +6,7 @@ from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
 # `--doctest-modules` would import these: the site's own machinery and what it generates.
-collect_ignore_glob = ["_build/*", "lessons/*", "build.py", "conf.py", "i18n.py"]
+collect_ignore_glob = ["_build/*", "lessons/*", "build.py", "conf.py", "i18n.py", "serve.py"]
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)],
