@@ -21,6 +21,7 @@ import torch
 from handbook import datasets
 
 torch.manual_seed(0)
+train, _ = datasets.mnist()
 
 # %%
 # The smallest one
@@ -42,7 +43,6 @@ assert torch.tensor(3).shape == () and x.shape == (3, 2)
 #    (28,); the image of a five with that strip, shape (28, 28); a stack of digits, shape (10000,
 #    28, 28).
 
-train, _ = datasets.mnist()
 stack = train.x.squeeze(1)  # (10000, 28, 28)
 image = stack[0]
 row = image[7]
@@ -56,11 +56,12 @@ places["matrix"] = image, (0, 28, 28, 0)
 for axis, (name, (part, place)) in zip(axes, places.items(), strict=False):
     axis.imshow(torch.atleast_2d(part).numpy(), extent=place, **style)
     axis.set(title=f"{name}\n{tuple(part.shape)}", xlim=(0, 28), ylim=(28, 0))
-for n in reversed(range(5)):
-    axes[3].imshow(stack[n].numpy(), extent=(5 * n, 5 * n + 28, 28 - 5 * n, -5 * n), **style)
-    axes[3].add_patch(plt.Rectangle((5 * n, -5 * n), 28, 28, fill=False, zorder=0))
-axes[3].set(title=f"stack\n{tuple(stack.shape)}", xlim=(0, 48), ylim=(28, -20))
-plt.setp(axes, xticks=[], yticks=[])
+for n in (36, 24, 12, 0):
+    axes[3].imshow(stack[n // 12].numpy(), extent=(n, n + 28, 28 - n, -n), **style)
+    axes[3].add_patch(plt.Rectangle((n, -n), 28, 28, fill=False, zorder=0))
+axes[3].set(title=f"stack\n{tuple(stack.shape)}", xlim=(0, 64), ylim=(28, -36))
+for axis in axes:
+    axis.set(xticks=[], yticks=[])
 
 # %%
 # Two old ways that mislead
@@ -129,12 +130,14 @@ assert late != 0.1 and early == 0.1 and torch.tensor(16_777_217.0) == 16_777_216
 counts = torch.tensor([3, 1, 2])
 print(torch.zeros(2, 3), torch.full((2, 3), 7), torch.eye(2), sep="\n")
 print(torch.ones_like(counts), torch.zeros_like(image).shape)
-print(torch.full_like(counts, 0.5), torch.full_like(counts, 0.5, dtype=torch.float32))
+print(torch.full_like(counts, 0.5))
 assert torch.full_like(counts, 0.5).tolist() == [0, 0, 0]
+assert torch.full_like(counts, 0.5, dtype=torch.float32).tolist() == [0.5, 0.5, 0.5]
 
 # %%
-# ``counts`` holds whole numbers, so 0.5 became 0 without a word. And ``torch.full((2, 3), 7)``
-# holds whole numbers too, while :func:`torch.zeros` makes ``float32``.
+# ``counts`` holds whole numbers, so 0.5 became 0 without a word; with ``dtype=torch.float32`` it
+# stays what it is. ``torch.full((2, 3), 7)`` holds whole numbers too, because 7 is one, while
+# :func:`torch.zeros` makes ``float32``.
 #
 # Ranges
 # ------
@@ -176,22 +179,24 @@ assert len(torch.arange(1, 1.3, 0.1)) == 4
 # .. alt:: Three histograms of 100,000 numbers, each along its dashed line: rand flat between 0 and
 #    1, randn a bell around 0, randint six equal bars from 0 to 5.
 
-draws = {"rand": torch.rand(100_000), "randn": torch.randn(100_000)}
-draws["randint"] = torch.randint(0, 6, (100_000,))
+n = 100_000
+draws = {"rand": torch.rand(n), "randn": torch.randn(n)}
+draws["randint"] = torch.randint(0, 6, (n,))
 t = torch.linspace(-4, 4, 200)
+bell = torch.exp(-(t**2) / 2) / (2 * torch.pi) ** 0.5
 ideal = {
     "rand": ([0, 0, 1, 1], [0, 1, 1, 0]),
-    "randn": (t.tolist(), (torch.exp(-(t**2) / 2) / (2 * torch.pi) ** 0.5).tolist()),
+    "randn": (t.tolist(), bell.tolist()),
     "randint": ([-0.5, 5.5], [1 / 6, 1 / 6]),
 }
-figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(8, 2.6), layout="constrained")
 for axis, (name, values) in zip(axes, draws.items(), strict=True):
-    bins = 6 if name == "randint" else 40
-    span = (-0.5, 5.5) if name == "randint" else None
-    axis.hist(values.numpy(), bins=bins, range=span, density=True, color="lightblue", ec="gray")
+    bins = [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5] if name == "randint" else 40
+    axis.hist(values.numpy(), bins, density=True, color="lightblue", ec="gray")
     axis.plot(*ideal[name], "--", color="tab:red")
     axis.set(title=name, xlabel="value", ylabel="density")
-assert draws["rand"].min() >= 0 and draws["rand"].max() < 1 and draws["randint"].max() == 5
+assert draws["rand"].min() >= 0 and draws["rand"].max() < 1
+assert draws["randint"].min() == 0 and draws["randint"].max() == 5
 assert abs(draws["randn"].mean()) < 0.02 and abs(draws["randn"].std() - 1) < 0.02
 
 # %%
@@ -208,7 +213,8 @@ def draw(someone_before_me, generator=None):
 
 
 print("shared stream:", draw(False), draw(True))
-first, second = (draw(before, torch.Generator().manual_seed(7)) for before in (False, True))
+first = draw(False, torch.Generator().manual_seed(7))
+second = draw(True, torch.Generator().manual_seed(7))
 print("own generator:", first, second)
 assert not torch.equal(draw(False), draw(True)) and torch.equal(first, second)
 
@@ -224,14 +230,15 @@ assert not torch.equal(draw(False), draw(True)) and torch.equal(first, second)
 
 array = np.array([1.0, 2.0, 3.0])
 made = {
-    "torch.tensor(array)": torch.tensor(array),
-    "torch.from_numpy(array)": torch.from_numpy(array),
-    "torch.as_tensor(array)": torch.as_tensor(array),
-    "torch.as_tensor(array, dtype=torch.float32)": torch.as_tensor(array, dtype=torch.float32),
+    "tensor(array)": torch.tensor(array),
+    "from_numpy(array)": torch.from_numpy(array),
+    "as_tensor(array)": torch.as_tensor(array),
+    "as_tensor(array, dtype=float32)": torch.as_tensor(array, dtype=torch.float32),
 }
 array[0] = 100
 for call, x in made.items():
-    print(f"{call:44} {'shares' if np.shares_memory(array, x.numpy()) else 'copies'}  {x.tolist()}")
+    shared = np.shares_memory(array, x.numpy())
+    print(f"{call:32} {'shares' if shared else 'copies'}  {x.tolist()}")
 assert [x[0].item() for x in made.values()] == [1, 100, 100, 1]
 
 # %%
@@ -290,7 +297,8 @@ mixed, nothing = torch.tensor([[1, 2.0, True]]), torch.zeros(3, 0)
 halves, point = torch.arange(0, 10, 3) / 2, torch.linspace(0, 1, 1)
 for x in (mixed, nothing, halves, point):
     print(f"{tuple(x.shape)!s:7} {x.dtype}  {x.tolist()}")
-assert halves.tolist() == [0, 1.5, 3, 4.5] and nothing.numel() == 0 and point.tolist() == [0]
+assert mixed.dtype == torch.float32 and nothing.numel() == 0
+assert halves.tolist() == [0, 1.5, 3, 4.5] and point.tolist() == [0]
 
 # %%
 # .. answer:: 2
@@ -316,7 +324,8 @@ joined = np.stack(camera)  # (6, 28, 28)
 whole = torch.from_numpy(joined).unsqueeze(1)  # (6, 1, 28, 28)
 x = whole / 255
 print(tuple(x.shape), x.dtype, x[:, 0, 0, 0])
-assert np.shares_memory(joined, whole.numpy()) and not np.shares_memory(joined, x.numpy())
+assert np.shares_memory(joined, whole.numpy())
+assert not np.shares_memory(joined, x.numpy())
 assert x.shape == (6, 1, 28, 28) and x.dtype == torch.float32 and x.max() == 1
 
 # %%
