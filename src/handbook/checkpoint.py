@@ -137,8 +137,7 @@ def load_checkpoint(path: Path, model: nn.Module) -> list[Row]:
     Raises
     ------
     CheckpointError
-        If there is no such file, it is damaged, or it is of another model. The model stays as
-        it was.
+        If there is no such file, or it is damaged or of another model. This one stays as it was.
 
     Examples
     --------

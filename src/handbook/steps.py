@@ -23,10 +23,9 @@ def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, 
 
     Returns
     -------
-    loss : Tensor
-        Cross-entropy in nats, ``()``.
-    metrics : dict
-        ``{"accuracy": …}``, the share of right answers, ``()``, from 0 to 1.
+    loss, metrics : Tensor, dict
+        Cross-entropy in nats, ``()``, and ``{"accuracy": …}``, the share of right answers, ``()``,
+        from 0 to 1.
 
     Raises
     ------
@@ -66,10 +65,9 @@ def regress(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, T
 
     Returns
     -------
-    loss : Tensor
-        Mean squared error, ``()``, in the unit of ``y``, squared.
-    metrics : dict
-        ``{"mae": …}``, the mean absolute error, ``()``, in the unit of ``y``.
+    loss, metrics : Tensor, dict
+        Mean squared error, ``()``, in the unit of ``y``, squared, and ``{"mae": …}``, the mean
+        absolute error, ``()``, in the unit of ``y``.
 
     Raises
     ------
