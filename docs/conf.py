@@ -126,11 +126,13 @@ html_context = {
 # Formulas: MathJax lies in _static/mathjax and loads nothing from elsewhere
 mathjax_path = "mathjax/tex-svg.js"
 mathjax4_config = {
-    "loader": {"paths": {"mathjax-newcm": "[mathjax]/newcm"}},
+    "loader": {"load": ["a11y/assistive-mml"], "paths": {"mathjax-newcm": "[mathjax]/newcm"}},
     "options": {
+        "enableAssistiveMml": True,  # what a screen reader reads
         "enableSpeech": False,
         "enableBraille": False,
-        "menuOptions": {"settings": {"enrich": False}},
+        "menuOptions": {"settings": {"assistiveMml": True, "enrich": False}},
+        "renderActions": {"addMenu": []},
     },
 }
 
