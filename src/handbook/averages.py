@@ -69,8 +69,9 @@ class Averages:
         names = self.chunks[0].keys() if self.chunks else []
         numbers = {k: torch.cat([c[k] for c in self.chunks]).cpu().double() for k in names}
         problem = ""
-        if self.epoch is not None and not (fine := numbers["loss"].isfinite()).all():
-            step = int(fine.logical_not().nonzero()[0])
+        wrong = numbers["loss"].isfinite().logical_not().nonzero() if numbers else torch.empty(0)
+        if self.epoch is not None and len(wrong):
+            step = int(wrong[0])
             problem = (
                 f"the loss is {numbers['loss'][step].item()} in epoch {self.epoch}, step "
                 f"{step + 1}: lower the learning rate, clip the gradient (clip=1.0), or look for "

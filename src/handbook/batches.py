@@ -173,7 +173,9 @@ def _counts(parts: Sequence[Any]) -> bool:
 def _kind(batch: Any) -> str:
     if isinstance(batch, list | tuple):
         return f"a {type(batch).__name__} of {', '.join(map(_kind, batch)) or 'nothing'}"
-    return "a number" if isinstance(batch, Tensor) else f"a {type(batch).__name__}"
+    if isinstance(batch, Tensor):
+        return f"a tensor {tuple(batch.shape)}"
+    return f"a {type(batch).__name__}"
 
 
 def _check_split(batches: Data, sampler: object, epoch: int | None) -> None:

@@ -10,11 +10,14 @@ from .kinds import Optimizer, Schedule, Step
 # What PyTorch's messages contain, and what helps then.
 HINTS = {
     "same dtype": "convert the data to the dtype of the model, for instance with x.float()",
+    "should be the same": "convert the data to the dtype of the model, for instance with x.float()",
+    "target dtype": "labels must be int64: y.long() converts them",
+    "scalar types: Long": "indices must be int64: x.long() converts them",
     "expected scalar type": "convert the data: inputs float32, labels int64 (y.long())",
     "not implemented for": "convert the data: inputs float32, labels int64 (y.long())",
-    "should be the same": "convert the data to the dtype of the model, for instance with x.float()",
-    "shapes cannot be multiplied": "compare the shape of x with what the model's layers expect",
-    "channels": "compare the shape of x with what the model's layers expect",
+    "shapes cannot be multiplied": "compare the shape of x with what the first layers expect",
+    "channels": "compare the shape of x with what the first layers expect",
+    "class probabilities": "the model must return one row of logits for each example, (B, C)",
     "multi-target": "labels must be one number per example, (B,): y.squeeze(1) drops an axis",
     "more than 1 value per channel": "BatchNorm cannot train on one example: use drop_last=True",
     "out of memory": "use a smaller batch_size or a smaller model",

@@ -1,7 +1,7 @@
 """The progress bar: tqdm on a terminal or in a notebook, silent elsewhere."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from . import distributed
@@ -43,8 +43,7 @@ class Progress:
     def _counted(self, steps: Iterable[T], epoch: int) -> Iterator[T]:
         from tqdm import tqdm  # only now: a script that nobody watches need not load it
 
-        total = len(self.batches) if isinstance(self.batches, Sized) else None
-        self.bar = tqdm(total=total, desc=f"epoch {epoch}/{self.epochs}", unit="step")
+        self.bar = tqdm(total=self._total(), desc=f"epoch {epoch}/{self.epochs}", unit="step")
         try:
             for step in steps:
                 yield step
@@ -52,3 +51,9 @@ class Progress:
         except BaseException:
             self.bar.close()
             raise
+
+    def _total(self) -> int | None:
+        try:
+            return len(self.batches)  # type: ignore[arg-type]
+        except TypeError:  # a generator, or a loader of a stream
+            return None

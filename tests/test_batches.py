@@ -1,0 +1,176 @@
+"""Batches: what they yield, in which order, and how they are split over ranks."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from handbook import Batches, distributed
+from handbook.batches import walk
+
+CPU = torch.device("cpu")
+X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    """Return a function that lets this process pretend to be one of several."""
+
+    def pretend(rank, world):
+        monkeypatch.setattr(distributed, "rank", lambda: rank)
+        monkeypatch.setattr(distributed, "world", lambda: world)
+        monkeypatch.setattr(distributed, "gather", lambda value: [value] * world)
+
+    return pretend
+
+
+def order(batches):
+    return torch.cat([y for _, y in batches]).tolist()
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 10, 11])
+def test_same_batches_as_a_data_loader(batch_size, drop_last):
+    if drop_last and batch_size > 10:
+        return
+    batches = Batches(X, Y, batch_size=batch_size, drop_last=drop_last)
+    loader = DataLoader(TensorDataset(X, Y), batch_size=batch_size, drop_last=drop_last)
+    assert len(batches) == len(loader)
+    for ours, theirs in zip(batches, loader, strict=True):
+        assert isinstance(ours, tuple)
+        for our, their in zip(ours, theirs, strict=True):
+            assert torch.equal(our, their)
+
+
+def test_rows_stay_together_when_shuffled():
+    for x, y in Batches(X, Y, batch_size=4, shuffle=True):
+        assert torch.equal(x, X[y])
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    def one(seed, epoch):
+        batches = Batches(X, Y, batch_size=3, shuffle=True, seed=seed)
+        batches.set_epoch(epoch)
+        torch.manual_seed(seed * 7 + epoch)  # must not matter
+        return order(batches)
+
+    orders = {(seed, epoch): one(seed, epoch) for seed in range(4) for epoch in range(1, 6)}
+    assert all(sorted(found) == list(range(10)) for found in orders.values())
+    assert len(set(map(tuple, orders.values()))) == len(orders)
+    assert orders[2, 3] == one(2, 3)
+    assert one(0, 1) == [2, 1, 3, 8, 9, 4, 6, 5, 7, 0]  # on every machine
+
+
+def test_shuffling_leaves_the_global_generator_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    order(Batches(X, Y, batch_size=3, shuffle=True))
+    assert torch.rand(1) == expected
+
+
+def test_a_finished_pass_moves_to_the_next_epoch_and_a_look_does_not():
+    batches = Batches(X, Y, batch_size=3, shuffle=True)
+    looked = next(iter(batches))[1]
+    first, second = order(batches), order(batches)
+    assert looked.tolist() == first[:3]
+    assert first != second
+    batches.set_epoch(1)
+    assert order(batches) == first
+
+
+def test_in_order_means_views_without_copies():
+    x, _ = next(iter(Batches(X, Y, batch_size=4)))
+    assert x.data_ptr() == X.data_ptr()
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 10])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_ranks_share_each_batch_without_rest(ranks, world, batch_size, shuffle):
+    batches = Batches(X, Y, batch_size=batch_size, shuffle=shuffle)
+    whole = [y.tolist() for _, y in batches]
+    found = [[] for _ in whole]
+    weights = torch.zeros(len(whole))
+    for rank in range(world):
+        ranks(rank, world)
+        for i, ((_, y), size, share) in enumerate(walk(batches, CPU, epoch=1)):
+            assert len(y) == max(size, 1)  # who has nothing lends an example that counts 0
+            found[i] += y.tolist()[:size]
+            weights[i] += (1.0 if share is None else share) / world
+        batches.set_epoch(1)
+        assert sum(len(y) for _, y in batches) == sum(
+            size for _, size, _ in walk(batches, CPU, epoch=1)
+        )
+    assert found == whole
+    assert torch.allclose(weights, torch.ones(len(whole)))
+
+
+def test_one_process_needs_no_share():
+    assert all(share is None for *_, share in walk(Batches(X, Y, batch_size=3), CPU, epoch=1))
+
+
+def test_walk_takes_loaders_lists_and_single_tensors():
+    loader = DataLoader(TensorDataset(X, Y), batch_size=4)
+    assert [size for _, size, _ in walk(loader, CPU)] == [4, 4, 2]
+    assert [len(batch) for batch, _, _ in walk([X, X], CPU)] == [1, 1]
+    assert [batch[1] for batch, _, _ in walk([(X, "name")], CPU)] == ["name"]
+
+
+def test_walk_tells_a_distributed_sampler_the_epoch(ranks):
+    sampler = torch.utils.data.DistributedSampler(X, num_replicas=2, rank=0)
+    ranks(0, 2)
+    loader = DataLoader(X, batch_size=2, sampler=sampler)
+    orders = [
+        torch.cat([batch[0] for batch, *_ in walk(loader, CPU, epoch)]).tolist()
+        for epoch in (1, 2, 1)
+    ]
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_loader_without_distributed_sampler_is_refused_under_torchrun(ranks):
+    ranks(0, 2)
+    for batches in (DataLoader(TensorDataset(X, Y), batch_size=4), [(X, Y)]):
+        with pytest.raises(ValueError, match=r"^2 processes .*DistributedSampler\(dataset\)\)"):
+            next(walk(batches, CPU))
+
+
+def test_ranks_with_different_numbers_of_batches_are_refused(ranks, monkeypatch):
+    ranks(0, 2)
+    monkeypatch.setattr(distributed, "gather", lambda value: [value, value + 1])
+    sampler = torch.utils.data.DistributedSampler(X, num_replicas=2, rank=0)
+    with pytest.raises(ValueError, match="3 to 4 batches"):
+        next(walk(DataLoader(X, batch_size=2, sampler=sampler), CPU, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "tensors", "options", "message"),
+    [
+        (ValueError, (X, Y[:9]), {}, "10, 9 examples along axis 0: they must be equally many"),
+        (ValueError, (X[:0], Y[:0]), {}, "no examples"),
+        (ValueError, (), {}, "no examples"),
+        (ValueError, (torch.tensor(1.0),), {}, "no examples"),
+        (ValueError, (X,), {"batch_size": 0}, "batch_size is 0: it must be at least 1"),
+        (ValueError, (X,), {"batch_size": 11, "drop_last": True}, "make batch_size smaller"),
+        (TypeError, (np.zeros(3),), {}, "argument 0 is ndarray: convert it with torch.as_tensor"),
+    ],
+)
+def test_errors_say_what_to_do(kind, tensors, options, message):
+    with pytest.raises(kind, match=message) as caught:
+        Batches(*tensors, **{"batch_size": 4, **options})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (X, "cut it into batches with Batches"),
+        ([{"x": X}], "it is a dict"),
+        ([torch.tensor(1.0)], r"it is a tensor \(\)"),
+        ([()], "it is a tuple of nothing"),
+        ([("a", X)], r"it is a tuple of a str, a tensor \(10, 2\)"),
+    ],
+)
+def test_what_does_not_count_its_examples_is_refused(batches, message):
+    with pytest.raises(TypeError, match=message):
+        list(walk(batches, CPU))
