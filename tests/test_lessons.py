@@ -1,0 +1,161 @@
+"""Each lesson has the form that readers rely on."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from bilingual import project, scripts
+
+EXAMPLES = project.ROOT / "examples"
+LESSONS = {
+    file.relative_to(EXAMPLES).with_suffix("").as_posix(): file
+    for file in sorted(EXAMPLES.glob("*/[0-9]*.py"))
+}
+ORDER = [
+    "start/01_quickstart",
+    "start/02_define_by_run",
+    "tensors/01_create",
+    "autograd/04_custom_function",
+    "networks/07_training_loop",
+    "practice/02_mnist",
+]
+PACKAGES = {"handbook", "matplotlib", "numpy", "torch", "torchvision"}
+DRAWS = re.compile(r"\bplt\.(subplots|figure|subplot_mosaic)\(|\bplots\.\w+\(")
+
+
+class Lesson:
+    """A script, its blocks of text and code, and its tree."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source = LESSONS[name].read_text("utf-8")
+        self.blocks = scripts.read(LESSONS[name])
+        self.text = "\n\n".join(block.content for block in self.blocks if block.type == "text")
+        self.code = [block.content.strip("\n") for block in self.blocks if block.type == "code"]
+        self.tree = ast.parse(self.source)
+        self.titles = re.findall(r"(?m)^(\S.*)\n-{3,}$", self.text)
+
+    def paragraphs(self) -> list[str]:
+        """Give the running text, without titles and directives."""
+        found = []
+        for paragraph in re.split(r"\n\s*\n", self.text):
+            for item in re.split(r"(?m)^\s*(?:[-*]|\d+\.) ", paragraph):
+                text = " ".join(item.split())
+                if text and not re.search(r"^\.\. |^:\w+:|[=-]{4,}", text):
+                    found.append(text)
+        return found
+
+
+@pytest.fixture(params=LESSONS)
+def lesson(request) -> Lesson:
+    """Give one lesson after the other."""
+    return Lesson(request.param)
+
+
+def test_order_names_every_lesson():
+    """A lesson that is not in the chain would not be found."""
+    assert sorted(ORDER) == sorted(LESSONS)
+
+
+def test_opening(lesson):
+    """A title, and one question; nobody's name."""
+    title, rule, rest = ast.get_docstring(lesson.tree).split("\n", 2)
+    assert rule == "=" * len(title) and len(title) < 60
+    question = " ".join(rest.strip().split("\n\n")[0].split())
+    assert question.endswith("?") and question.count("?") == 1, question
+    assert not re.search(r"(?i)\b(author|copyright|licen[cs]e|date):", lesson.source)
+
+
+def test_links(lesson):
+    """Back from the opening, on from the end; all pages exist."""
+    links = re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", lesson.text)
+    for link in links:
+        page = project.ROOT / f"docs{link}.md"
+        assert link.removeprefix("/lessons/") in LESSONS or page.exists(), link
+    place = ORDER.index(lesson.name)
+    if place:
+        assert f"/lessons/{ORDER[place - 1]}" in ast.get_docstring(lesson.tree)
+    if place + 1 < len(ORDER):
+        assert f"/lessons/{ORDER[place + 1]}" in links[-1]
+
+
+def test_ending(lesson):
+    """What you learnt, in 3 to 5 lines; three exercises; the way on."""
+    ending = [title for title in lesson.titles if title != "Next"][-2:]
+    assert ending == ["What you learnt", "Exercises"]
+    learnt = re.split(r"(?m)^What you learnt\n-+$", lesson.text)[1].split("Exercises\n---")[0]
+    assert 3 <= len(re.findall(r"(?m)^- ", learnt)) <= 5
+    exercises = re.split(r"(?m)^Exercises\n-+$", lesson.text)[1]
+    starts = re.findall(r"(?m)^(?:\d+|#)\. (\*\*\w+\.\*\*)", exercises)
+    assert starts == ["**Predict.**", "**Change.**", "**Extend.**"]
+
+
+def test_answers(lesson):
+    """Each exercise has an answer: code that checks itself."""
+    numbers = []
+    for text, code in zip(lesson.blocks, lesson.blocks[1:], strict=False):
+        if text.type == "text" and (answer := re.match(r"\.\. answer:: (\d)$", text.content, re.M)):
+            numbers.append(answer[1])
+            assert code.type == "code" and "assert" in code.content
+    assert numbers == ["1", "2", "3"]
+    assert lesson.text.count(".. answer::") == 3
+
+
+def test_figures(lesson):
+    """One to four, each drawn by a block of its own, after the words that describe it."""
+    described = 0
+    for before, block in zip(lesson.blocks, lesson.blocks[1:], strict=False):
+        if block.type == "code":
+            drawn = len(DRAWS.findall(block.content)) > 0
+            has_words = before.type == "text" and ".. alt::" in before.content
+            assert drawn == has_words, block.content
+            described += has_words
+    assert 1 <= described == lesson.text.count(".. alt::") <= 4
+
+
+def test_length(lesson):
+    """Short enough for one sitting: the lesson before its exercises, each block, each paragraph."""
+    until = lesson.source.split("\n# Exercises\n")[0].split("\n")
+    lines = [line for line in until if line.strip() not in ("", "#", "# %%")]
+    assert 80 <= len(lines) <= 220
+    for code in lesson.code:
+        assert code.count("\n") < 25, code
+    for text in lesson.paragraphs():
+        plain = re.sub(r"``.*?``|:\w+:`.*?`|\b(e\.g|i\.e|et al)\.", "x", text)
+        assert len(re.findall(r"[.?!](?= [A-Z]|$)", plain.replace("**", ""))) <= 4, text
+
+
+def test_code(lesson):
+    """What a reader can run anywhere, and nothing that belongs elsewhere."""
+    for node in ast.walk(lesson.tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            first = name.split(".")[0]
+            assert first in PACKAGES | sys.stdlib_module_names and first != "argparse", name
+            assert first != "handbook" or not re.search(r"\._[a-z]", name), name
+    assert not re.search(
+        r"plt\.show\(|def main\(|__main__|warnings\.(filter|simple)", lesson.source
+    )
+    assert any("assert " in code for code in lesson.code[:-3])
+    if re.search(r"\brand|shuffle|\bfit\(|nn\.", "\n".join(lesson.code)):
+        assert "manual_seed(" in lesson.code[0], "seeds stand at the top"
+
+
+def test_words(lesson):
+    """Nothing is simple or obvious to everybody."""
+    for text in lesson.paragraphs():
+        found = re.search(r"(?i)\b(simply|obviously|of course|trivially)\b", text)
+        assert not found, text
+
+
+def test_parts_have_headers():
+    """Each part introduces itself."""
+    for part in {Path(name).parent.as_posix() for name in LESSONS}:
+        assert (EXAMPLES / part / "GALLERY_HEADER.rst").exists()
