@@ -1,15 +1,12 @@
 """The site, in one language; the others differ by `-D language=…` alone (see build.py)."""
 
-import os
 import sys
-from importlib import metadata
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 from bilingual.inventories import inventories  # noqa: E402
-from bilingual.project import LANGUAGES  # noqa: E402
 
 # The project
 project = "PyTorch Handbook"
@@ -24,6 +21,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "bilingual",
+    "publishing",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -110,33 +108,7 @@ copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight > pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 html_show_sphinx = False
-html_context = {
-    "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
-    "languages": LANGUAGES,
-    "executed_with": [
-        f"{name} {release}"
-        for name, release in [
-            ("torch", metadata.version("torch").split("+")[0]),
-            ("torchvision", metadata.version("torchvision").split("+")[0]),
-            ("Python", ".".join(map(str, sys.version_info[:3]))),
-        ]
-    ],
-}
 
 # Formulas: MathJax lies in _static/mathjax and loads nothing from elsewhere
 mathjax_path = "mathjax/tex-svg.js"
-mathjax4_config = {
-    "loader": {"load": ["a11y/assistive-mml"], "paths": {"mathjax-newcm": "[mathjax]/newcm"}},
-    "options": {
-        "enableAssistiveMml": True,  # what a screen reader reads
-        "enableSpeech": False,
-        "enableBraille": False,
-        "menuOptions": {"settings": {"assistiveMml": True, "enrich": False}},
-        "renderActions": {"addMenu": []},
-    },
-}
-
-
-def setup(app):
-    """Leave out Sphinx's own search index."""
-    app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
+mathjax_config_path = "_static/mathjax/config.js"

@@ -1,8 +1,40 @@
-"""What a reader meets around the built sites: entry page, 404 page, search index, sitemap.
+"""What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
-`finish` runs once, after the sites of all languages lie beside each other in one folder.
+As an extension of Sphinx it tells the templates what they show. `finish` runs once, after the sites
+of all languages lie beside each other: entry page, 404 page, search index, sitemap.
 """
 
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from bilingual.project import LANGUAGES
 from publishing.entry import finish
 
-__all__ = ["finish"]
+__all__ = ["finish", "setup"]
+
+
+def describe(app: Sphinx, config: Config) -> None:
+    """Tell the templates where the site will lie, its languages, and with what it was executed."""
+    config.html_context |= {
+        "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
+        "languages": LANGUAGES,
+        "executed_with": [
+            f"torch {version('torch').split('+')[0]}",
+            f"torchvision {version('torchvision').split('+')[0]}",
+            f"Python {'.'.join(map(str, sys.version_info[:3]))}",
+        ],
+    }
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the above, and leave out Sphinx's own search index."""
+    app.connect("config-inited", describe)
+    app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
