@@ -28,6 +28,7 @@ OTHERWISE: dict[str, list[str]] = {
     "conda channel": ["频道"],
     "that channel": ["频道"],
     "downloads resume": ["续传"],
+    "rectifier neural network": ["rectifier neural networks"],  # the title of a paper
 }
 
 
