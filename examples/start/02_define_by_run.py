@@ -115,7 +115,7 @@ class Reader(nn.Module):
         self.cell = nn.GRUCell(28, width)
         self.answer = nn.Linear(width, 10)
 
-    def look(self, row, memory):  # (B, 28), (B, width)
+    def look(self, row, memory):  # (B, 28), (B, W)
         memory = self.cell(row, memory)
         return memory, self.answer(memory)
 
@@ -127,7 +127,7 @@ class Reader(nn.Module):
             answers.append(logits)
             if sure and logits.softmax(-1).amax(-1).min() > sure:
                 break
-        return torch.stack(answers, 1)  # (B, rows read, 10)
+        return torch.stack(answers, 1)  # (B, R, 10), R rows read
 
 
 # %%

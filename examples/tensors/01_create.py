@@ -6,7 +6,7 @@ How do I make a tensor?
 
 A :term:`tensor` is an array of numbers of one kind, and everything in PyTorch starts with one.
 There are a dozen ways to make it: from data, filled, in ranges, at random, from NumPy. Most do
-what they say; two old ones do not, and they come first. The page before is
+what they say; two old ones do not, and they come early. The page before is
 :doc:`/lessons/start/02_define_by_run`.
 """
 
