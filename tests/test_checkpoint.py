@@ -1,0 +1,461 @@
+"""Checkpoints: resumed = uninterrupted, bit for bit; nothing is lost, nothing is run."""
+
+import copy
+import os
+import pickle
+import random
+import signal
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from handbook import Batches, classify, fit, load_checkpoint
+from handbook.checkpoint import CheckpointError, _read
+
+X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] + X[:, 1] > 0).long()
+
+
+class Noisy(Dataset):
+    """Examples that every generator of Python, NumPy and PyTorch has changed."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        noise = random.gauss(0, 1) + np.random.randn() + torch.randn(()).item()
+        return X[i] + 0.01 * noise, Y[i]
+
+
+class Run:
+    """A model and all that belongs to it, made anew as a script would."""
+
+    def __init__(self, data="batches", schedule=True, width=8):
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        self.model = nn.Sequential(
+            nn.Linear(6, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(), nn.Linear(width, 2)
+        )
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-2)
+        self.batches = self.loader(data)
+        total = 4 * len(self.batches)
+        self.schedule = (
+            lr_scheduler.OneCycleLR(self.optimizer, 1e-2, total_steps=total) if schedule else None
+        )
+
+    def loader(self, data):
+        examples = TensorDataset(X, Y)
+        generator = torch.Generator().manual_seed(3)
+        return {
+            "batches": lambda: Batches(X, Y, batch_size=16, shuffle=True),
+            "loader": lambda: DataLoader(examples, batch_size=16, shuffle=True),
+            "own generator": lambda: DataLoader(
+                examples, batch_size=16, shuffle=True, generator=generator
+            ),
+            "own sampler": lambda: DataLoader(
+                examples,
+                batch_size=16,
+                sampler=torch.utils.data.RandomSampler(examples, generator=generator),
+            ),
+            "noise": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True),
+            "workers": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True, num_workers=1),
+        }[data]()
+
+    def train(self, epochs, path=None, step=classify, **options):
+        val = DataLoader(TensorDataset(X, Y), batch_size=20, shuffle=True)
+        self.history = fit(
+            self.model, self.batches, step, optimizer=self.optimizer, schedule=self.schedule,
+            val=val, clip=1.0, epochs=epochs, checkpoint=path, **options,
+        )  # fmt: skip
+        return self
+
+    def state(self):
+        """Return all that must be equal, the next random numbers included."""
+        return {
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule and self.schedule.state_dict(),
+            "next": (torch.rand(3), random.random(), np.random.rand()),
+        }
+
+
+def equal(a, b):
+    """Compare nested containers, tensors bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize(
+    "data", ["batches", "loader", "own generator", "own sampler", "noise", "workers"]
+)
+def test_resumed_is_uninterrupted(tmp_path, data):
+    straight = Run(data).train(4).state()
+    path = tmp_path / "new" / "folder" / "run.pt"
+    for epochs in (2, 3, 4):
+        resumed = Run(data).train(epochs, path).state()
+    assert equal(resumed, straight)
+    assert equal(Run(data).train(4, path).state(), straight)  # nothing left to do: the same again
+    assert os.listdir(path.parent) == ["run.pt"]
+
+
+SCHEDULES = {
+    "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, 16),
+    "restarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 3, T_mult=2),
+    "steps": lambda o: lr_scheduler.MultiStepLR(o, [3, 9]),
+    "lambda": lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (step + 1)),
+    "warm-up": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.LinearLR(o), lr_scheduler.ExponentialLR(o, 0.9)], [5]
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_resume(tmp_path, name):
+    def run(epochs, path=None):
+        run = Run(schedule=False)
+        run.schedule = SCHEDULES[name](run.optimizer)
+        return run.train(epochs, path)
+
+    straight = run(4).state()
+    run(2, tmp_path / "run.pt")
+    assert equal(run(4, tmp_path / "run.pt").state(), straight)
+
+
+def test_the_same_objects_may_go_on(tmp_path):
+    """As in a notebook where only the cell with ``fit`` is run again."""
+    straight = Run().train(4).state()
+    run = Run().train(2, tmp_path / "run.pt")
+    torch.rand(5)
+    assert equal(run.train(4, tmp_path / "run.pt").state(), straight)
+
+
+def test_an_interrupted_epoch_is_done_again(tmp_path):
+    straight, path = Run().train(4).state(), tmp_path / "run.pt"
+    run, seen = Run(), []
+
+    def interrupted(model, x, y):
+        seen.append(1)
+        if len(seen) == 2 * (4 + 3) + 2:  # 4 batches and 3 of validation in an epoch
+            raise KeyboardInterrupt
+        return classify(model, x, y)
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(4, path, interrupted)
+    assert len(torch.load(path, weights_only=True)["history"]) == 2
+    assert equal(Run().train(4, path).state(), straight)
+
+
+def test_stopped_by_on_epoch_stays_stopped(tmp_path):
+    path = tmp_path / "run.pt"
+    stop = {"on_epoch": lambda row: row["epoch"] == 2}
+    assert len(Run().train(4, path, **stop).history) == 2
+    assert len(Run().train(4, path, **stop).history) == 2
+    go_on = Run().train(4, path)  # without on_epoch nothing says stop
+    assert equal(go_on.state(), Run().train(4).state())
+
+
+def test_shorter_than_the_checkpoint_trains_nothing(tmp_path):
+    path = tmp_path / "run.pt"
+    longer = Run().train(3, path)
+    assert Run().train(2, path).history == longer.history
+
+
+def test_a_checkpoint_is_read_without_running_code_and_holds_plain_names(tmp_path):
+    run = Run().train(1, tmp_path / "run.pt")
+    state = torch.load(tmp_path / "run.pt", weights_only=True)
+    assert list(state["model"]) == list(run.model.state_dict())
+    assert state["history"] == run.history
+
+
+def test_a_compiled_model_has_the_names_of_the_model(tmp_path):
+    run = Run()
+    model, run.model = run.model, torch.compile(run.model, backend="eager")
+    run.train(1, tmp_path / "run.pt")
+    assert load_checkpoint(tmp_path / "run.pt", Run().model) == run.history
+    assert list(torch.load(tmp_path / "run.pt")["model"]) == list(model.state_dict())
+
+
+def test_load_checkpoint_gives_model_and_history(tmp_path):
+    run, other = Run().train(2, tmp_path / "run.pt"), Run()
+    assert load_checkpoint(tmp_path / "run.pt", other.model) == run.history
+    assert equal(other.model.state_dict(), run.model.state_dict())
+
+
+# Files that do not fit
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the path of a checkpoint of a short training."""
+    Run().train(1, tmp_path / "run.pt")
+    return tmp_path / "run.pt"
+
+
+def refused(path, message, run=None, **options):
+    """Check that a file is refused in one line, and that nothing is touched."""
+    run, before = run or Run(), path.read_bytes()
+    states = copy.deepcopy([run.model.state_dict(), run.optimizer.state_dict()])
+    with pytest.raises(CheckpointError, match=message) as caught:
+        run.train(4, path, **options)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+    assert equal(states, [run.model.state_dict(), run.optimizer.state_dict()])
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 10, 500, 0.5, 0.99, -1])
+def test_truncated(path, kept):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    refused(path, "cut off, damaged or something else; choose another path, or move the file away")
+
+
+def test_a_flipped_bit_in_the_weights(path):
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        item = next(item for item in archive.infolist() if item.filename.endswith("data/0"))
+    whole[item.header_offset + 200] ^= 1
+    path.write_bytes(whole)
+    refused(path, "damaged")
+
+
+def test_foreign_files(tmp_path):
+    path = tmp_path / "run.pt"
+    for content in (b"weights!", b"PK\x03\x04", pickle.dumps({"model": 1}), b"\x00" * 5000):
+        path.write_bytes(content)
+        refused(path, "cannot be read as a checkpoint")
+    for thing in (Run().model.state_dict(), torch.ones(2), {"format": "other"}, [1]):
+        torch.save(thing, path)
+        refused(path, "was not written by fit: choose another path")
+
+
+class Evil:
+    """A pickle that runs code when it is loaded."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (self.trace,)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch", "inside a checkpoint"])
+def test_a_malicious_pickle_runs_no_code(path, how, tmp_path_factory):
+    trace = str(tmp_path_factory.mktemp("evil") / "ran")
+    if how == "pickle":
+        path.write_bytes(pickle.dumps(Evil(trace)))
+    elif how == "torch":
+        torch.save({"format": "handbook checkpoint 1", "model": Evil(trace)}, path)
+    else:
+        state = torch.load(path, weights_only=True)
+        state["history"].append(Evil(trace))
+        torch.save(state, path)
+    refused(path, "cannot be read as a checkpoint")
+    assert not os.path.exists(trace)
+
+
+def test_huge_declared_sizes_are_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data.pkl", bytes(50_000_000))
+    assert path.stat().st_size < 100_000
+    refused(path, "is not as torch.save writes it")
+
+
+def test_a_folder_in_place_of_the_file(tmp_path):
+    with pytest.raises(CheckpointError, match="Is a directory"):
+        Run().train(1, tmp_path)
+
+
+def test_another_model(path):
+    refused(path, r"of another model \(0.weight was float32 \(8, 6\) and is float32 \(9, 6\);",
+            Run(width=9))  # fmt: skip
+    run = Run()
+    run.model.add_module("5", nn.Linear(2, 2))
+    run.optimizer.add_param_group({"params": list(run.model[5].parameters())})
+    run.schedule = None
+    refused(path, "schedule=OneCycleLR, but now schedule=none", run)
+    run = Run()
+    run.model[1] = nn.Identity()
+    refused(path, "it has 1.weight; it has 1.bias; it has 1.running_mean; 2 more", run)
+    run = Run()
+    run.model.add_module("5", nn.Linear(2, 2))
+    refused(path, "it lacks 5.weight", run)
+    run = Run()
+    run.model.double()
+    refused(path, r"0.weight was float32 \(8, 6\) and is float64 \(8, 6\)", run)
+
+
+def test_another_optimizer_schedule_or_setting(path):
+    def run(optimizer=torch.optim.AdamW, **settings):
+        run = Run()
+        run.optimizer = optimizer(run.model.parameters(), **{"lr": 1e-2, **settings})
+        run.schedule = lr_scheduler.OneCycleLR(run.optimizer, 1e-2, total_steps=16)
+        return run
+
+    sgd = run(torch.optim.SGD, momentum=0.9)
+    refused(path, "with optimizer=AdamW, but now optimizer=SGD", sgd)
+    refused(path, r"with lr=0.01, but now lr=0.02", run(lr=2e-2))
+    refused(path, r"betas=\(0.9, 0.999\), but now betas=\(0.8, 0.999\)", run(betas=(0.8, 0.999)))
+    shorter = run()
+    shorter.schedule = lr_scheduler.OneCycleLR(shorter.optimizer, 1e-2, total_steps=12)
+    refused(path, "with total_steps=16, but now total_steps=12", shorter)
+    shorter.schedule = lr_scheduler.CosineAnnealingLR(shorter.optimizer, 9)
+    refused(path, "schedule=OneCycleLR, but now schedule=CosineAnnealingLR", shorter)
+
+
+def test_other_parameter_groups(path):
+    run = Run()
+    weights, *rest = run.model.parameters()
+    run.optimizer = torch.optim.AdamW([{"params": [weights]}, {"params": rest}], lr=1e-2)
+    run.schedule = lr_scheduler.OneCycleLR(run.optimizer, 1e-2, total_steps=16)
+    refused(path, "does not fit this model, optimizer and schedule", run)
+
+
+def test_a_setting_of_speed_alone_may_change(path):
+    run = Run()
+    run.optimizer.defaults["foreach"] = True
+    assert len(run.train(2, path).history) == 2
+
+
+def test_load_checkpoint_leaves_another_model_alone(path):
+    model = Run(width=9).model
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CheckpointError, match="of another model"):
+        load_checkpoint(path, model)
+    assert equal(before, model.state_dict())
+    with pytest.raises(CheckpointError, match="is not there"):
+        load_checkpoint(path.with_name("other.pt"), model)
+
+
+@given(data=st.data())
+def test_whatever_happens_to_the_bytes_is_noticed(data, tmp_path_factory):
+    """Cut, overwrite, repeat: a one-line error, or the very same content."""
+    path = tmp_path_factory.getbasetemp() / "fuzz.pt"
+    whole = tmp_path_factory.getbasetemp() / "whole.pt"
+    if not whole.exists():
+        Run().train(1, whole)
+    damaged = bytearray(whole.read_bytes())
+    start = data.draw(st.integers(0, len(damaged) - 1))
+    length = data.draw(st.integers(0, 64))
+    damaged[start : start + length] = data.draw(st.binary(max_size=64))
+    path.write_bytes(damaged)
+    try:
+        state = _read(path)
+    except CheckpointError as error:
+        assert "\n" not in str(error)
+    else:
+        assert equal(state, _read(whole))
+
+
+# What goes wrong while saving
+
+
+def in_child(call):
+    """Run ``call`` in a process of its own, which needs not import torch again; return its id."""
+    if (child := os.fork()) == 0:
+        try:
+            call()
+        finally:
+            os._exit(0)
+    return child
+
+
+def forks(test):
+    """Mark a test that forks, which newer versions of Python warn of."""
+    test = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")(test)
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")(test)
+
+
+@forks
+@pytest.mark.parametrize("old", [False, True])
+def test_disk_full(tmp_path, old):
+    """A limit on the size of files stands in for the disk: the operating system says no."""
+    resource = pytest.importorskip("resource")
+    path, said = tmp_path / "run.pt", tmp_path / "said"
+    if old:
+        Run().train(1, path)
+    before = path.read_bytes() if old else None
+
+    def train():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, -1))
+        try:
+            Run().train(2, path)
+        except CheckpointError as error:
+            said.write_text(str(error))
+
+    os.waitpid(in_child(train), 0)
+    kept = "the file of the epoch before is untouched" if old else "nothing is saved"
+    assert said.read_text() == (
+        f"cannot write {path} (File too large): {kept}; mend that and run the same line again"
+    )
+    said.unlink()
+    assert os.listdir(tmp_path) == (["run.pt"] if old else [])
+    assert not old or path.read_bytes() == before
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_an_error_while_writing_leaves_the_old_file(path, call, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(CheckpointError, match="No space left on device") as caught:
+        Run().train(2, path)
+    assert "the file of the epoch before is untouched" in str(caught.value)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["run.pt"]
+    assert equal(Run().train(4, path).state(), Run().train(4).state())
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    seen = []
+    with pytest.raises(CheckpointError, match=r"cannot write .*: choose another"):
+        Run().train(1, tmp_path / "file" / "run.pt", on_epoch=seen.append)
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    with pytest.raises(CheckpointError, match="the folder is read-only"):
+        Run().train(1, tmp_path / "run.pt", on_epoch=seen.append)
+    assert seen == []
+
+
+def test_what_could_not_be_read_again_is_not_written(path):
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="untouched"):
+        Run().train(2, path, on_epoch=lambda row: row.update(thing=Run()))
+    assert path.read_bytes() == before
+
+
+@forks
+def test_kill_9_loses_at_most_an_epoch(tmp_path):
+    path, moments = tmp_path / "run.pt", random.Random(0)
+    for _ in range(12):
+        child = in_child(lambda: Run(schedule=False).train(10**6, path))
+        time.sleep(moments.uniform(0.01, 0.1))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    epochs = len(load_checkpoint(path, Run().model)) + 1
+    resumed = Run(schedule=False).train(epochs, path)
+    assert equal(resumed.state(), Run(schedule=False).train(epochs).state())
+    assert os.listdir(tmp_path) == ["run.pt"]
