@@ -94,7 +94,10 @@ html_theme_options = {
     "footer_start": ["handbook-footer"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "install": [], "glossary": [], "lessons/**": ["sidebar-nav-bs"]}
+html_sidebars = {page: [] for page in ("index", "install", "glossary", "search", "genindex")} | {
+    "lessons/**": ["contents"],
+    "api/**": ["contents"],
+}
 html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]

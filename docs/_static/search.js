@@ -78,13 +78,13 @@
     return found.map(({ page }) => ({ page, section: best(page, marks), marks }));
   }
 
-  // The section of a page to lead to: the one with most of the words, then most often.
+  // The section of a page to lead to: the one with most of the words, in its heading if it can be.
   function best(page, marks) {
     const value = ({ lower }) =>
       marks.reduce((sum, mark) => {
-        const n = 3 * count(lower.heading, mark) + count(lower.text, mark);
-        return sum + (n && 2 + n / (n + 3));
-      }, 0);
+        const [heading, text] = [count(lower.heading, mark), count(lower.text, mark)];
+        return sum + (heading || text ? 2 + Math.min(1, heading) + text / (text + 6) : 0);
+      }, lower.text ? 0 : -1);
     return page.sections.reduce((a, b) => (value(b) > value(a) ? b : a));
   }
 

@@ -47,7 +47,7 @@ class Reader:
         context.on("weberror", lambda error: self.amiss.append(f"error: {error.error}"))
         context.on("request", self._request)
         context.on("response", self._response)
-        context.on("requestfailed", lambda request: self.amiss.append(f"failed: {request.url}"))
+        context.on("requestfailed", self._failed)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and "404" not in message.text:
@@ -56,6 +56,10 @@ class Reader:
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.site, "data:", "blob:", "file:")):
             self.amiss.append(f"elsewhere: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # by the reader, who went on
+            self.amiss.append(f"failed: {request.url}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

@@ -51,7 +51,7 @@ def test_every_kind_of_page_works_without_a_server(read: Read) -> None:
     page = reader.context.new_page()
     for address in KINDS.values():
         reader.open((BUILT / "zh" / address).as_uri(), page)
-        assert page.locator("h1").is_visible()
+        assert page.locator("h1").first.is_visible()
     reader.open((BUILT / "index.html").as_uri(), page)
     page.wait_for_url("**/zh/index.html")
     page.keyboard.press("Control+k")
@@ -78,7 +78,7 @@ class Links(HTMLParser):
 
 def test_every_link_leads_to_a_file() -> None:
     lost = []
-    for page in sorted(BUILT.rglob("*.html")):
+    for page in sorted(set(BUILT.rglob("*.html")) - set(BUILT.glob("*/_static/*"))):
         links = Links()
         links.feed(page.read_text("utf-8"))
         lost += [

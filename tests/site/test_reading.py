@@ -36,7 +36,7 @@ def test_every_page_opens(read: Read, folder: str) -> None:
     for address in pages(folder):
         reader.open(address, page)
         assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[folder]
-        assert page.locator("h1").count() == 1, address
+        assert page.locator("h1").first.is_visible(), address
         assert page.title(), address
 
 
@@ -112,7 +112,7 @@ def test_formulas_are_drawn(read: Read, folder: str) -> None:
             assert page.locator("[data-mjx-error], mjx-merror").count() == 0, address
             page.close()
         else:
-            assert "mathjax" not in (BUILT / address).read_text("utf-8"), address
+            assert "tex-svg.js" not in (BUILT / address).read_text("utf-8"), address
     assert with_formulas
 
 
