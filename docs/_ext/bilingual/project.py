@@ -24,7 +24,7 @@ class Language(NamedTuple):
 LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "简体中文")]
 SOURCE, *TRANSLATIONS = LANGUAGES
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
-GENERATED = shutil.ignore_patterns("_build", "lessons", "__pycache__", "*.mo")
+GENERATED = shutil.ignore_patterns("_build", "__pycache__", "*.mo")
 
 
 def copy(target: Path) -> Path:
@@ -32,11 +32,17 @@ def copy(target: Path) -> Path:
     for stale in ("examples", "docs/locale", "docs/_ext", "docs/_templates", "docs/_static"):
         shutil.rmtree(target / stale, ignore_errors=True)
     for part in ("docs", "examples"):
-        shutil.copytree(ROOT / part, target / part, ignore=GENERATED, dirs_exist_ok=True)
+        shutil.copytree(ROOT / part, target / part, ignore=_generated, dirs_exist_ok=True)
     for page in ROOT.glob("*.md"):
         shutil.copy2(page, target)
     _placeholders(target)
     return target
+
+
+def _generated(folder: str, names: list[str]) -> set[str]:
+    """Say what a build made: docs/lessons, but not the catalogs in a folder of the same name."""
+    lessons = {"lessons"} if Path(folder) == ROOT / "docs" else set()
+    return set(GENERATED(folder, names)) | lessons
 
 
 def _placeholders(target: Path) -> None:  # only until these pages are written
