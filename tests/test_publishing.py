@@ -1,0 +1,85 @@
+"""What lies around the built sites, on two tiny ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from bs4 import BeautifulSoup
+
+from publishing import entry, finish, search
+
+PAGE = """<html><body><nav>Menu</nav><article>
+<section id="top"><h1>A title<a class="headerlink" href="#">#</a></h1>
+<p>About <code><span>nn</span>.<span>Conv2d</span></code> and \\(x^2\\).</p><p>张量和<em>梯度</em>。</p>
+<section id="deep"><h2>Deeper</h2><pre><span>x</span> = 1
+</pre><div class="sphx-glr-footer">Script</div></section>
+<dl class="glossary"><dt id="term-a">a</dt><dt id="term-b">b</dt><dd><p>Both.</p></dd></dl>
+</section></article><footer>Licence</footer></body></html>"""
+
+
+@pytest.fixture
+def html(tmp_path: Path) -> Path:
+    """Make two sites of two pages each."""
+    for folder in ("en", "zh"):
+        for name in ("index", "search", "lessons/one"):
+            path = tmp_path / folder / f"{name}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(PAGE, "utf-8")
+    return tmp_path
+
+
+def test_an_article_is_cut_at_its_headings_and_terms() -> None:
+    article = BeautifulSoup(PAGE, "html.parser").article
+    assert article is not None
+    assert search.sections(article) == [
+        ("top", "A title", "About nn.Conv2d and x^2. 张量和梯度。"),
+        ("deep", "Deeper", "x = 1"),
+        ("term-a", "a", "Both."),
+        ("term-b", "b", "Both."),
+    ]
+
+
+def test_the_index_is_a_script_that_holds_only_articles(html: Path) -> None:
+    finish(html)
+    script = (html / "zh/search-data.js").read_text("utf-8")
+    pages = json.loads(script.removeprefix("window.handbookIndex=").rstrip().removesuffix(";"))
+    assert [url for url, _, _ in pages] == ["lessons/one.html"]
+    assert not re.search("Menu|Licence|Script|#", script)
+
+
+def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
+    finish(html)
+    assert 'href="en/index.html"' in (html / "index.html").read_text("utf-8")
+    assert 'href="zh/index.html"' in (html / "404.html").read_text("utf-8")
+    assert not (html / "sitemap.xml").exists()
+    assert not (html / "robots.txt").exists()
+
+
+def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None:
+    finish(html, "https://example.org/handbook")
+    assert 'href="https://example.org/handbook/zh/index.html"' in (html / "404.html").read_text()
+    assert "Sitemap: https://example.org/handbook/sitemap.xml" in (html / "robots.txt").read_text()
+    root = ElementTree.parse(html / "sitemap.xml").getroot()
+    urls = [loc.text for loc in root.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
+    assert urls == [
+        f"https://example.org/handbook/{folder}/{page}.html"
+        for page in ("index", "lessons/one")
+        for folder in ("en", "zh")
+    ]
+    alternates = {link.get("hreflang") for link in root[0] if link.get("rel") == "alternate"}
+    assert alternates == {"en", "zh-CN"}
+
+
+def test_an_address_is_escaped(html: Path) -> None:
+    assert "&amp;" in entry.sitemap("https://example.org/?a&b/", ["index.html"])
+
+
+def test_twice_is_the_same(html: Path) -> None:
+    finish(html, "https://example.org/")
+    first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
+    finish(html, "https://example.org/")
+    assert first == {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
