@@ -57,8 +57,8 @@ print("gradient:", a.grad.item())
 assert a.grad.item() == 12
 
 # %%
-# You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd knew
-# the cube already, so we can tell that ours is right: 3 · 2² = 12.
+# You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd
+# knew the cube already, so we can tell that ours is right: 3 · 2² = 12.
 #
 # A wrong one that looks right
 # ----------------------------
@@ -83,7 +83,7 @@ class Scale(Function):
 
 
 # %%
-# It shall multiply the :term:`logits` of a linear classifier of digits by 5. We train the
+# Let it multiply the :term:`logits` of a linear classifier of digits by 5. We train the
 # :term:`weights <weight>` on 1,000 images.
 
 x, y = train.x[:1000].flatten(1), train.y[:1000]  # (1000, 784), (1000,)
@@ -261,8 +261,8 @@ print(refusal.split(":")[0])
 assert "modified by an inplace operation" in refusal
 
 # %%
-# **Twice?** ``backward`` is itself recorded when you ask for it, so :math:`x^3` has its second
-# derivative, :math:`6x`. :func:`torch.autograd.gradgradcheck` checks that one.
+# **Twice?** ``backward`` is itself recorded with ``create_graph=True``, so :math:`x^3` has its
+# second derivative, :math:`6x`. :func:`torch.autograd.gradgradcheck` checks that one.
 #
 # **Compiled?** :func:`torch.compile` traces both passes, and believes you as well. On a CPU its
 # default backend needs a C++ compiler; ``aot_eager`` does the same tracing without one.
@@ -277,10 +277,14 @@ assert curvature.item() == 12 and slope.item() == 1
 
 # %%
 # **When not to write one.** What is made of known operations has the right gradient already. Even
-# the straight-through estimator needs no class: ``w + (torch.round(w) - w).detach()`` does it.
-# And where another library does the computing and the model is to be compiled or exported, use
-# :func:`torch.library.custom_op`.
-#
+# the straight-through estimator needs no class: one line does it. And where another library
+# computes, and the model is to be compiled or exported, use :func:`torch.library.custom_op`.
+
+w = torch.tensor([0.3, 1.8], requires_grad=True)
+(w + (torch.round(w) - w).detach()).sum().backward()
+assert w.grad.tolist() == [1, 1]
+
+# %%
 # What you learnt
 # ---------------
 #
@@ -330,8 +334,8 @@ assert "non-static forward" in refusal
 #    The gradient of half the squared error is the residual. Clipped, it is the gradient of the
 #    Huber loss, and the point far off pulls no harder than 1.
 #
-#    .. alt:: Error of the slope over 50 steps. Without clipping it grows to 2.5; with the clipped
-#       gradient it falls to 0.3.
+#    .. alt:: Error of the slope over 50 steps. Without clipping it grows, and stays large; with
+#       the clipped gradient it falls, and stays small.
 
 
 class Clip(Scale):

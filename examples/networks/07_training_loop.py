@@ -5,15 +5,15 @@ The training loop
 What are the steps of training, and what does each of them do for me?
 
 Every training script has the same few lines at its heart. Leave one out, and there is seldom an
-error: the numbers go wrong, quietly. So each of them will be missing here once, and in the end
-:func:`handbook.fit` turns out to do the same. Before: :doc:`/lessons/autograd/04_custom_function`.
+error: the numbers go wrong, quietly. So each of them will be missing here once, and in the end we
+meet :func:`handbook.fit`. The page before is :doc:`/lessons/autograd/04_custom_function`.
 """
 
 # %%
 # Setup
 # -----
 #
-# ``device`` is the :term:`accelerator`, of whatever make, or else the CPU. The rest is the same.
+# ``device`` is the :term:`accelerator`, of whatever make, or else the CPU. All code fits both.
 
 import math
 
@@ -31,11 +31,10 @@ device = torch.accelerator.current_accelerator(check_available=True) or torch.de
 # Data
 # ----
 #
-# Three sets of digits, for three purposes. The :term:`training set` is learnt from. The
-# :term:`validation set` tells how it is going, and whatever you choose, you choose by it. The
-# :term:`test set` is looked at once, at the end.
+# Three sets of digits. The :term:`training set` is learnt from. The :term:`validation set` tells
+# how it goes, and is what we choose by. The :term:`test set` is asked once, at the end.
 
-digits, test = datasets.mnist()  # 10,000 and 2,000
+digits, test = datasets.mnist()  # (10000, 1, 28, 28), (2000, 1, 28, 28)
 train = digits.x[:8000], digits.y[:8000]
 val = digits.x[8000:], digits.y[8000:]
 
@@ -231,7 +230,8 @@ assert max(forgotten) < score(model, val)[1] - 0.02 and forgotten[0] != forgotte
 # %%
 # Asked about its own training images, the model looks perfect: it knows them by heart. Only the
 # validation curve shows this :term:`overfitting`, and when to stop. And without ``eval()``,
-# dropout goes on switching off half of the hidden layer: each answer differs, and is too low.
+# dropout goes on switching off half of the hidden layer: each measurement differs, and is too
+# low.
 #
 # Learning rate and batch size
 # ----------------------------
@@ -260,7 +260,7 @@ assert reached[0.1, 1000] < 0.7 < 0.8 < min(reached[0.1, 50], reached[0.1, 10])
 
 # %%
 # Too small a step gets nowhere in time; too large a step overshoots, and destroys what was there.
-# And a hundred rough steps, of ten images each, lead further than one exact step with a thousand.
+# And a hundred rough steps of ten images lead further than one careful step of a thousand.
 #
 # A closer look
 # -------------
