@@ -41,9 +41,12 @@ class Averages:
             If the loss of a training step is not finite.
         """
         parts = distributed.gather(self._sums())
-        for _, _, problem in parts:
-            if problem:
-                raise RuntimeError(problem)
+        wrong = min((first for _, _, first in parts if first), default=None)
+        if self.epoch is not None and wrong:
+            raise RuntimeError(
+                f"the loss is {wrong[1]} in epoch {self.epoch}, step {wrong[0]}: lower the "
+                "learning rate, clip the gradient (clip=1.0), or look for nan and inf in the data"
+            )
         total = sum(examples for examples, _, _ in parts)
         if not total:
             raise ValueError(
@@ -62,20 +65,14 @@ class Averages:
             self.chunks.append({k: torch.stack([v[k] for v in self.values]) for k in names})
         self.values = []
 
-    def _sums(self) -> tuple[int, dict[str, float], str]:
-        """Return this rank's examples, sums over them, and what is wrong with the loss."""
+    def _sums(self) -> tuple[int, dict[str, float], tuple[int, str] | None]:
+        """Return this rank's examples, sums over them, and the first loss that is not finite."""
         self._pack()
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         names = self.chunks[0].keys() if self.chunks else []
         numbers = {k: torch.cat([c[k] for c in self.chunks]).cpu().double() for k in names}
-        problem = ""
-        wrong = numbers["loss"].isfinite().logical_not().nonzero() if numbers else torch.empty(0)
-        if self.epoch is not None and len(wrong):
-            step = int(wrong[0])
-            problem = (
-                f"the loss is {numbers['loss'][step].item()} in epoch {self.epoch}, step "
-                f"{step + 1}: lower the learning rate, clip the gradient (clip=1.0), or look for "
-                "nan and inf in the data"
-            )
-        sums = {name: float(values @ sizes) for name, values in numbers.items()}
-        return sum(self.sizes), sums, problem
+        first = None
+        if numbers and not (finite := numbers["loss"].isfinite()).all():
+            step = int(finite.logical_not().nonzero()[0])
+            first = step + 1, str(numbers["loss"][step].item())
+        return sum(self.sizes), {name: float(v @ sizes) for name, v in numbers.items()}, first

@@ -56,12 +56,13 @@ class Randomness:
             self._restore(state["ranks"][distributed.rank()])
 
     def _state(self) -> dict[str, Any]:
+        version, words, gauss = random.getstate()
         numpy = np.random.get_state(legacy=False)
-        numpy["state"]["key"] = numpy["state"]["key"].tolist()
+        numpy["state"]["key"] = torch.tensor(numpy["state"]["key"], dtype=torch.int64)
         return {
             "torch": torch.get_rng_state(),
             "accelerator": self.accelerator.get_rng_state() if self.accelerator else None,
-            "python": random.getstate(),
+            "python": (version, torch.tensor(words), gauss),
             "numpy": numpy,
             "loaders": [generator.get_state() for generator in self.generators],
         }
@@ -70,7 +71,9 @@ class Randomness:
         torch.set_rng_state(state["torch"])
         if self.accelerator and state["accelerator"] is not None:
             self.accelerator.set_rng_state(state["accelerator"])
-        random.setstate(state["python"])
-        np.random.set_state(state["numpy"])
+        version, words, gauss = state["python"]
+        random.setstate((version, tuple(words.tolist()), gauss))
+        key = state["numpy"]["state"]["key"].numpy()
+        np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
         for generator, saved in zip(self.generators, state["loaders"], strict=False):
             generator.set_state(saved)

@@ -1,0 +1,203 @@
+"""What test_distributed.py runs under torchrun: functions that also run in one process.
+
+python -m torch.distributed.run --standalone --nproc-per-node=2 ranks.py FOLDER NAME...
+"""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+from handbook import Batches, classify, evaluate, fit, regress
+
+X = torch.randn(101, 6, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] + X[:, 1] > 0).long()
+RANK = int(os.environ.get("RANK", 0))
+
+
+def plain():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+
+def without_dropout(folder, batch_size, val=101):
+    """Return history and weights of a training in which every rank matters."""
+    model, optimizer = plain()
+    batches = Batches(X, Y, batch_size=batch_size, shuffle=True)
+    val = Batches(X[:val], Y[:val], batch_size=30)
+    history = fit(model, batches, classify, optimizer=optimizer, val=val, clip=1.0, epochs=3)
+    return history, model.state_dict(), evaluate(model, val, classify)
+
+
+def even(folder):
+    return without_dropout(folder, 32)
+
+
+def odd(folder):
+    return without_dropout(folder, 7)
+
+
+def one_alone(folder):
+    """Return the same for a last batch, and a validation set, of one example: rank 1 has none."""
+    return without_dropout(folder, 20, val=1)
+
+
+def single(folder):
+    return without_dropout(folder, 1)
+
+
+def run(path, epochs, progress=False):
+    """Return all that a training with dropout, BatchNorm and a schedule leaves behind."""
+    torch.manual_seed(1)
+    random.seed(1)
+    model = nn.Sequential(
+        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2)
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    batches = Batches(X, Y, batch_size=16, shuffle=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=4 * len(batches))
+    history = fit(
+        model, batches, classify, optimizer=optimizer, schedule=schedule, val=batches,
+        epochs=epochs, checkpoint=path, progress=progress,
+    )  # fmt: skip
+    states = model.state_dict(), optimizer.state_dict(), schedule.state_dict()
+    return history, *states, torch.rand(3), random.random()
+
+
+def straight(folder):
+    return run(None, 4)
+
+
+def half(folder):
+    return run(folder / "run.pt", 2, progress=True)
+
+
+def rest(folder):
+    return run(folder / "run.pt", 4)
+
+
+def masks(folder):
+    """Return the dropout masks of this rank, for the same examples on every rank."""
+    seen = []
+
+    def step(model, x):
+        seen.append(nn.functional.dropout(torch.ones(64)))
+        return model(x).mean(), {}
+
+    torch.manual_seed(0)
+    model = nn.Linear(6, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    fit(model, Batches(X, batch_size=50), step, optimizer=sgd)
+    return torch.stack(seen)
+
+
+def loader(folder):
+    """Return which examples of a DataLoader with a distributed sampler this rank saw."""
+    seen = []
+
+    def step(model, x, y):
+        seen.append(y)
+        return regress(model, x, y)
+
+    model = nn.Linear(6, 1)
+    data = TensorDataset(X, torch.arange(101.0).unsqueeze(1))
+    examples = DataLoader(data, batch_size=10, sampler=DistributedSampler(data))
+    sgd = torch.optim.SGD(model.parameters(), lr=1e-6)
+    history = fit(model, examples, step, optimizer=sgd, epochs=2)
+    return torch.cat(seen[: len(seen) // 2]).flatten(), torch.cat(seen).flatten(), history
+
+
+def methods(folder):
+    """Return the gradient of a step that calls a method of the model, not the model."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def encode(self, x):
+            return x * self.scale
+
+    model, seen = Model(), []
+
+    def step(model, x):
+        seen.append(type(model).__name__)
+        return model.encode(x).mean(), {}
+
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    fit(model, Batches(torch.arange(5.0), batch_size=5), step, optimizer=sgd)
+    return seen, model.scale.item()
+
+
+def refusal(call):
+    try:
+        call()
+    except (ValueError, TypeError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def errors(folder):
+    """Return what each rank says to mistakes, those of one rank alone included."""
+    batches = Batches(X, Y, batch_size=32)
+
+    def train(batches=batches, step=classify, frozen=False, **options):
+        model, optimizer = plain()
+        if frozen:
+            model.add_module("unused", nn.Linear(1, 1))
+            model.forward = lambda x: model[2](model[1](model[0](x)))
+        fit(model, batches, step, optimizer=optimizer, **options)
+
+    def nan_on_one(model, x, y):
+        loss, metrics = classify(model, x, y)
+        return loss * (float("nan") if RANK else 1.0), metrics
+
+    (folder / "file").write_text("not a folder")
+    (folder / "garbage.pt").write_text("garbage")
+    several = Batches(X, Y, batch_size=101)
+    return [
+        refusal(lambda: train(DataLoader(TensorDataset(X, Y), batch_size=10))),
+        refusal(lambda: evaluate(plain()[0], DataLoader(TensorDataset(X, Y)), classify)),
+        refusal(lambda: train(step=nan_on_one)),
+        refusal(lambda: train(checkpoint=folder / "file" / "run.pt")),
+        refusal(lambda: train(checkpoint=folder / "garbage.pt")),
+        refusal(lambda: train(frozen=True)),
+        refusal(lambda: train(several, frozen=True)),
+    ]
+
+
+def stopping(folder):
+    """Return the rows before rank 1, and it alone, said stop."""
+    model, optimizer = plain()
+    batches = Batches(X, Y, batch_size=32)
+    return fit(
+        model, batches, classify, optimizer=optimizer, epochs=5,
+        on_epoch=lambda row: RANK == 1 and row["epoch"] == 2,
+    )  # fmt: skip
+
+
+def order(folder):
+    """Return the examples of this rank in a plain loop over Batches."""
+    return [y.tolist() for _, y in Batches(X, torch.arange(101), batch_size=25)]
+
+
+def death(folder):
+    """Let rank 1 vanish in the middle of an epoch."""
+
+    def step(model, x, y):
+        if RANK == 1:
+            os._exit(3)
+        return classify(model, x, y)
+
+    model, optimizer = plain()
+    fit(model, Batches(X, Y, batch_size=32), step, optimizer=optimizer)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for name in sys.argv[2:]:
+        torch.save(globals()[name](folder), folder / f"{name}.{RANK}")

@@ -1,0 +1,179 @@
+"""Two real gloo processes under torchrun: the same numbers as one, the same errors on both."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import ranks
+import torch
+from test_checkpoint import equal
+
+from handbook import distributed
+
+SCRIPT = Path(__file__).with_name("ranks.py")
+
+
+def torchrun(folder, *names, n=2):
+    """Run functions of ranks.py in n processes, with warnings as errors."""
+    command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={n}", SCRIPT, folder, *names]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
+    return subprocess.run(command, capture_output=True, env=env, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    """Return what the first of two launches printed."""
+    names = ["even", "odd", "one_alone", "single", "straight", "half", "masks", "loader"]
+    done = torchrun(folder, *names, "methods", "errors", "stopping", "order")
+    assert done.returncode == 0, done.stderr.decode()
+    return done
+
+
+@pytest.fixture(scope="module")
+def second(folder, first):
+    """Return what the second printed, which goes on from a checkpoint and loses a rank."""
+    start = time.monotonic()
+    done = torchrun(folder, "rest", "death")
+    done.seconds = time.monotonic() - start
+    return done
+
+
+@pytest.fixture
+def result(folder, first):
+    """Return a function that reads what a rank returned."""
+    return lambda name, rank: torch.load(folder / f"{name}.{rank}")
+
+
+@pytest.mark.parametrize("name", ["even", "odd", "one_alone", "single"])
+def test_two_ranks_give_the_numbers_of_one_process(result, name):
+    one, weights, score = getattr(ranks, name)(None)
+    for rank in (0, 1):
+        history, state, scored = result(name, rank)
+        for row, expected in zip(history, one, strict=True):
+            assert row == pytest.approx(expected, rel=1e-6)
+        for key, value in weights.items():
+            assert torch.allclose(state[key], value, rtol=1e-4, atol=1e-6)
+        assert scored == pytest.approx(score, rel=1e-6)
+    assert result(name, 0)[0] == result(name, 1)[0]
+    assert equal(result(name, 0)[1], result(name, 1)[1])
+
+
+def test_resumed_is_uninterrupted_on_two_ranks(folder, result, second):
+    for rank in (0, 1):
+        assert equal(result("rest", rank), result("straight", rank))
+    assert equal(result("rest", 0), result("rest", 1))  # the random numbers afterwards, too
+
+
+def test_a_checkpoint_has_the_names_of_the_bare_model_and_one_stream_for_each_rank(folder, second):
+    state = torch.load(folder / "run.pt", weights_only=True)
+    assert list(state["model"])[:2] == ["0.weight", "0.bias"]
+    zero, one = (each["torch"] for each in state["randomness"]["ranks"])
+    assert not torch.equal(zero, one)
+
+
+def test_running_statistics_of_both_ranks_count(result):
+    """The mean over both shares, and not that of rank 0 alone, as DDP would have it."""
+    _, state, *_ = result("straight", 0)
+    assert state["1.num_batches_tracked"] == 4 * 7
+    one = ranks.straight(None)[1]
+    assert torch.allclose(state["1.running_mean"], one["1.running_mean"], atol=0.05)
+
+
+def test_ranks_draw_different_dropout_masks(result):
+    zero, one = result("masks", 0), result("masks", 1)
+    assert zero.shape == one.shape
+    for mask in zero:
+        assert not any(torch.equal(mask, other) for other in one)
+
+
+def test_a_loader_with_a_distributed_sampler(result):
+    firsts, histories = [], []
+    for rank in (0, 1):
+        first_epoch, both, history = result("loader", rank)
+        firsts += first_epoch.tolist()
+        histories.append(history)
+        assert both[: len(first_epoch)].tolist() != both[len(first_epoch) :].tolist()
+    assert sorted(set(firsts)) == list(range(101))
+    assert histories[0] == histories[1]
+
+
+def test_a_step_may_call_any_method_of_the_model(result):
+    for rank in (0, 1):
+        assert result("methods", rank) == (["Model"], pytest.approx(1 - 2.0))
+
+
+def test_both_ranks_raise_the_same_one_line_error(result):
+    expected = [
+        "ValueError: 2 processes would each walk through all of the data: use handbook.Batches",
+        "ValueError: 2 processes would each walk through all of the data: use handbook.Batches",
+        "RuntimeError: the loss is nan in epoch 1, step 1",
+        "CheckpointError: cannot write",
+        "CheckpointError: ",
+        "RuntimeError: unused.weight, unused.bias got no gradient",
+        "RuntimeError: unused.weight, unused.bias got no gradient",
+    ]
+    said = result("errors", 0)
+    assert said == result("errors", 1)
+    for message, start in zip(said, expected, strict=True):
+        assert message.startswith(start)
+        assert "\n" not in message
+
+
+def test_one_rank_may_stop_all(result):
+    for rank in (0, 1):
+        assert [row["epoch"] for row in result("stopping", rank)] == [1, 2]
+
+
+def test_a_plain_loop_over_batches_sees_the_part_of_its_rank(result):
+    parts = zip(result("order", 0), result("order", 1), strict=False)
+    assert [y for zero, one in parts for y in zero + one] == list(range(100))
+
+
+def test_only_rank_0_shows_a_bar_and_nothing_else_is_said(first):
+    assert first.stdout == b""
+    lines = [line.split("\r")[-1] for line in first.stderr.decode().strip("\n").split("\n")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_rank_that_dies_ends_the_run_within_seconds(folder, second):
+    assert second.returncode != 0
+    assert second.seconds < 120  # minutes would be a timeout of torch.distributed
+    assert not list(folder.glob("death.*"))
+
+
+# What one process can check
+
+
+def test_alone_everything_is_as_it_is():
+    assert (distributed.rank(), distributed.world()) == (0, 1)
+    assert distributed.gather("x") == ["x"]
+    assert distributed.on_first(max, 1, 2) == 2
+
+
+def test_an_environment_that_only_names_a_world_size_is_not_torchrun(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert distributed.world() == 1
+
+
+def test_device(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
+    assert distributed.start() == torch.device("cpu")
+    assert distributed.start("meta") == torch.device("meta")
+
+
+def test_more_processes_than_accelerators(monkeypatch):
+    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "MASTER_PORT": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match=r"use --nproc-per-node=1, or fit\(..., device='cpu'\)"):
+        distributed.start("cuda")
