@@ -6,6 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
+from bilingual import gallery  # noqa: E402
 from bilingual.inventories import inventories  # noqa: E402
 
 # The project
@@ -33,30 +34,16 @@ language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False
 gettext_location = False
-gettext_uuid = False
 
-# The lessons: every script runs, two at a time, and warnings are errors meanwhile
+# The lessons
 sphinx_gallery_conf = {
+    **gallery.SETTINGS,
     "examples_dirs": "../examples",
     "gallery_dirs": "lessons",
-    "filename_pattern": r"\.py$",
     "subsection_order": [
         f"../examples/{part}" for part in ("start", "tensors", "autograd", "networks", "practice")
     ],
-    "within_subsection_order": "FileNameSortKey",
-    "parallel": 2,
-    "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
-    "reset_modules_order": "both",
-    "image_srcset": ["2x"],
-    "ignore_repr_types": "matplotlib|list",  # their addresses differ each time
     "doc_module": ("handbook",),
-    "inspect_global_variables": False,  # names that are imported link to their documentation
-    "backreferences_dir": "lessons/used",
-    # What would differ from build to build
-    "show_signature": False,
-    "min_reported_time": float("inf"),
-    "write_computation_times": False,
-    "download_all_examples": False,
 }
 
 # The API pages and links into other documentation: no network is needed
@@ -64,17 +51,11 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_preprocess_types = True
+types = """handbook.Batches handbook.datasets.Examples matplotlib.axes.Axes
+    matplotlib.figure.Figure pathlib.Path torch.Tensor torch.nn.Module torch.optim.Optimizer
+    torch.optim.lr_scheduler.LRScheduler torch.utils.data.DataLoader"""
 napoleon_type_aliases = {
-    "Axes": ":class:`~matplotlib.axes.Axes`",
-    "Batches": ":class:`~handbook.Batches`",
-    "DataLoader": ":class:`~torch.utils.data.DataLoader`",
-    "Examples": ":class:`~handbook.datasets.Examples`",
-    "Figure": ":class:`~matplotlib.figure.Figure`",
-    "LRScheduler": ":class:`~torch.optim.lr_scheduler.LRScheduler`",
-    "Optimizer": ":class:`~torch.optim.Optimizer`",
-    "Path": ":class:`~pathlib.Path`",
-    "Tensor": ":class:`~torch.Tensor`",
-    "Module": ":class:`~torch.nn.Module`",
+    **{name.rpartition(".")[2]: f":class:`~{name}`" for name in types.split()},
     "nn.Module": ":class:`~torch.nn.Module`",
     "callable": ":class:`callable <collections.abc.Callable>`",
     "iterable": ":class:`iterable <collections.abc.Iterable>`",

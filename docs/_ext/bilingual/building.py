@@ -85,4 +85,5 @@ def _html(root: Path, output: Path, language: str, *options: str) -> str:
         kept.replace(note)
     log = sphinx(root, "html", output, *options, language=language)
     note.replace(kept)
+    note.with_name(".buildinfo.bak").unlink(missing_ok=True)
     return log

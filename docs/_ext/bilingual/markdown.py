@@ -91,7 +91,7 @@ def _inline(node: nodes.Node) -> str:
         return re.sub(r"([*_$<`])", r"\\\1", node.astext().replace("\n", " "))
     text = node.astext().replace("\n", " ")
     match node:
-        case nodes.literal():
+        case nodes.literal() | nodes.title_reference():  # the default role is code
             return f"`` {text} ``" if "`" in text else f"`{text}`"
         case nodes.math():
             return f"${text}$"
@@ -99,7 +99,7 @@ def _inline(node: nodes.Node) -> str:
     match node:
         case nodes.strong():
             return f"**{text}**"
-        case nodes.emphasis() | nodes.title_reference():
+        case nodes.emphasis():
             return f"*{text}*"
         case nodes.reference():
             return f"[{text}]({node['refuri']})"

@@ -44,7 +44,7 @@ text = "# no comment"
 def area(side):
     """Not a comment, a docstring."""
     # Inside a function, indented.
-    return side * side  # noqa: RET504
+    return side * side  # fmt: skip
 
 
 long = """

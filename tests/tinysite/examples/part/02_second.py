@@ -13,6 +13,8 @@ First of all comes :doc:`/lessons/part/01_first`.
 # .. alt:: A line that rises "steeply" from 0,
 #    and reaches 9.
 
+import warnings
+
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(2, 2))
@@ -21,10 +23,8 @@ ax.plot([0, 1, 4, 9])
 # %%
 # A warning is an error while a lesson runs.
 
-import warnings
-
 try:
-    warnings.warn("watch out")
+    warnings.warn("watch out", stacklevel=1)
 except UserWarning as error:
     print("raised:", error)
 

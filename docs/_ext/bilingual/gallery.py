@@ -1,0 +1,21 @@
+"""Settings of sphinx-gallery on which the other modules rely."""
+
+SETTINGS = {
+    # Every script runs, two at a time, and warnings are errors meanwhile
+    "filename_pattern": r"\.py$",
+    "parallel": 2,
+    "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
+    "reset_modules_order": "both",
+    # Parts and lessons in the order of their names, figures sharp on every screen
+    "within_subsection_order": "FileNameSortKey",
+    "image_srcset": ["2x"],
+    # Imported names link to their documentation, and from there back to the lessons
+    "backreferences_dir": "lessons/used",
+    "inspect_global_variables": False,
+    # What would differ from build to build: addresses, times, archives
+    "ignore_repr_types": "matplotlib|list",
+    "show_signature": False,
+    "min_reported_time": float("inf"),
+    "write_computation_times": False,
+    "download_all_examples": False,
+}
