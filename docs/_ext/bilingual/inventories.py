@@ -37,8 +37,8 @@ def _entries(lines: list[str]) -> list[str]:
         if kind == "default":
             default = name
             continue
-        anchor = f"module-{name}" if kind == "module" else name
-        entries.append(
-            f"{name} py:{kind} 1 {(page or [default])[0].format(name=name)}#{anchor} -\n"
-        )
+        address = page[0] if page else default.format(name=name)
+        if "#" not in address:
+            address += f"#module-{name}" if kind == "module" else f"#{name}"
+        entries.append(f"{name} py:{kind} 1 {address} -\n")
     return entries
