@@ -45,7 +45,8 @@ def i18n(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests and the doctests of docstrings and prose."""
     install(session, "test")
-    session.run("pytest", "-n", "2", "-m", "not site", *session.posargs, env=STEADY)
+    two = ["-n", "2", "--dist", "loadfile"]  # the examples of a page follow one another
+    session.run("pytest", *two, "-m", "not site", *session.posargs, env=STEADY)
 
 
 @nox.session
