@@ -27,8 +27,8 @@ torch.manual_seed(0)
 # ----
 # Whoever tries ten networks and reports the best test result has chosen by the :term:`test set`,
 # and the result is too good to be true. So 1,000 of the training images become a
-# :term:`validation set`. It alone has decided about the learning rate, the number of epochs and the
-# widths below; the test set stays closed until the end.
+# :term:`validation set`. Choices are made with it: which network, which learning rate, how many
+# epochs. The test set stays closed until the end.
 
 train, test = datasets.mnist()
 order = torch.randperm(len(train.x))
@@ -70,12 +70,12 @@ small, big = models.MLP(hidden=(128,)), models.MLP(hidden=(512,))
 histories = {"MLP, 128 hidden": learn(small), "MLP, 512 hidden": learn(big)}
 
 # %%
-# Four times the parameters, and only a few more images in a thousand are read. The training images
-# both networks know by heart:
+# Four times the parameters, and of a thousand images only a few more are read. The training images
+# both networks know almost by heart:
 
 for name, history in histories.items():
     print(f"{name}: training accuracy {history[-1]['accuracy']:.1%}")
-    assert history[-1]["accuracy"] > 0.99 > 0.985 > history[-1]["val_accuracy"]
+    assert history[-1]["accuracy"] > 0.99 > 0.98 > history[-1]["val_accuracy"]
 
 # %%
 # So it is not size that they lack. To an MLP an image is a list of 784 numbers, and it cannot know
@@ -83,8 +83,9 @@ for name, history in histories.items():
 # well as before. When a 7 moves by one pixel, what the MLP knows about it stays at the old inputs.
 #
 # Model
-# ----- A :term:`convolution` looks at windows of 5 × 5 or 3 × 3 pixels, with the same few weights
-# in every place. It sees neighbours together, and what it learns in one place it knows in all. Each
+# -----
+# A :term:`convolution` looks at windows of 5 × 5 or 3 × 3 pixels, with the same few weights in
+# every place. It sees neighbours together, and what it learns in one place it knows in all. Each
 # block below halves height and width by :term:`pooling`.
 
 
@@ -104,7 +105,7 @@ cnn = nn.Sequential(
     nn.Flatten(),  # -> (B, 576)
     nn.Linear(576, 10),  # -> (B, 10)
 )
-cnn.to(memory_format=torch.channels_last)  # another order in memory: faster pooling on a CPU
+cnn = cnn.to(memory_format=torch.channels_last)  # another order in memory: faster pooling on a CPU
 
 # %%
 # Training
@@ -130,8 +131,8 @@ assert histories["CNN with shifts"][-1]["val_accuracy"] > 0.98
 # %%
 # Fewer parameters than the small MLP has, and the largest step forward. All three in one picture:
 #
-# .. alt:: Validation error over six epochs, on a logarithmic axis. The two MLPs end near 4 %, close
-#    to each other. The CNN starts not far from there and falls to about 1 %.
+# .. alt:: Validation error over six epochs, on a logarithmic axis. The two MLPs fall from 10 % to
+#    about 4 %, close to each other. The CNN begins near 4 % and ends near 1 %.
 
 figure, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 for (name, history), style in zip(histories.items(), ("s:", "^--", "o-"), strict=True):
@@ -162,7 +163,7 @@ assert p > 0.985 and wrong["CNN with shifts"] < 0.5 * wrong["MLP, 512 hidden"]
 # Behind the ± stands the *standard error*, :math:`\sqrt{p(1-p)/n}`: how far the result scatters
 # when the test is repeated with other images of the same kind. Think of each image as the toss of a
 # coin that shows "right" with probability :math:`p`. About 95 % of the results lie within two
-# standard errors of the truth, and CNN and MLPs are many more apart: this difference is real.
+# standard errors of the truth, and CNN and MLPs are much further apart: this difference is real.
 #
 # And what about a network that reads 0.2 % more? Let us toss the coins, for two networks that would
 # read 99.0 % and 99.2 % of all the digits in the world, in 10,000 tests of 2,000 images:
@@ -267,8 +268,8 @@ assert needed == 9_900
 # %%
 # .. answer:: 2
 #
-#    The shifts help the MLP as well, but it still makes far more mistakes than the CNN: the larger
-#    part was the convolution.
+#    The shifts help the MLP, too. But far more mistakes remain than with the CNN: the convolution
+#    did what shifts alone cannot do.
 
 shifted_mlp = models.MLP(hidden=(128,))
 history = learn(shifted_mlp, classify_shifted)
@@ -281,8 +282,8 @@ assert 1.5 * wrong["CNN with shifts"] < mistakes < wrong["MLP, 128 hidden"]
 # .. answer:: 3
 #
 #    Images that both ways read, or neither, say nothing about the difference, so count the others.
-#    If both ways were equally good, each of these would be the toss of a fair coin. Then the
-#    difference stays below about twice the square root of their number: less than that may be luck.
+#    If both ways were equally good, each of these would be the toss of a fair coin, and in about 95
+#    % of such cases the difference stays below twice the square root of their number.
 
 windows = F.pad(test.x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)  # (2000, 1, 3, 3, 28, 28)
 with torch.no_grad():
