@@ -131,7 +131,7 @@ def one_epoch(missing="nothing", lr=0.3, batch_size=50, data=train):
 # %%
 # Where we do not shuffle, the images come sorted by their digit, as files in folders often do.
 #
-# .. alt:: Training loss, four times. Nothing missing: it falls to about 0.4. No zero_grad: it
+# .. alt:: Training loss, four times. Nothing missing: it falls to about 0.4. Gradients kept: it
 #    swings around 2.3. No step: flat at 2.3. No shuffling: it jumps up with each new digit.
 
 order = train[1].argsort(stable=True)
