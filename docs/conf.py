@@ -73,6 +73,8 @@ html_theme_options = {
     "disable_search": True,  # the search is our own: _static/search.js
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["handbook-footer"],
+    "pygments_light_style": "github-light-high-contrast",
+    "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
 html_sidebars = {page: [] for page in ("index", "install", "glossary", "search", "genindex")} | {
