@@ -34,6 +34,8 @@ def fit(
         The total: those that the file `checkpoint` holds already are not trained again.
     on_epoch : callable
         Called with each new row of the history; a true answer ends the training.
+    progress : bool
+        Show a bar; by default where somebody watches: on a terminal, in a notebook.
 
     Returns
     -------
@@ -70,8 +72,7 @@ def fit(
         row = {"epoch": epoch, **averages.means()}
         distributed.synchronize(model)
         if val is not None:
-            results = evaluate(model, val, step, device=device)
-            row |= {f"val_{name}": value for name, value in results.items()}
+            row |= {f"val_{k}": v for k, v in evaluate(model, val, step, device=device).items()}
         history.append(row)
         bar.row(row)
         saved.save(history, stopped=on_epoch is not None and on_epoch(row))
@@ -88,10 +89,9 @@ def evaluate(model: nn.Module, batches: Data, step: Step, *, device: Device = No
     >>> evaluate(nn.Identity(), Batches(torch.ones(5), torch.zeros(5), batch_size=2), regress)
     {'loss': 1.0, 'mae': 1.0}
     """
-    device = distributed.start(device)
-    training = model.to(device).training
+    device, training = distributed.start(device), model.training
     forward, averages = explained(step), Averages()
-    model.eval()
+    model.to(device).eval()
     with torch.no_grad():
         for batch, size, _ in walk(batches, device):
             averages.add(size, *forward(model, *batch))

@@ -1,0 +1,276 @@
+"""The rules of the house, each one a small test."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import handbook
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src/handbook"
+MODULES = {
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."):
+    file for file in sorted(PACKAGE.rglob("*.py"))
+}  # fmt: skip
+EXAMPLES = sorted(ROOT.glob("examples/*/[0-9]*.py"))
+
+
+def public(module):
+    """Return the public names of a module that are no modules themselves."""
+    own = [name for name, thing in vars(module).items() if inspect.isfunction(thing)]
+    own = [name for name in own if vars(module)[name].__module__ == module.__name__]
+    names = getattr(module, "__all__", own)
+    return [
+        name for name in names if name[0] != "_" and not inspect.ismodule(getattr(module, name))
+    ]
+
+
+PUBLIC = [
+    (module, name)
+    for module in ("handbook", "handbook.models", "handbook.datasets", "handbook.plots")
+    for name in public(importlib.import_module(module))
+]
+
+
+def tree(name):
+    return ast.parse(MODULES[name].read_text("utf-8"))
+
+
+def imports(parsed, package=""):
+    """Return the full names of all modules and names that a file imports, wherever it does."""
+    found = set()
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{package}." * bool(node.level) + (node.module or "")
+            found |= {f"{base.rstrip('.')}.{alias.name}" for alias in node.names}
+    return found
+
+
+def package(name):
+    """Return the package in which ``from .`` looks, from the name of a module."""
+    inside = MODULES[name].parent.relative_to(PACKAGE).parts
+    return ".".join(("handbook", *inside))
+
+
+def ours(name):
+    """Return the modules of the package that a module imports."""
+    found = set()
+    for target in imports(tree(name), package(name)):
+        parts = target.split(".")
+        if parts[0] == "handbook":
+            short = ".".join(parts[1:])
+            found.add(short if short in MODULES else ".".join(parts[1:-1]))
+    return found - {name}
+
+
+def outside(name):
+    """Return the packages from elsewhere that a module imports."""
+    roots = {target.split(".")[0] for target in imports(tree(name), package(name))}
+    return roots - {"handbook"} - set(sys.stdlib_module_names)
+
+
+def uses(parsed):
+    """Return the dotted names that stand in the code, such as ``torch.load``."""
+    return {ast.unparse(node) for node in ast.walk(parsed) if isinstance(node, ast.Attribute)}
+
+
+# What may import what
+
+
+def test_arrows_point_down():
+    layers = [
+        {"kinds", "steps"},
+        {"distributed", "errors"},
+        {"averages", "batches", "progress", "randomness"},
+        {"checkpoint"},
+        {"training"},
+        {""},
+    ]
+    level = {name: i for i, layer in enumerate(layers) for name in layer}
+    apart = {name for name in MODULES if name.split(".")[0] in ("models", "datasets", "plots")}
+    assert level.keys() | apart == MODULES.keys()
+    for name in level:
+        for target in ours(name) - {""}:
+            assert target in level and level[target] < level[name], f"{name} imports {target}"
+    for name in apart:
+        for target in ours(name) - {""}:
+            assert target.split(".")[0] == name.split(".")[0], f"{name} imports {target}"
+
+
+def test_no_import_cycles():
+    done, above = set(), []
+
+    def visit(name):
+        assert name not in above, f"cycle: {' -> '.join([*above, name])}"
+        if name not in done:
+            above.append(name)
+            for target in ours(name):
+                visit(target)
+            done.add(above.pop())
+
+    for name in MODULES:
+        if name:
+            visit(name)
+
+
+def test_models_know_torch_and_nothing_else():
+    for name in MODULES:
+        if name.startswith("models"):
+            assert outside(name) <= {"torch"}
+            assert not re.search(r"\b(optim|backward|open|print)\b", ast.unparse(tree(name)))
+
+
+def test_only_one_module_knows_each_outsider():
+    assert {name for name in MODULES if "matplotlib" in outside(name)} == {"plots"}
+    assert {name for name in MODULES if "tqdm" in outside(name)} == {"progress"}
+    assert {name for name in MODULES if "torchvision" in outside(name)} == {"datasets.mnist"}
+
+
+def test_only_distributed_touches_torch_distributed_and_the_environment():
+    for name in MODULES:
+        parsed = tree(name)
+        words = imports(parsed) | uses(parsed)
+        if name != "distributed":
+            assert not [word for word in words if word.startswith("torch.distributed")], name
+            assert not [word for word in words if re.match(r"os\.(environ|getenv)", word)], name
+
+
+def test_only_checkpoint_touches_files_of_weights():
+    for name in MODULES:
+        if name != "checkpoint":
+            assert not uses(tree(name)) & {"torch.load", "torch.save", "os.replace"}, name
+    source = MODULES["checkpoint"].read_text("utf-8")
+    assert source.count("torch.load(") == source.count("weights_only=True") == 2
+
+
+def test_no_argparse_registry_pass_through_or_global_state():
+    for name in MODULES:
+        for node in ast.walk(tree(name)):
+            assert not isinstance(node, ast.Global), f"{name}: global"
+            if isinstance(node, ast.arguments):
+                assert node.kwarg is None, f"{name}: **{node.kwarg.arg}"
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in {"eval", "exec", "globals"}, name
+        assert not imports(tree(name)) & {"argparse", "click", "fire", "hydra"}
+
+
+def test_the_docs_extension_imports_neither_torch_nor_handbook():
+    files = [*ROOT.glob("docs/_ext/**/*.py"), ROOT / "docs/conf.py", ROOT / "docs/build.py"]
+    assert len(files) > 3
+    for file in files:
+        roots = {name.split(".")[0] for name in imports(ast.parse(file.read_text("utf-8")))}
+        assert not roots & {"torch", "handbook"}, file
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda file: file.stem)
+def test_examples_use_public_names(script):
+    parsed = ast.parse(script.read_text("utf-8"))
+    allowed = {"handbook", "matplotlib", "numpy", "torch", "torchvision"}
+    names = {f"handbook.{name}" for name in handbook.__all__}
+    for name in imports(parsed):
+        root = name.split(".")[0]
+        assert root in allowed | set(sys.stdlib_module_names) - {"argparse"}
+        assert root != "handbook" or name in names | {"handbook"}, name
+        assert not any(part.startswith("_") and part != "__future__" for part in name.split("."))
+    for use in uses(parsed):
+        head, *rest = use.split(".")
+        if head in ("models", "datasets", "plots"):
+            assert rest[0] in public(getattr(handbook, head)), use
+
+
+# The loop
+
+
+def test_the_loop_can_be_read_in_five_minutes():
+    lines = MODULES["training"].read_text("utf-8").splitlines()
+    assert len(lines) < 100
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_loop_knows_no_model_no_data_set_and_no_metric_but_loss():
+    parsed = tree("training")
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+            node.body.pop(0)
+    texts = {n.value for n in ast.walk(parsed) if isinstance(n, ast.Constant) and n.col_offset}
+    assert {text for text in texts if isinstance(text, str)} == {"epoch", "val_"}
+    assert not ours("training") & {"models", "datasets", "steps", "plots"}
+
+
+def test_few_arguments_and_one_callback():
+    parameters = inspect.signature(handbook.fit).parameters
+    assert len(parameters) <= 13
+    assert [name for name in parameters if name.startswith("on_")] == ["on_epoch"]
+
+
+# What importing costs
+
+
+FRESH = """
+import json, sys, time
+start = time.process_time()
+import torch
+before, alone = set(sys.modules), time.process_time() - start
+from handbook import fit, models, datasets
+ratio = (time.process_time() - start) / alone
+print(json.dumps([ratio, sorted(set(sys.modules) - before)]))
+"""
+
+
+def test_importing_costs_little_more_than_torch():
+    """Both are timed in one fresh process, one after the other: nothing else differs."""
+    ratios = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, check=True)
+        ratio, modules = json.loads(done.stdout)
+        ratios.append(ratio)
+        roots = {name.split(".")[0] for name in modules}
+        assert not roots & {"matplotlib", "pandas", "PIL", "scipy", "torchvision", "tqdm"}
+        assert roots - set(sys.stdlib_module_names) == {"handbook"}
+        if ratio <= 1.05:
+            break
+    assert min(ratios) <= 1.05, ratios
+
+
+def test_submodules_are_there_when_they_are_used():
+    assert set(handbook.__all__) <= set(dir(handbook))
+    assert handbook.plots.curves
+    with pytest.raises(AttributeError, match="has no attribute 'trainer'"):
+        _ = handbook.trainer
+
+
+# Documentation
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC, ids=[name for _, name in PUBLIC])
+def test_public_docstrings(module, name):
+    thing = getattr(importlib.import_module(module), name)
+    text = inspect.getdoc(thing)
+    first, *rest = text.split("\n")
+    assert first.endswith((".", "?")) or not rest[0], name
+    if isinstance(thing, type) and issubclass(thing, tuple):
+        return  # a plain record
+    assert ">>> " in text, f"{name} has no example"
+    parameters = inspect.signature(thing).parameters.values()
+    if parameters and name != "evaluate":  # whose parameters are those of fit
+        assert "\nParameters\n----------\n" in text, name
+        for parameter in parameters:
+            assert re.search(rf"[`\n *,]{parameter.name}\b", text), f"{name}: {parameter.name}"
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_generated_pages_are_not_kept():
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    assert {"/docs/_build/", "/docs/lessons/", "*.mo", "*.pot"} <= set(ignored)
