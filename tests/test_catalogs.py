@@ -14,7 +14,7 @@ FOLDER = project.ROOT / "docs/locale/zh_CN/LC_MESSAGES"
 CATALOGS = {file.relative_to(FOLDER).as_posix(): file for file in sorted(FOLDER.rglob("*.po"))}
 CJK = "\u3400-\u9fff"
 FULL = "，。：；？！（）“”、《》—…"
-WORD = r"[A-Za-z0-9`$]"
+WORD = r"[A-Za-z0-9$]"
 
 ROLE = re.compile(r"(?::(?:py:|std:)?(\w+):|\{(\w+)\})`([^`]+)`")
 CODE = re.compile(r"``(.+?)``|(?<![`\w}:])`([^`<>]+)`(?![`_\w])")
@@ -28,6 +28,8 @@ OTHERWISE: dict[str, list[str]] = {
     "conda channel": ["频道"],
     "that channel": ["频道"],
     "downloads resume": ["续传"],
+    "memory": ["记忆"],  # of a recurrent network
+    "No step": ["step"],  # a curve without the call
     "rectifier neural network": ["rectifier neural networks"],  # the title of a paper
 }
 
@@ -55,18 +57,18 @@ def code(text: str) -> set[str]:
 
 
 def prose(text: str) -> str:
-    """Give what a reader sees, with code as the letter `."""
+    """Give what a reader sees, with the letter x for code."""
 
     def shown(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         words = re.sub(r"\s*<[^<>]+>$", "", match[3])
         if name == "doc" and "<" not in match[3]:
             return "页"  # the title of the page, in Chinese
-        return words if name in ("term", "doc", "ref") and re.search(f"[{CJK}]", words) else "`"
+        return words if name in ("term", "doc", "ref") else "x"
 
     text = ROLE.sub(shown, text)
     text = LINK.sub(lambda match: match[1] or match[3], text)
-    text = CODE.sub("`", text)
+    text = CODE.sub("x", text)
     return re.sub(r"\\ |\*+", "", text)
 
 
@@ -122,7 +124,7 @@ def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
     with (project.ROOT / "docs/terms.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             wrong = re.findall(rf"not ([{CJK}]+)", row["note"])
-            notes = re.findall(rf"[{CJK}]+|\b[A-Za-z]*[A-Z]{{2,}}\b|(?<=keep )\w+", row["note"])
+            notes = re.findall(rf"[{CJK}]+|^[A-Z][A-Za-z]*$|(?<=keep )\w+", row["note"])
             english = re.sub(r" \(.*\)", "", row["english"])
             chinese = re.sub(r"（.*）", "", row["chinese"])
             for term, said in zip(english.split(" / "), chinese.split(" / "), strict=True):
@@ -130,7 +132,7 @@ def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
                 allowed += [said, *(note for note in notes if note not in wrong)]
                 never += wrong
     for term, allowed in OTHERWISE.items():
-        found[term] = (allowed, [])
+        found.setdefault(term, ([], []))[0].extend(allowed)
     longest_first = sorted(found, key=len, reverse=True)
     return [(_pattern(term), *found[term]) for term in longest_first]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import polib
 import pytest
 from bs4 import BeautifulSoup
-from filelock import FileLock
 
 from bilingual import building, catalogs, comments, project
 
@@ -17,19 +16,16 @@ TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory, worker_id):
-    """Build it once, however many processes test it."""
-    base = tmp_path_factory.getbasetemp()
-    root = (base if worker_id == "master" else base.parent) / "tinysite"
-    with FileLock(f"{root}.lock"):
-        if not root.exists():
-            shutil.copytree(TINY, root)
-            building.build(root)  # -n -W: it exits at any warning
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Build it once."""
+    root = tmp_path_factory.mktemp("tiny") / "site"
+    shutil.copytree(TINY, root)
+    building.build(root)  # -n -W: it exits at any warning
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(tiny):
     """Read a page of one of the sites."""
 

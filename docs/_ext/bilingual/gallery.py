@@ -13,7 +13,7 @@ SETTINGS = {
     "backreferences_dir": "lessons/used",
     "inspect_global_variables": False,
     # What would differ from build to build: addresses, times, archives
-    "ignore_repr_types": "matplotlib|list",
+    "ignore_repr_types": "matplotlib|list|Generator",
     "show_signature": False,
     "min_reported_time": float("inf"),
     "write_computation_times": False,

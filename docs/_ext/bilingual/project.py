@@ -24,7 +24,6 @@ class Language(NamedTuple):
 LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "简体中文")]
 SOURCE, *TRANSLATIONS = LANGUAGES
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
-GENERATED = shutil.ignore_patterns("_build", "__pycache__", "*.mo")
 
 
 def copy(target: Path) -> Path:
@@ -35,23 +34,13 @@ def copy(target: Path) -> Path:
         shutil.copytree(ROOT / part, target / part, ignore=_generated, dirs_exist_ok=True)
     for page in ROOT.glob("*.md"):
         shutil.copy2(page, target)
-    _placeholders(target)
     return target
 
 
 def _generated(folder: str, names: list[str]) -> set[str]:
-    """Say what a build made: docs/lessons, but not the catalogs in a folder of the same name."""
-    lessons = {"lessons"} if Path(folder) == ROOT / "docs" else set()
-    return set(GENERATED(folder, names)) | lessons
-
-
-def _placeholders(target: Path) -> None:  # only until these pages are written
-    for folder in (target / "examples", *(target / "examples").iterdir()):
-        if folder.is_dir() and not (folder / "GALLERY_HEADER.rst").exists():
-            (folder / "GALLERY_HEADER.rst").write_text(f"{folder.name}\n========\n\nText.\n")
-    if not (target / "docs/index.md").exists():
-        toc = "```{toctree}\n:glob:\n\n*\nlessons/index\napi/*\n```\n"
-        (target / "docs/index.md").write_text(f"# PyTorch Handbook\n\n{toc}")
+    """Say what a build made: docs/lessons, but not the catalogs in a folder of that name."""
+    made = {"_build", "__pycache__"} | ({"lessons"} if Path(folder) == ROOT / "docs" else set())
+    return {name for name in names if name in made or name.endswith(".mo")}
 
 
 def sphinx(root: Path, builder: str, output: Path, *options: str, language: str = "en") -> str:

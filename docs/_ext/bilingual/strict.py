@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from contextlib import ExitStack
 
-_saved: list[Any] = []
+_lesson = ExitStack()
 
 
-def warnings_are_errors(gallery_conf: dict[str, Any], script: str | None, when: str) -> None:
+def warnings_are_errors(gallery_conf: dict[str, object], script: str | None, when: str) -> None:
     """Turn every warning into an error before a lesson, and back after it."""
+    _lesson.close()
     if when == "before":
-        _saved[:] = warnings.filters
-        warnings.resetwarnings()
-        warnings.simplefilter("error")
-    else:
-        warnings.filters[:] = _saved
+        _lesson.enter_context(warnings.catch_warnings(action="error"))
