@@ -111,8 +111,8 @@ cnn = cnn.to(memory_format=torch.channels_last)  # another order in memory: fast
 # Training
 # --------
 # More images would help, and we can make some: a digit that moves by one pixel is still the same
-# digit. This is *data augmentation*. Our own step moves each image at random by up to one pixel in
-# both directions, but only while the model is training.
+# digit. This is *data augmentation*. A function in place of ``classify`` moves each image at
+# random, by up to one pixel in both directions, but only while the model is training.
 
 
 def shift(x):  # (B, 1, 28, 28)
@@ -237,13 +237,13 @@ for share in (0.0, 0.02, 0.05):
 assert left < 0.5 * wrong["CNN with shifts"]
 
 # %%
-# Most mistakes announce themselves. That is often worth more than another tenth of a percent.
+# Most mistakes announce themselves. That is often worth more than another 0.1 %.
 #
 # What you learnt
 # ---------------
 # - Choose by a validation set, and open the test set once.
 # - Use convolutions for images: fewer parameters, and less than half of the mistakes.
-# - Move the training images a little, in a step of your own.
+# - Move the training images a little, in a function that takes the place of ``classify``.
 # - Compute the standard error of an accuracy before you believe a difference.
 # - Look at the mistakes one by one, and ask which of them announced themselves.
 #

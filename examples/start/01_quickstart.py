@@ -56,8 +56,8 @@ figure = plots.images(train.x[:12], titles=train.y[:12], ncols=6)
 #
 # A simple idea first
 # -------------------
-# Do we need a network for this? Take the average of all zeros, of all ones, and so on. To read a
-# new digit, choose the average from which it differs least, pixel by pixel.
+# Do we need a network for this? Take the average of all pictures of a 0, of all pictures of a 1,
+# and so on. To read a new digit, choose the average from which it differs least, pixel by pixel.
 #
 # .. alt:: The averages of the ten digits: blurred, but each is easily recognized.
 
