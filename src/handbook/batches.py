@@ -104,18 +104,20 @@ class Batches:
     def shards(self, epoch: int | None) -> Iterator[tuple[tuple[Tensor, ...], int, int]]:
         """Yield this rank's part of each batch, its examples, and those of the whole batch.
 
-        A rank that gets nothing of a small last batch is handed one example that counts 0, so
-        that it can take part in what all ranks do together. ``epoch=None`` means: in order.
+        A small last batch is dealt out in pairs, because BatchNorm cannot train on one example. A
+        rank that gets nothing is handed two examples that count 0: it must take part in what all
+        ranks do together. ``epoch=None`` means: in order.
         """
         order = self._order(epoch)
         rank, world = distributed.rank(), distributed.world()
         for i in range(len(self)):
             start = i * self.batch_size
             total = min(self.batch_size, len(self.tensors[0]) - start)
-            first, last = start + rank * total // world, start + (rank + 1) * total // world
-            size = last - first
+            parts = world if total == self.batch_size else max(1, min(world, total // 2))
+            first, last = start + rank * total // parts, start + (rank + 1) * total // parts
+            size = last - first if rank < parts else 0
             if not size:
-                first, last = start, start + 1
+                first, last = start, start + min(2, total)
             if order is None:
                 yield tuple(tensor[first:last] for tensor in self.tensors), size, total
             else:
