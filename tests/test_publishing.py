@@ -19,6 +19,9 @@ PAGE = """<html><body><nav>Menu</nav><article>
 <section id="deep"><h2>Deeper</h2><pre><span>x</span> = 1
 </pre><div class="sphx-glr-footer">Script</div></section>
 <dl class="glossary"><dt id="term-a">a</dt><dt id="term-b">b</dt><dd><p>Both.</p></dd></dl>
+<dl class="py function"><dt class="sig" id="handbook.fit">handbook.fit(<em>model</em>)</dt>
+<dd><p>Train.</p>
+<dl class="py method"><dt class="sig" id="handbook.fit.m">m()</dt><dd>Inner.</dd></dl></dd></dl>
 </section></article><footer>Licence</footer></body></html>"""
 
 
@@ -41,6 +44,8 @@ def test_an_article_is_cut_at_its_headings_and_terms() -> None:
         ("deep", "Deeper", "x = 1"),
         ("term-a", "a", "Both."),
         ("term-b", "b", "Both."),
+        ("handbook.fit", "handbook.fit", "handbook.fit(model) Train."),
+        ("handbook.fit.m", "handbook.fit.m", "m() Inner."),
     ]
 
 

@@ -155,7 +155,7 @@
       if (query !== input.value) return; // typed on while the index came
       const found = words(query).length ? search(pages, query) : [];
       list.replaceChildren(...found.slice(0, MOST).map(item));
-      status.textContent = !words(query).length ? "" : found.length ? `${box.dataset.found} ${found.length}` : box.dataset.none;
+      status.textContent = !words(query).length ? "" : found.length ? box.dataset.found.replace("{}", found.length) : box.dataset.none;
     }
 
     input.addEventListener("input", (event) => event.isComposing || show());

@@ -28,10 +28,12 @@ def test_the_root_remembers_the_language_chosen(read: Read) -> None:
 
 
 def test_the_root_has_plain_links(read: Read) -> None:
-    page = read("zh", java_script_enabled=False).context.new_page()
+    reader = read("zh", java_script_enabled=False)
+    page = reader.context.new_page()
     page.goto((BUILT / "index.html").as_uri())
     page.get_by_role("link", name="中文").click()
     page.wait_for_url("**/zh/index.html")
+    reader.amiss.clear()  # scripts that were not loaded
 
 
 @pytest.mark.parametrize("missing", ["zh/lessons/none.html", "en/x/y/z.html", "none.html"])
@@ -58,7 +60,7 @@ def test_every_kind_of_page_works_without_a_server(read: Read) -> None:
     page.keyboard.type("张量")
     page.locator(".hb-search__link").first.wait_for()
     page.locator(".hb-search__link").first.click()
-    page.wait_for_url("file://*/zh/**/*.html*")
+    page.wait_for_url(lambda url: "/zh/" in url and "/index.html" not in url)
 
 
 class Links(HTMLParser):

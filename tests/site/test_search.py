@@ -86,7 +86,7 @@ def test_the_right_page_is_among_the_first_three(read: Read, folder: str) -> Non
     lost = {}
     for query, wanted in QUERIES[folder].items():
         found = results(page, query)
-        assert all(len(excerpt) > 20 for _, excerpt in found), query
+        assert all(len(excerpt) > 10 for _, excerpt in found), query
         if not set(wanted) & {address for address, _ in found}:
             lost[query] = found
     assert lost == {}

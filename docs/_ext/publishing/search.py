@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-SKIP = {"index.html", "search.html", "genindex.html", "py-modindex.html"}
+SKIP = {"index.html", "lessons/index.html", "search.html", "genindex.html", "py-modindex.html"}
 # What stands in an article without being its text: lists of other pages, buttons, downloads.
 FURNITURE = (
-    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sd-card, .viewcode-link,"
-    " .sphx-glr-download-link-note, .sphx-glr-timing, .sphx-glr-signature, div.math, script, style"
+    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sd-card, style,"
+    " script, .sphx-glr-download-link-note, .sphx-glr-timing, .sphx-glr-signature, .viewcode-link, div.math"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
@@ -58,8 +58,11 @@ def sections(article: Tag) -> list[Section]:
             title = plain(heading.extract()) if isinstance(heading, Tag) else ""
             body = part.extract()
         else:
-            title = plain(part)
             body = part.find_next_sibling("dd")  # which several terms may share
+            title = plain(part)
+            if "sig" in part.get("class", []):  # the call is text, its name the heading
+                body.insert(0, part.extract(), "\n")
+                title = str(part["id"])
         for entries in body.select("dl.glossary, dl.py"):
             entries.extract()
         found.append((str(part.get("id", "")), title, plain(body)))
