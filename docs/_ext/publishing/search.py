@@ -16,8 +16,9 @@ from bs4 import BeautifulSoup, Tag
 SKIP = {"index.html", "lessons/index.html", "search.html", "genindex.html", "py-modindex.html"}
 # What stands in an article without being its text: lists of other pages, buttons, downloads.
 FURNITURE = (
-    ".headerlink, .toctree-wrapper, .sphx-glr-thumbnails, .sphx-glr-footer, .sd-card, style,"
-    " script, .sphx-glr-download-link-note, .sphx-glr-timing, .sphx-glr-signature, .viewcode-link, div.math"
+    ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
+    " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
+    " .sphx-glr-timing, .sphx-glr-signature"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
