@@ -136,8 +136,8 @@ assert history[-1]["accuracy"] > 0.94
 # Three digits, three graphs
 # --------------------------
 # To compare many images, read all of them to the end once and compute afterwards where each would
-# have stopped. Then take one digit that stops early, one in the middle and one that stops late,
-# and let the model itself read them.
+# have stopped. Then let the model itself read three: one that stops early, one in the middle, one
+# that stops late.
 
 with torch.no_grad():
     confidence, prediction = model(test.x).softmax(-1).max(-1)  # (2000, 28)
@@ -168,16 +168,17 @@ for i in chosen:
 # .. alt:: Three digits, the rows that the network did not read hidden by a grey veil, and beside
 #    each row that it did read a bar, its confidence. Bars grow downwards until one passes 95 %.
 
-figure = plt.figure(figsize=(8, 2.2), layout="compressed")
+figure = plt.figure(figsize=(6.4, 2), layout="compressed")
 axes = figure.subplots(1, 6, width_ratios=[2, 1] * 3)
 for i, picture, bars in zip(chosen, axes[::2], axes[1::2], strict=True):
     rows = int(needed[i])
     picture.imshow(test.x[i, 0].numpy(), cmap="gray_r")
     picture.axhspan(rows - 0.5, 27.5, color="tab:gray", alpha=0.6, linewidth=0)
-    picture.set(title=f"{rows} rows", xticks=[], ylabel="row of pixels")
+    picture.set(title=f"{rows} rows", xticks=[], yticks=[0, 27])
     bars.barh(range(rows), (100 * confidence[i, :rows]).tolist(), height=0.7)
     bars.axvline(95, color="tab:red", linestyle="--")
-    bars.set(xlim=(0, 110), xlabel="sure (%)", ylim=picture.get_ylim(), yticks=[], box_aspect=2)
+    bars.set(xlim=(0, 105), xlabel="sure (%)", ylim=picture.get_ylim(), yticks=[], box_aspect=2)
+axes[0].set_ylabel("row of pixels")
 
 # %%
 # What it buys
@@ -195,11 +196,11 @@ for sure in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995):
     rows_read.append(rows.float().mean().item())
     accuracy.append(right[range(2000), rows - 1].float().mean().item())
 
-figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
 axis.plot(rows_read, accuracy, "o-", label="stop when sure: a dynamic graph")
 axis.plot(range(1, 29), fixed, "s--", color="tab:orange", label="the same for all")
 axis.text(rows_read[5], accuracy[5] + 0.02, "95 % sure", ha="center")
-axis.set(xlabel="rows read (average)", ylabel="accuracy", xlim=(6, 28.5), ylim=(0.55, 1))
+axis.set(xlabel="rows read (average)", ylabel="accuracy", xlim=(6, 29), ylim=(0.55, 1))
 axis.legend()
 
 average, hits = rows_read[5], accuracy[5]  # where sure is 0.95
@@ -284,7 +285,7 @@ assert len(graphs) == 1
 # - Write control flow in plain Python: the graph records the operations that ran, and no others.
 # - Expect a graph of its own for every call; backpropagation follows it, whatever its length.
 # - Let the data decide how long to compute, and measure what that saves against a fixed effort.
-# - Compile the straight stretches: the result is the same, and decisions stay with Python.
+# - Compile what decides nothing: the result is the same, and the decisions stay with Python.
 #
 # Exercises
 # ---------
@@ -334,7 +335,7 @@ with torch.no_grad():
         results = torch.tensor([read(image[0], patience) for image in test.x[:500]])
         rows[patience] = results[:, 0].float().mean()
         hits[patience] = (results[:, 1] == test.y[:500]).float().mean()
-        print(f"{patience}: {rows[patience]:.1f} rows, {hits[patience]:.1%} right")
+        print(f"{patience} running: {rows[patience]:.1f} rows, {hits[patience]:.1%} right")
 assert 1 < rows[3] - rows[1] < 4 and abs(hits[3] - hits[1]) < 0.02
 
 # %%

@@ -49,7 +49,7 @@ row = image[7]
 pixel = row[10]
 assert [part.ndim for part in (pixel, row, image, stack)] == [0, 1, 2, 3]
 
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.7), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(7, 2.3), layout="constrained")
 style = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
 places = {"scalar": (pixel, (10, 11, 8, 7)), "vector": (row, (0, 28, 8, 7))}
 places["matrix"] = image, (0, 28, 28, 0)
@@ -154,7 +154,7 @@ ranges = {
     "linspace(0, 1, 5)": torch.linspace(0, 1, 5),
     "arange(0, 1, 0.25)": torch.arange(0, 1, 0.25),
 }
-figure, axis = plt.subplots(figsize=(6, 2), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.6, 2), layout="constrained")
 for height, values in enumerate(ranges.values()):
     axis.plot(values.tolist(), [height] * len(values), "o", markersize=8)
 axis.set(xlabel="value", yticks=range(3), yticklabels=ranges, ylim=(-0.5, 2.5))
@@ -191,12 +191,13 @@ ideal = {
     "randn": (t.tolist(), bell.tolist()),
     "randint": ([-0.5, 5.5], [1 / 6, 1 / 6]),
 }
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.6), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.4), layout="constrained")
 for axis, (name, values) in zip(axes, draws.items(), strict=True):
     bins = [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5] if name == "randint" else 40
     axis.hist(values.numpy(), bins, density=True, color="lightblue", ec="gray")
     axis.plot(*ideal[name], "--", color="tab:red")
-    axis.set(title=name, xlabel="value", ylabel="density")
+    axis.set(title=name, xlabel="value")
+axes[0].set_ylabel("density")
 assert draws["rand"].min() >= 0 and draws["rand"].max() < 1
 assert draws["randint"].min() == 0 and draws["randint"].max() == 5
 assert abs(draws["randn"].mean()) < 0.02 and abs(draws["randn"].std() - 1) < 0.02
