@@ -28,7 +28,7 @@
     for (const e of document.querySelectorAll(".sphx-glr-script-out")) said.push(getComputedStyle(e, "::before").content);
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
-      const around = walk.currentNode.parentElement.closest("article, script, style, noscript, code, kbd, [lang]:not(html)");
+      const around = walk.currentNode.parentElement.closest("article, nav.page-toc, script, style, noscript, code, kbd, [lang]:not(html)");
       if (!around) said.push(walk.currentNode.data);
     }
     return [...new Set(said.map((text) => text.replace(/["\s]+/g, " ").trim()))];
