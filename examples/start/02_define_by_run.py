@@ -136,8 +136,7 @@ assert history[-1]["accuracy"] > 0.94
 # Three digits, three graphs
 # --------------------------
 # To compare many images, read all of them to the end once and compute afterwards where each would
-# have stopped. Then let the model itself read three: one that stops early, one in the middle, one
-# that stops late.
+# have stopped. Then the model itself reads three: an early, a middle and a late one.
 
 with torch.no_grad():
     confidence, prediction = model(test.x).softmax(-1).max(-1)  # (2000, 28)
