@@ -26,7 +26,11 @@ class Averages:
     def add(self, size: int, loss: Tensor, metrics: dict[str, Tensor]) -> None:
         """Note the means ``()`` over one batch of ``size`` examples."""
         self.sizes.append(size)
-        self.values.append({"loss": loss.detach()} | {k: v.detach() for k, v in metrics.items()})
+        values = {"loss": loss.detach(), **metrics}
+        for name, value in metrics.items():
+            if value.requires_grad:
+                values[name] = value.detach()
+        self.values.append(values)
         if len(self.values) == CHUNK:
             self._pack()
 

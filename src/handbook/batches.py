@@ -136,7 +136,7 @@ class Batches:
 
 def walk(
     batches: Data, device: torch.device, epoch: int | None = None
-) -> Iterator[tuple[list[Any], int, Tensor | None]]:
+) -> Iterator[tuple[Sequence[Any], int, Tensor | None]]:
     """Yield ``(batch, size, share)`` for each batch, with its tensors on ``device``.
 
     ``size`` is the number of examples of this rank. ``share`` is what the gradient must be
@@ -145,12 +145,14 @@ def walk(
     if isinstance(batches, Tensor):
         raise TypeError("batches is a tensor: cut it into batches with Batches(x, batch_size=…)")
     if isinstance(batches, Batches):
-        world = distributed.world()
+        world, there = distributed.world(), all(t.device == device for t in batches.tensors)
         for tensors, size, total in batches.shards(epoch):
             share = None
             if size * world != total:
                 share = torch.full((), size * world / total, device=device)
-            yield [tensor.to(device, non_blocking=True) for tensor in tensors], size, share
+            if not there:
+                tensors = tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
+            yield tensors, size, share
         return
     sampler: Any = getattr(batches, "sampler", None)
     _check_split(batches, sampler, epoch)

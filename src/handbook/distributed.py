@@ -5,6 +5,7 @@ Everything here does nothing, and costs nothing, when there is one process.
 """
 
 import atexit
+import functools
 import os
 import re
 import sys
@@ -122,10 +123,9 @@ class _Step(nn.Module):
 
 def parallel(step: Step, model: nn.Module) -> Forward:
     """Return ``step`` bound to ``model``; gradients of its loss are averaged over the ranks."""
-    module = _Step(step, model)
     if world() == 1:
-        return module.forward
-    wrapped = nn.parallel.DistributedDataParallel(module)
+        return functools.partial(step, model)
+    wrapped = nn.parallel.DistributedDataParallel(_Step(step, model))
     wrapped.broadcast_buffers = False  # once an epoch is enough: see synchronize
 
     def forward(*batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
