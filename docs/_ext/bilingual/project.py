@@ -21,7 +21,7 @@ class Language(NamedTuple):
     name: str
 
 
-LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "简体中文")]
+LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
 SOURCE, *TRANSLATIONS = LANGUAGES
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
 
