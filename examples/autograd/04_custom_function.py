@@ -170,8 +170,8 @@ assert gap["SGD"] > 0.5 and gap["Adam"] < 0.001
 # -----------------------
 #
 # It moves the input by :math:`h` both ways and takes the slope of the secant,
-# :math:`\frac{f(x+h)-f(x-h)}{2h}`. How long should :math:`h` be? For the cube we know the right
-# slope, so we can measure the error, here as the median over 200 places.
+# :math:`(f(x+h)-f(x-h))/2h`. How long should :math:`h` be? For the cube we know the right slope,
+# so we can measure the error, here as the median over 200 places.
 #
 # .. alt:: The error of the slope against the step size, both on logarithmic axes: a deep valley
 #    near 3e-6 in double precision, and a much shallower one near 3e-3 in single precision.
@@ -194,10 +194,10 @@ assert 3e-7 < valley[torch.float64] < 3e-5 and 3e-4 < valley[torch.float32] < 3e
 assert error[torch.float64][10] < 1e-8 and error[torch.float32][10] > 1e-2
 
 # %%
-# A long step misses the curvature: here the error is h² exactly. A short one subtracts two almost
-# equal numbers and divides the rounding that is left by 2h. In double precision 1e-6, the step of
-# ``gradcheck``, lies in the valley; in single precision it is wrong by 0.3 and would reject
-# gradients that are right.
+# A long step averages over too much of the curve: here the error is h² exactly. A short one
+# subtracts two almost equal numbers and divides the rounding that is left by 2h. In double
+# precision 1e-6, the step of ``gradcheck``, lies in the valley; in single precision it is wrong
+# by 0.3 and would reject gradients that are right.
 #
 # Training through a rounding
 # ---------------------------
