@@ -9,8 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
 
 from publishing import entry, finish, search
+
+TEMPLATES = Path(__file__).parents[1] / "docs/_templates"
 
 PAGE = """<html><body><nav>Menu</nav><article>
 <section id="top"><h1>A title<a class="headerlink" href="#">#</a></h1>
@@ -89,3 +92,35 @@ def test_twice_is_the_same(html: Path) -> None:
     first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
     finish(html, "https://example.org/")
     assert first == {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/handbook/"])
+def test_a_page_names_its_translations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HANDBOOK_BASE_URL", address)
+    (tmp_path / "index.rst").write_text("Title\n=====\n\n.. toctree::\n\n   part/page\n")
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/page.rst").write_text("Page\n====\n\nText.\n")
+    settings = {
+        "extensions": ["publishing"],
+        "html_theme": "pydata_sphinx_theme",
+        "html_theme_options.navbar_persistent": "language-switch",
+        "html_context.folder": "en",
+        "templates_path": [str(TEMPLATES)],
+    }
+    build = tmp_path / "en"
+    Sphinx(tmp_path, None, build, build / "doctrees", "html", settings, status=None).build()
+    page = BeautifulSoup((build / "part/page.html").read_text("utf-8"), "html.parser")
+
+    base = address or "../../"
+    alternates = {link["hreflang"]: link["href"] for link in page.select("link[rel=alternate]")}
+    assert alternates == {
+        "en": f"{base}en/part/page.html",
+        "zh-CN": f"{base}zh/part/page.html",
+        "x-default": f"{base}en/part/page.html",
+    }
+    canonical = [link["href"] for link in page.select("link[rel=canonical]")]
+    assert canonical == ([f"{base}en/part/page.html"] if address else [])
+    assert page.select_one(".hb-language")["href"] == "../../zh/part/page.html"
+    assert not (build / "searchindex.js").exists()
