@@ -35,12 +35,12 @@ order = torch.randperm(len(train.x))
 val_x, val_y = train.x[order[:1000]], train.y[order[:1000]]
 train_x, train_y = train.x[order[1000:]], train.y[order[1000:]]
 print(f"{len(train_x):,} to learn from, {len(val_x):,} to choose by, {len(test.x):,} for the end")
-assert len(train_x) == 9_000
+assert len(train_x) + len(val_x) == len(train.x)
 
 # %%
 # These are the digits inside the package. For all 70,000 of MNIST, write
 # ``datasets.mnist(full=True, root="data")``. The first call downloads them into the folder
-# ``data``; all that follows stays as it is, and training takes about seven times as long.
+# ``data``. The rest of the page stays as it is, and training takes about seven times as long.
 #
 # All networks get the same optimizer, schedule and number of epochs:
 
@@ -75,7 +75,7 @@ histories = {"MLP, 128 hidden": learn(small), "MLP, 512 hidden": learn(big)}
 
 for name, history in histories.items():
     print(f"{name}: training accuracy {history[-1]['accuracy']:.1%}")
-    assert history[-1]["accuracy"] > 0.99 > 0.98 > history[-1]["val_accuracy"]
+    assert history[-1]["accuracy"] > max(0.99, history[-1]["val_accuracy"] + 0.01)
 
 # %%
 # So it is not size that they lack. To an MLP an image is a list of 784 numbers, and it cannot know
@@ -131,10 +131,10 @@ assert histories["CNN with shifts"][-1]["val_accuracy"] > 0.98
 # %%
 # Fewer parameters than the small MLP has, and the largest step forward. All three in one picture:
 #
-# .. alt:: Validation error over six epochs, on a logarithmic axis. The two MLPs fall from 10 % to
-#    about 4 %, close to each other. The CNN begins near 4 % and ends near 1 %.
+# .. alt:: Validation error over six epochs, on a logarithmic axis. The two MLPs fall side by side
+#    from 10 % to between 3 % and 4 %. The CNN begins where they end and falls to about 1 %.
 
-figure, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
 for (name, history), style in zip(histories.items(), ("s:", "^--", "o-"), strict=True):
     errors = [100 * (1 - row["val_accuracy"]) for row in history]
     ax.semilogy(range(1, 7), errors, style, label=name)
@@ -181,7 +181,7 @@ assert 0.002 < tests[0.990].std() < 0.0025 and 0.25 < upset < 0.33
 # .. alt:: Two histograms of the accuracy measured on 2,000 images, for networks that in truth read
 #    99.0 % and 99.2 %. Each is more than 1 % wide, and they share most of their area.
 
-figure, ax = plt.subplots(figsize=(6.4, 3.0), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 3.0), layout="constrained")
 edges = torch.arange(97.975, 100.05, 0.1).tolist()
 for (truth, results), style in zip(tests.items(), ("stepfilled", "step"), strict=True):
     label = f"in truth {truth:.1%}"
@@ -221,8 +221,8 @@ figure = plots.images(test.x[worst], titles=titles, ncols=4)
 assert not (predictions == test.y)[worst].any()
 
 # %%
-# Some of them you would misread as well. Others are plain to you but rare among the training
-# images, and for these more data is the remedy.
+# Some of them you would misread as well. Others are plain to you, who have seen more ways of
+# writing; for these, more data is the remedy.
 #
 # A closer look
 # -------------
@@ -272,7 +272,7 @@ assert needed == 9_900
 #    did what shifts alone cannot do.
 
 shifted_mlp = models.MLP(hidden=(128,))
-history = learn(shifted_mlp, classify_shifted)
+learn(shifted_mlp, classify_shifted)
 result = evaluate(shifted_mlp, Batches(*test, batch_size=500), classify)
 mistakes = round((1 - result["accuracy"]) * n)
 print(f"mistakes: {wrong['MLP, 128 hidden']} without shifts, {mistakes} with")

@@ -49,7 +49,7 @@ assert train.x.shape == (10_000, 1, 28, 28) and test.x.shape == (2_000, 1, 28, 2
 #
 # .. alt:: Twelve handwritten digits, white on black, each with its answer above it.
 
-figure = plots.images(train.x[:12], titles=train.y[:12], ncols=6)
+figure = plots.images(train.x[:12], titles=train.y[:12], ncols=4)
 
 # %%
 # No two people write alike. That is the whole difficulty.
@@ -140,7 +140,7 @@ assert after["accuracy"] > 0.97
 #    about 98 %.
 
 names = ["guessing", "nearest average", "trained network"]
-figure, ax = plt.subplots(figsize=(6, 2.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 2), layout="constrained")
 bars = ax.barh(names, [10, 100 * nearest, 100 * after["accuracy"]], color=["C7", "C1", "C0"])
 ax.bar_label(bars, fmt="%.1f %%", padding=3)
 ax.invert_yaxis()
@@ -178,21 +178,22 @@ assert prediction == test.y[0]
 # Out come ten scores, the :term:`logits`, one for each digit. ``argmax`` finds the place of the
 # largest; places count from 0, so the place is the digit.
 #
-# Now all 2,000 at once. Here are the first twelve, and the first six that went wrong:
+# Now all 2,000 at once. Here are the first eight that went right, and the first four that went
+# wrong:
 #
-# .. alt:: Eighteen digits with their predictions. Twelve are right. Six are wrong, in orange
-#    frames; most of these are written in an unusual way.
+# .. alt:: Twelve digits with their predictions. Eight are right. Four are wrong, in orange frames.
 
 with torch.no_grad():
     predictions = reader(test.x).argmax(dim=1)  # (2000,)
 correct = predictions == test.y
 print(f"right: {correct.sum()} of {len(correct)}")
 assert abs(correct.float().mean().item() - after["accuracy"]) < 0.002  # all was in the file
-shown = [*range(12), *(~correct).nonzero().flatten().tolist()[:6]]
+right, wrong = correct.nonzero()[:8, 0], (~correct).nonzero()[:4, 0]
+shown = torch.cat([right, wrong])  # the places of these twelve
 titles = [
     f"{predictions[i]}" if correct[i] else f"{predictions[i]}, not {test.y[i]}" for i in shown
 ]
-figure = plots.images(test.x[shown], titles=titles, ncols=6, correct=correct[shown])
+figure = plots.images(test.x[shown], titles=titles, ncols=4, correct=correct[shown])
 
 # %%
 # The new network reads as well as the one that was trained. How to halve its mistakes, and how much
