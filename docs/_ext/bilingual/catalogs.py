@@ -27,12 +27,13 @@ SHARED = "sphinx.pot"  # words of the templates, and of Sphinx and the theme: th
 
 
 def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
-    """Translate the messages of a page: empty for the source language."""
+    """Give the translations of a page, on which the page being read depends from now on."""
     language = env.config.language
     path = f"{language}/LC_MESSAGES/{docname or env.current_document.docname}.po"
     for folder in env.config.locale_dirs:
         file = Path(env.srcdir, folder, path)
         if language != "en" and file.exists():
+            env.note_dependency(file)
             return read(file)
     return {}
 

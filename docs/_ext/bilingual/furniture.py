@@ -13,6 +13,8 @@ from sphinx.builders.gettext import MessageCatalogBuilder, MsgOrigin
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 
+from bilingual import catalogs
+
 # Words of this extension: they live in the catalog `sphinx.po`, with those of the templates.
 WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
 KINDS = {"python": "Script", "jupyter": "Notebook"}
@@ -54,7 +56,8 @@ class Furnish(SphinxTransform):
             paragraph["translatable"] = False
         lesson = next(only.findall(addnodes.pending_xref))["reftarget"].lstrip("/")
         opening["lesson"] = closing["lesson"] = lesson
-        self.env.note_dependency(self.env.doc2path(lesson, base=False))
+        self.env.note_dependency(self.env.doc2path(lesson))
+        catalogs.messages(self.env, lesson)  # noted as well
 
 
 def note_intro(app: Sphinx, document: nodes.document) -> None:
