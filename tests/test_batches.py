@@ -79,9 +79,12 @@ def test_a_finished_pass_moves_to_the_next_epoch_and_a_look_does_not():
     assert order(batches) == first
 
 
-def test_in_order_means_views_without_copies():
-    x, _ = next(iter(Batches(X, Y, batch_size=4)))
-    assert x.data_ptr() == X.data_ptr()
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_batch_may_be_changed_in_place(shuffle):
+    before = X.clone()
+    for x, _ in Batches(X, Y, batch_size=4, shuffle=shuffle):
+        x.zero_()
+    assert torch.equal(X, before)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
@@ -159,7 +162,14 @@ def test_ranks_with_different_numbers_of_batches_are_refused(ranks, monkeypatch)
         (ValueError, (X[:0], Y[:0]), {}, "no examples"),
         (ValueError, (), {}, "no examples"),
         (ValueError, (torch.tensor(1.0),), {}, "no examples"),
-        (ValueError, (X,), {"batch_size": 0}, "batch_size is 0: it must be at least 1"),
+        (
+            ValueError,
+            (X,),
+            {"batch_size": 0},
+            "batch_size is 0: it must be a whole number, at least 1",
+        ),
+        (ValueError, (X,), {"batch_size": 2.5}, "batch_size is 2.5"),
+        (ValueError, (X, Y.to("meta")), {}, "on different devices: move them to one"),
         (ValueError, (X,), {"batch_size": 11, "drop_last": True}, "make batch_size smaller"),
         (TypeError, (np.zeros(3),), {}, "argument 0 is ndarray: convert it with torch.as_tensor"),
     ],

@@ -314,11 +314,11 @@ def test_another_optimizer_schedule_or_setting(path):
     refused(path, "with optimizer=AdamW, but now optimizer=SGD", sgd)
     refused(path, r"with lr=0.01, but now lr=0.02", run(lr=2e-2))
     refused(path, r"betas=\(0.9, 0.999\), but now betas=\(0.8, 0.999\)", run(betas=(0.8, 0.999)))
-    shorter = run()
-    shorter.schedule = lr_scheduler.OneCycleLR(shorter.optimizer, 1e-2, total_steps=12)
-    refused(path, "with total_steps=16, but now total_steps=12", shorter)
-    shorter.schedule = lr_scheduler.CosineAnnealingLR(shorter.optimizer, 9)
-    refused(path, "schedule=OneCycleLR, but now schedule=CosineAnnealingLR", shorter)
+    longer = run()
+    longer.schedule = lr_scheduler.OneCycleLR(longer.optimizer, 1e-2, total_steps=20)
+    refused(path, "with total_steps=16, but now total_steps=20", longer)
+    longer.schedule = lr_scheduler.CosineAnnealingLR(longer.optimizer, 9)
+    refused(path, "schedule=OneCycleLR, but now schedule=CosineAnnealingLR", longer)
 
 
 def test_other_parameter_groups(path):

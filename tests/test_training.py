@@ -256,6 +256,9 @@ def test_parts_that_do_not_belong_together():
     schedule = torch.optim.lr_scheduler.ConstantLR(adam(model))
     refused(ValueError, "schedule belongs to another", model, batches, schedule=schedule)
     optimizer = adam(model)
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=3)
+    options = {"optimizer": optimizer, "schedule": one_cycle, "epochs": 2}
+    refused(ValueError, "2 epochs have 4: .* total_steps=4", model, batches, **options)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
     refused(TypeError, "in on_epoch", model, batches, optimizer=optimizer, schedule=plateau)
 

@@ -70,8 +70,10 @@ class Batches:
             )
         if not lengths or lengths[0] == 0:
             raise ValueError("Batches got no examples: axis 0 of each tensor counts them")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}: it must be at least 1")
+        if len({tensor.device for tensor in tensors}) > 1:
+            raise ValueError("the tensors are on different devices: move them to one")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}: it must be a whole number, at least 1")
         if drop_last and lengths[0] < batch_size:
             raise ValueError(
                 f"drop_last leaves nothing of {lengths[0]} examples with batch_size={batch_size}: "
@@ -119,7 +121,7 @@ class Batches:
             if not size:
                 first, last = start, start + min(2, total)
             if order is None:
-                yield tuple(tensor[first:last] for tensor in self.tensors), size, total
+                yield tuple(t[first:last].clone() for t in self.tensors), size, total
             else:
                 index = order[first:last]
                 yield tuple(t.index_select(0, index) for t in self.tensors), size, total

@@ -2,7 +2,9 @@
 
 A run is the same, bit for bit, whether it was interrupted or not: what an epoch depends on (model,
 optimizer, schedule, random generators) is saved at the end of each epoch, and an epoch that was
-not finished is done again from the start.
+not finished is done again from the start. Out of reach are another number of processes or
+threads, another device or version of PyTorch, operations that PyTorch itself calls
+nondeterministic, what ``on_epoch`` keeps for itself, and loaders with ``persistent_workers``.
 """
 
 import io

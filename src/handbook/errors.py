@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .kinds import Optimizer, Schedule, Step
+from .kinds import Data, Optimizer, Schedule, Step
 
 # What PyTorch's messages contain, and what helps then.
 HINTS = {
@@ -47,13 +47,16 @@ def explained(step: Step) -> Step:
     return explaining
 
 
-def check(model: nn.Module, optimizer: Optimizer, schedule: Schedule | None) -> None:
-    """Refuse parts that do not belong together, which would train nothing and say nothing.
+def check(
+    model: nn.Module, optimizer: Optimizer, schedule: Schedule | None, batches: Data, epochs: int
+) -> None:
+    """Refuse parts that do not belong together, before an epoch is spent on them.
 
     Raises
     ------
     ValueError
-        If the optimizer is not that of the model, or the schedule not that of the optimizer.
+        If the optimizer is not that of the model, the schedule not that of the optimizer, or the
+        schedule shorter than the training.
     TypeError
         If the model is wrapped already, or the schedule needs to be told a metric.
     """
@@ -71,6 +74,21 @@ def check(model: nn.Module, optimizer: Optimizer, schedule: Schedule | None) -> 
         )
     if schedule is not None and schedule.optimizer is not optimizer:
         raise ValueError("the schedule belongs to another optimizer: make it anew from this one")
+    ends = getattr(schedule, "total_steps", None)  # OneCycleLR
+    needed = epochs * (length(batches) or 0)
+    if ends is not None and ends < needed:
+        raise ValueError(
+            f"the schedule ends after {ends} steps, but {epochs} epochs have {needed}: it moves "
+            f"once per batch, so make it with total_steps={needed}"
+        )
+
+
+def length(batches: Data) -> int | None:
+    """Return how many batches there are; None for a generator or a loader of a stream."""
+    try:
+        return len(batches)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _explanation(name: str, batch: tuple[Any, ...], message: str) -> str:

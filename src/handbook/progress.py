@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from . import distributed
+from .errors import length
 
 T = TypeVar("T")
 
@@ -43,7 +44,9 @@ class Progress:
     def _counted(self, steps: Iterable[T], epoch: int) -> Iterator[T]:
         from tqdm import tqdm  # only now: a script that nobody watches need not load it
 
-        self.bar = tqdm(total=self._total(), desc=f"epoch {epoch}/{self.epochs}", unit="step")
+        self.bar = tqdm(
+            total=length(self.batches), desc=f"epoch {epoch}/{self.epochs}", unit="step"
+        )
         try:
             for step in steps:
                 yield step
@@ -51,9 +54,3 @@ class Progress:
         except BaseException:
             self.bar.close()
             raise
-
-    def _total(self) -> int | None:
-        try:
-            return len(self.batches)  # type: ignore[arg-type]
-        except TypeError:  # a generator, or a loader of a stream
-            return None

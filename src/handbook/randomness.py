@@ -26,7 +26,7 @@ class Randomness:
     """
 
     def __init__(self, device: torch.device, *loaders: object) -> None:
-        self.accelerator = None if device.type == "cpu" else torch.get_device_module(device)
+        self.device = device
         owners = [*loaders, *(getattr(loader, "sampler", None) for loader in loaders)]
         found = [getattr(owner, "generator", None) for owner in owners]
         unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
@@ -61,16 +61,23 @@ class Randomness:
         numpy["state"]["key"] = torch.tensor(numpy["state"]["key"], dtype=torch.int64)
         return {
             "torch": torch.get_rng_state(),
-            "accelerator": self.accelerator.get_rng_state() if self.accelerator else None,
+            "device": (self.device.type, self._generator_of_device()),
             "python": (version, torch.tensor(words), gauss),
             "numpy": numpy,
             "loaders": [generator.get_state() for generator in self.generators],
         }
 
+    def _generator_of_device(self) -> torch.Tensor | None:
+        if self.device.type == "cpu":
+            return None  # that is the one of torch
+        here: torch.Tensor = torch.get_device_module(self.device).get_rng_state(self.device)
+        return here
+
     def _restore(self, state: dict[str, Any]) -> None:
         torch.set_rng_state(state["torch"])
-        if self.accelerator and state["accelerator"] is not None:
-            self.accelerator.set_rng_state(state["accelerator"])
+        kind, there = state["device"]
+        if kind == self.device.type and there is not None:
+            torch.get_device_module(self.device).set_rng_state(there, self.device)
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         key = state["numpy"]["state"]["key"].numpy()

@@ -51,7 +51,7 @@ def fit(
     True
     """
     device = distributed.start(device)
-    check(model.to(device), optimizer, schedule)
+    check(model.to(device), optimizer, schedule, batches, epochs)
     saved = Checkpoint(checkpoint, model, optimizer, schedule, batches, val, device)
     history = saved.resume()
     bar = Progress(progress, epochs, batches)
