@@ -449,13 +449,18 @@ def test_what_could_not_be_read_again_is_not_written(path):
 
 @forks
 def test_kill_9_loses_at_most_an_epoch(tmp_path):
+    """Killed a random while after it has written, so often in the middle of writing again."""
     path, moments = tmp_path / "run.pt", random.Random(0)
     for _ in range(12):
+        before = path.stat().st_ino if path.exists() else None
         child = in_child(lambda: Run(schedule=False).train(10**6, path))
-        time.sleep(moments.uniform(0.01, 0.1))
+        while not path.exists() or path.stat().st_ino == before:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     epochs = len(load_checkpoint(path, Run().model)) + 1
+    assert epochs > 12
     resumed = Run(schedule=False).train(epochs, path)
     assert equal(resumed.state(), Run(schedule=False).train(epochs).state())
     assert os.listdir(tmp_path) == ["run.pt"]
