@@ -3,7 +3,8 @@
   // How far the page, or anything not in a box that scrolls by itself, reaches beyond the screen.
   beyond() {
     const edge = document.documentElement.clientWidth;
-    const boxed = (e) => e && (getComputedStyle(e).overflowX !== "visible" || boxed(e.parentElement));
+    // The theme lets the whole article scroll: that box does not count.
+    const boxed = (e) => !e.matches(".bd-article-container, html") && (getComputedStyle(e).overflowX !== "visible" || boxed(e.parentElement));
     const out = [...document.querySelectorAll("main *, header *, footer *")].filter(
       (e) => e.getClientRects().length && e.getBoundingClientRect().right > edge + 1 && !boxed(e.parentElement),
     );
