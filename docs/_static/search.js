@@ -95,9 +95,8 @@
     const meeting = (at) => marks.filter((mark) => lower.text.slice(at, at + size).includes(mark)).length;
     const at = starts.sort((a, b) => meeting(b) - meeting(a) || a - b)[0] ?? 0;
     let from = Math.max(0, at - size / 4);
-    if (from) from = Math.max(from, text.slice(0, at).search(/[\s，。；：][^\s，。；：]*$/) - size / 4);
-    const space = text.slice(from, at).search(/[\s，。；：]/);
-    if (from && space >= 0) from += space + 1;
+    const gap = text.slice(from, at).search(/[\s，。；：]/); // begin with a whole word
+    if (from && gap >= 0) from += gap + 1;
     return (from ? "… " : "") + text.slice(from, from + size) + (from + size < text.length ? " …" : "");
   }
 
