@@ -327,7 +327,7 @@ camera = [np.full((28, 28), 51 * n, dtype=np.uint8) for n in range(6)]
 joined = np.stack(camera)  # (6, 28, 28)
 whole = torch.from_numpy(joined).unsqueeze(1)  # (6, 1, 28, 28)
 x = whole / 255
-print(tuple(x.shape), x.dtype, x[:, 0, 0, 0])
+print(tuple(x.shape), x.dtype, x[:, 0, 0, 0], sep="\n")
 assert np.shares_memory(joined, whole.numpy())
 assert not np.shares_memory(joined, x.numpy())
 assert x.shape == (6, 1, 28, 28) and x.dtype == torch.float32
