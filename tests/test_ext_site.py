@@ -189,7 +189,7 @@ def test_nothing_falls_back_to_english_in_silence(tiny, tmp_path, capfd):
 def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
     """If the package changed, or a lesson is gone."""
     root = tmp_path / "site"
-    for part in ("examples", "docs/lessons"):
+    for part in ("examples", "docs/lessons", "docs/_build/html/zh/lessons"):
         shutil.copytree(tiny / part, root / part)
     stamp = (root / "docs/lessons/package.sha256").read_text()
     monkeypatch.setattr(building, "_fingerprint", lambda package: stamp)
@@ -200,6 +200,8 @@ def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
     building.drop_stale(root)
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert "01_first.py.md5" in left and not any("second" in name for name in left)
+    built = root / "docs/_build/html/zh/lessons/part"
+    assert {file.name for file in built.iterdir()} == {"01_first.html", "index.html"}
     monkeypatch.setattr(building, "_fingerprint", lambda package: "another package")
     building.drop_stale(root)
     assert not list((root / "docs/lessons").rglob("*.md5"))

@@ -57,7 +57,9 @@ def drop_stale(root: Path) -> None:
     for page in list(lessons.rglob("*.py")):
         if not (examples / page.relative_to(lessons)).exists():
             pictures = page.parent.rglob(f"sphx_glr_{page.stem}_*")
-            for file in [*page.parent.glob(f"{page.stem}.*"), *pictures]:
+            name = page.relative_to(root / "docs").with_suffix(".html")
+            built = (root / "docs/_build/html").glob(f"*/{name}")
+            for file in [*page.parent.glob(f"{page.stem}.*"), *pictures, *built]:
                 file.unlink()
     stamp, now = lessons / "package.sha256", _fingerprint(ROOT / "src")
     if not stamp.exists() or stamp.read_text() != now:

@@ -13,10 +13,11 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
 
+from bilingual.project import SOURCE
+
 logger = logging.getLogger(__name__)
 HEADER = {
     "Project-Id-Version": "torch-handbook",
-    "Language": "zh_CN",
     "MIME-Version": "1.0",
     "Content-Type": "text/plain; charset=UTF-8",
     "Content-Transfer-Encoding": "8bit",
@@ -32,7 +33,7 @@ def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str
     path = f"{language}/LC_MESSAGES/{docname or env.current_document.docname}.po"
     for folder in env.config.locale_dirs:
         file = Path(env.srcdir, folder, path)
-        if language != "en" and file.exists():
+        if language != SOURCE.code and file.exists():
             env.note_dependency(file)
             return read(file)
     return {}
@@ -58,7 +59,7 @@ def refresh(template: Path, catalog: Path) -> list[str]:
     known = {entry.msgid: entry for entry in old if not entry.obsolete}
     elsewhere = _elsewhere(catalog)
     new = polib.POFile(wrapwidth=100)
-    new.metadata = HEADER
+    new.metadata = {"Language": _folder(catalog).parent.name} | HEADER
     for entry in polib.pofile(str(template)):
         kept = known.pop(entry.msgid, entry)
         new.append(
@@ -79,9 +80,12 @@ def refresh(template: Path, catalog: Path) -> list[str]:
 
 def _elsewhere(catalog: Path) -> dict[str, str]:
     """Collect the translations of all catalogs of a language, so that titles agree."""
-    folder = next(parent for parent in catalog.parents if parent.name == "LC_MESSAGES")
-    files = sorted(folder.rglob("*.po"))
+    files = sorted(_folder(catalog).rglob("*.po"))
     return {text: said for file in files for text, said in read(file).items()}
+
+
+def _folder(catalog: Path) -> Path:
+    return next(parent for parent in catalog.parents if parent.name == "LC_MESSAGES")
 
 
 def problems(template: Path, catalog: Path) -> list[str]:
@@ -122,7 +126,7 @@ class WarnUntranslated(SphinxTransform):
 
     def apply(self, **kwargs: object) -> None:
         """Look up all messages before Sphinx replaces them."""
-        if self.config.language == "en":
+        if self.config.language == SOURCE.code:
             return
         known = messages(self.env)
         for node, text in extract_messages(self.document):
