@@ -49,6 +49,7 @@ def test_metrics_hold_no_graph():
     [
         (classify, LOGITS, LABELS + 1, "labels from 1 to 3, but .* 3 outputs: .* from 0 to 2"),
         (classify, LOGITS, LABELS - 1, "labels from -1 to 1, but .* 3 outputs"),
+        (classify, LOGITS, LABELS - 100 * (LABELS == 0), "labels from -100 to 2"),
         (classify, LOGITS, LABELS.float(), r"int64: y\.long\(\)"),
         (classify, LOGITS, LABELS.int(), r"int64: y\.long\(\)"),
         (classify, LOGITS, LABELS[:, None], r"y.squeeze\(1\)"),

@@ -8,6 +8,8 @@ any other task: it is a plain function.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+NO_LABEL = -(2**63)  # cross_entropy would silently pass over labels of -100
+
 
 def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the cross-entropy and the accuracy of a classifier.
@@ -42,7 +44,7 @@ def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, 
     """
     logits = model(x)
     try:
-        loss = F.cross_entropy(logits, y)
+        loss = F.cross_entropy(logits, y, ignore_index=NO_LABEL)
     except IndexError as error:
         raise ValueError(
             f"labels from {y.min()} to {y.max()}, but the model has {logits.shape[1]} outputs: "
