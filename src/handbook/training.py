@@ -16,8 +16,7 @@ def fit(
     model: nn.Module, batches: Data, step: Step, *, optimizer: Optimizer,
     schedule: Schedule | None = None, val: Data | None = None, epochs: int = 1,
     device: Device = None, clip: float | None = None, checkpoint: Path | None = None,
-    on_epoch: OnEpoch | None = None, progress: bool | None = None,
-) -> list[Row]:  # fmt: skip
+    on_epoch: OnEpoch | None = None, progress: bool | None = None) -> list[Row]:  # fmt: skip
     """Train a model and return the history; the same line, run again, resumes.
 
     Parameters
@@ -28,8 +27,10 @@ def fit(
         Tuples of tensors ``(B, …)`` to train on, and to evaluate on after each epoch.
     step : callable
         ``step(model, *batch) -> (loss, metrics)``, scalars ``()``: means over the batch.
-    optimizer, schedule : Optimizer, LRScheduler
+    optimizer : Optimizer
         Stepped once per batch; before that, `clip` bounds the norm of the gradient.
+    schedule : LRScheduler
+        Stepped once per batch, after the optimizer.
     epochs : int
         The total: those that the file `checkpoint` holds already are not trained again.
     on_epoch : callable
@@ -53,8 +54,7 @@ def fit(
     device = distributed.start(device)
     check(model.to(device), optimizer, schedule, batches, epochs)
     saved = Checkpoint(checkpoint, model, optimizer, schedule, batches, val, device)
-    history = saved.resume()
-    bar = Progress(progress, epochs, batches)
+    history, bar = saved.resume(), Progress(progress, epochs, batches)
     while len(history) < epochs and not (on_epoch and saved.stopped):
         epoch = len(history) + 1
         forward, averages = distributed.parallel(explained(step), model), Averages(epoch)

@@ -14,16 +14,22 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from bilingual import answers, catalogs, code, downloads, figures, furniture
-from bilingual.project import LANGUAGES
+from bilingual.project import LANGUAGES, SOURCE
 
 HERE = Path(__file__).parent
 
 
 def localize(app: Sphinx, config: Config) -> None:
-    """Tell the templates the language's folder, and Sphinx where the style sheet is."""
+    """Tell the templates the language's folder, and Sphinx where the style sheet is.
+
+    In Chinese, Sphinx would leave ``--`` on the API pages as it is; quotes stay as written.
+    """
     config.html_static_path.append(str(HERE / "static"))
     folders = {language.code: language.folder for language in LANGUAGES}
     config.html_context["folder"] = folders[config.language]
+    if config.language != SOURCE.code:
+        config.smartquotes_action = "D"
+        config.smartquotes_excludes = {}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
