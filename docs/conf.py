@@ -11,7 +11,6 @@ from bilingual.inventories import inventories  # noqa: E402
 
 # The project
 project = "PyTorch Handbook"
-author = "the PyTorch Handbook authors"
 copyright = "the PyTorch Handbook authors, CC BY 4.0"
 extensions = [
     "myst_parser",

@@ -196,6 +196,10 @@ def test_the_loop_can_be_read_in_five_minutes():
     assert max(map(len, lines)) <= 100
 
 
+def test_the_configuration_of_the_site_is_short():
+    assert len((ROOT / "docs/conf.py").read_text(encoding="utf-8").splitlines()) < 100
+
+
 def test_the_loop_knows_no_model_no_data_set_and_no_metric_but_loss():
     parsed = tree("training")
     for node in ast.walk(parsed):
