@@ -82,8 +82,8 @@ assert 0.75 < nearest < 0.88
 #
 # Model
 # -----
-# ``LeNet`` is a small network that was published in 1998, when banks used its like to read cheques.
-# Ours is new and has learned nothing yet.
+# ``LeNet`` is a small network that was published in 1998, when banks used such networks to read
+# cheques. Ours is new and has learned nothing yet.
 
 model = models.LeNet()
 numbers = sum(parameter.numel() for parameter in model.parameters())

@@ -62,12 +62,12 @@ for start in (5.0, 20.0):
 # %%
 # The code has a loop, so one expects a loop in the graph. There is none: the graph is no picture
 # of the code, it is a record of what happened to this number. Three divisions happened to 5 and
-# five to 20; the last node, ``AccumulateGrad``, adds what arrives there to ``x.grad``, the
-# :term:`gradient`.
+# five to 20; the node at the end of each list, ``AccumulateGrad``, adds what arrives there to
+# ``x.grad``, the :term:`gradient`.
 #
 # Why not record once and keep the record? That is a :term:`static graph`: made once, run for every
-# input. But a record of plain operations fits the input that it was made with. Five divisions for
-# 20 become five divisions for 5 as well, and the answer is wrong.
+# input. But a record of plain operations fits only inputs that would take the same path. Five
+# divisions for 20 become five divisions for 5 as well, and the answer is wrong.
 
 *divisions, _ = nodes(y)  # of 20
 replayed = torch.tensor(5.0)
@@ -112,7 +112,7 @@ class Reader(nn.Module):
 # %%
 # Training
 # --------
-# To stop in time, the network must know after each row how much it may believe. So the
+# To stop in time, the network must know after each row how sure it may be. So the
 # :term:`cross-entropy` after every row counts, not only after the last one.
 
 
@@ -161,8 +161,8 @@ for i in chosen:
     assert rows == needed[i] and used[:rows].all() and not used[rows:].any()
 
 # %%
-# The harder the digit, the longer the graph. The ``assert`` looks at the gradient of the pixels:
-# it is exactly zero in all rows that were not read, because no path of the graph leads to them.
+# The later the network is sure, the longer the graph. The ``assert`` looks at the gradient of the
+# pixels: it is exactly zero in all rows not read, because no path of the graph leads to them.
 #
 # .. alt:: Three digits, the rows that the network did not read hidden by a grey veil, and beside
 #    each row that it did read a bar, its confidence. Bars grow downwards until one passes 95 %.

@@ -67,8 +67,8 @@ for axis in axes:
 # Two old ways that mislead
 # -------------------------
 # Older notes write ``torch.FloatTensor`` and ``torch.LongTensor``. From a list they do make a
-# tensor, and cut off what does not fit. A bare number they take for a *size*: the last one below
-# is not the number 3, it is three numbers. ``torch.Tensor``, with a capital T, does the same.
+# tensor; ``LongTensor`` drops the fractions. A bare whole number they take for a *size*: the last
+# one below is not the number 3, it is three numbers. ``torch.Tensor``, capital T, does the same.
 
 print(torch.LongTensor([1.7]), torch.FloatTensor([3]))
 print(torch.FloatTensor(3).shape)
@@ -163,8 +163,8 @@ for end in (0, 1):
 assert ranges["arange(0, 1, 0.25)"].tolist() == [0, 0.25, 0.5, 0.75]
 
 # %%
-# "Leaves out the end" is true of whole numbers. With a step such as 0.1, which no binary number
-# equals, rounding decides, and here the end slips in:
+# "Leaves out the end" is true of whole numbers. With a step such as 0.1, which no binary
+# floating-point number equals, rounding decides, and here the end slips in:
 
 print(torch.arange(1, 1.3, 0.1), torch.linspace(1, 1.2, 3), sep="\n")
 assert len(torch.arange(1, 1.3, 0.1)) == 4
