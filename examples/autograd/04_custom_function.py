@@ -51,14 +51,14 @@ class Cube(Function):
         return grad_output * 3 * x**2
 
 
-a = torch.tensor(2.0, requires_grad=True)
+a = torch.tensor(4.0, requires_grad=True)
 Cube.apply(a).backward()
 print("gradient:", a.grad.item())
-assert a.grad.item() == 12
+assert a.grad.item() == 48
 
 # %%
 # You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd
-# knew the cube already, so we can tell that ours is right: 3 · 2² = 12.
+# knew the cube already, so we can tell that ours is right: 3 · 4² = 48.
 #
 # A wrong one that looks right
 # ----------------------------
@@ -202,11 +202,11 @@ assert error[torch.float64][10] < 1e-8 and error[torch.float32][10] > 1e-2
 # Training through a rounding
 # ---------------------------
 #
-# Now a gradient worth writing. Quantization wants weights that are multiples of 1/4, but rounding
-# is flat: its derivative is 0 almost everywhere, and nothing learns. The *straight-through
-# estimator* rounds in ``forward``, and in ``backward`` acts as if it had not (`Bengio and others,
-# 2013 <https://arxiv.org/abs/1308.3432>`__). That ``backward`` we have: what was a mistake in
-# ``Scale`` is what we want here.
+# Now a gradient worth writing. Quantization allows a weight few values, here the multiples of 1/4,
+# but rounding is flat: its derivative is 0 almost everywhere, and nothing learns. The
+# *straight-through estimator* rounds in ``forward``, and in ``backward`` acts as if it had not
+# (`Bengio and others, 2013 <https://arxiv.org/abs/1308.3432>`__). That ``backward`` we have: what
+# was a mistake in ``Scale`` is what we want here.
 #
 # .. alt:: Training loss over 100 steps. The rounded weights stay at chance, a flat line at 2.30.
 #    With the straight-through estimator the loss falls, after a short delay, almost as far as the
@@ -273,12 +273,13 @@ print("second derivative:", curvature.item(), gradgradcheck(Cube.apply, numbers)
 compiled = torch.compile(Scale.apply, backend="aot_eager", fullgraph=True)
 (slope,) = torch.autograd.grad(compiled(a, 3.0), a)
 print("the wrong gradient, compiled:", slope.item())
-assert curvature.item() == 12 and slope.item() == 1
+assert curvature.item() == 24 and slope.item() == 1
 
 # %%
-# **When not to write one.** What is made of known operations has the right gradient already. Even
-# the straight-through estimator needs no class: one line does it. And where another library
-# computes, and the model is to be compiled or exported, use :func:`torch.library.custom_op`.
+# **When not to write one.** What is made of known operations has the right gradient already, as
+# long as nothing overflows on the way. Even the straight-through estimator needs no class: one line
+# does it. And where another library computes, and the model is to be compiled or exported, use
+# :func:`torch.library.custom_op`.
 
 w = torch.tensor([0.3, 1.8], requires_grad=True)
 (w + (torch.round(w) - w).detach()).sum().backward()

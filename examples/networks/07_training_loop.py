@@ -5,7 +5,7 @@ The training loop
 What are the steps of training, and what does each of them do for me?
 
 Every training script has the same few lines at its heart. Leave one out, and there is seldom an
-error: the numbers go wrong, quietly. So each of them will be missing here once, and in the end we
+error: the numbers go wrong, quietly. So here they go missing, one at a time, and in the end we
 meet :func:`handbook.fit`. The page before is :doc:`/lessons/autograd/04_custom_function`.
 """
 
@@ -312,8 +312,8 @@ assert math.isclose(rows[-1]["loss"], history[-1]["loss"], rel_tol=1e-9)
 # %%
 # .. answer:: 1
 #
-#    All that have a gradient, both times, and with 0.2 twice as far. (A pixel that is black in
-#    the whole batch gives its weights none.)
+#    All whose gradient is not zero, both times, and with 0.2 twice as far. (A pixel that is black
+#    in the whole batch gives its weights a gradient of zero.)
 
 moved, distance = {}, {}
 for lr in (0.1, 0.2):
@@ -323,7 +323,7 @@ for lr in (0.1, 0.2):
     moved[lr] = sum((weight.grad != 0).sum().item() for weight in model.parameters())
     torch.optim.SGD(model.parameters(), lr=lr).step()
     distance[lr] = (nn.utils.parameters_to_vector(model.parameters()) - before).norm().item()
-    print(f"learning rate {lr}: weights with a gradient {moved[lr]}, distance {distance[lr]:.4f}")
+    print(f"learning rate {lr}: weights that move {moved[lr]}, distance {distance[lr]:.4f}")
 assert moved[0.1] == moved[0.2] and math.isclose(distance[0.2], 2 * distance[0.1], rel_tol=1e-3)
 
 # %%
@@ -355,5 +355,5 @@ for model, pieces in ((big, 1), (parts, 4)):
         optimizer.step()
 pairs = list(zip(big.parameters(), parts.parameters(), strict=True))
 difference = max((a - b).abs().max().item() for a, b in pairs)
-print(f"largest difference of a weight {difference:.6f}")
+print(f"largest difference of a weight {difference:.0e}")
 assert difference < 1e-4
