@@ -132,7 +132,7 @@ assert histories["CNN with shifts"][-1]["val_accuracy"] > 0.98
 # Fewer parameters than the small MLP has, and the largest step forward. All three in one picture:
 #
 # .. alt:: Validation error over six epochs, on a logarithmic axis. The two MLPs fall side by side
-#    from 10 % to between 3 % and 4 %. The CNN begins where they end and falls to about 1 %.
+#    from 10 % to between 3 % and 4 %. The CNN begins where they end and falls to 1 % or less.
 
 figure, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
 for (name, history), style in zip(histories.items(), ("s:", "^--", "o-"), strict=True):
@@ -151,7 +151,7 @@ correct = {}
 for name, model in zip(histories, (small, big, cnn), strict=True):
     model.cpu().eval()
     with torch.no_grad():
-        logits = model(test.x)  # (2000, 10)
+        logits = torch.cat([model(x) for x in test.x.split(500)])  # (2000, 10)
     correct[name] = logits.argmax(1) == test.y
     p, n = correct[name].float().mean().item(), len(test.y)
     print(f"{name}: {p:.2%} ± {(p * (1 - p) / n) ** 0.5:.2%}")
@@ -233,7 +233,7 @@ least_sure_first = probability.argsort()
 for share in (0.0, 0.02, 0.05):
     rest = least_sure_first[int(share * n) :]
     left = (predictions != test.y)[rest].sum().item()
-    print(f"a person reads {share:.0%}: {left} mistakes among the other {len(rest):,}")
+    print(f"a person reads {share:.0%}: mistakes among the other {len(rest):,}: {left}")
 assert left < 0.5 * wrong["CNN with shifts"]
 
 # %%
@@ -286,8 +286,12 @@ assert 1.5 * wrong["CNN with shifts"] < mistakes < wrong["MLP, 128 hidden"]
 #    % of such cases the difference stays below twice the square root of their number.
 
 windows = F.pad(test.x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)  # (2000, 1, 3, 3, 28, 28)
+total = torch.zeros(2000, 10)
 with torch.no_grad():
-    total = sum(cnn(windows[:, :, i, j]).softmax(1) for i in range(3) for j in range(3))
+    for images, part in zip(windows.split(500), total.split(500), strict=True):
+        for i in range(3):
+            for j in range(3):
+                part += cnn(images[:, :, i, j]).softmax(1)
 once, nine = predictions == test.y, total.argmax(1) == test.y
 only_once, only_nine = (once & ~nine).sum().item(), (nine & ~once).sum().item()
 print(f"read by one look only: {only_once}, by nine looks only: {only_nine}")

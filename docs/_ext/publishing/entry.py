@@ -21,6 +21,8 @@ def finish(html_dir: Path, base_url: str | None = None) -> None:
         page = Template((HERE / name).read_text("utf-8"))
         (html_dir / name).write_text(page.substitute(base=escape(base)), "utf-8")
     (html_dir / ".nojekyll").touch()  # hosts that run Jekyll drop folders such as _static
+    for name in ("sitemap.xml", "robots.txt"):  # of an earlier build, for another address
+        (html_dir / name).unlink(missing_ok=True)
     if base:
         (html_dir / "sitemap.xml").write_text(sitemap(base, pages(html_dir)), "utf-8")
         (html_dir / "robots.txt").write_text(robots(base), "utf-8")
