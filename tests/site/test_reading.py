@@ -56,6 +56,14 @@ def test_a_phone_never_scrolls_sideways(read: Read, folder: str) -> None:
         assert look(page, "unreachable") == [], address
 
 
+@BOTH
+def test_the_name_of_the_site_fits_a_phone(read: Read, folder: str) -> None:
+    page = read(folder, phone=True).open(f"{folder}/{LESSON}")
+    name = page.locator(".bd-header .hb-home:visible span").bounding_box()
+    search = page.locator(".bd-header .hb-search-open:visible").bounding_box()
+    assert name and search and name["x"] + name["width"] <= search["x"]
+
+
 def test_the_chinese_site_speaks_chinese(read: Read) -> None:
     reader = read("zh")
     page = reader.context.new_page()
