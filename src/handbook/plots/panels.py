@@ -1,0 +1,23 @@
+"""Panels and colours that the figures share; the only place where pyplot is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The colours of Okabe & Ito (2008), told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+WRONG = COLOURS[1]
+MARKERS = "os^Dv*P"
+
+
+def new_panels(nrows: int, ncols: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels, each ``width`` × ``height`` inches, in reading order."""
+    import matplotlib.pyplot as plt  # slow to import, so only where a figure is drawn
+
+    size = (width * ncols, height * nrows)
+    figure, panels = plt.subplots(nrows, ncols, figsize=size, squeeze=False, layout="constrained")
+    return figure, list(panels.flat)
