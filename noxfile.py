@@ -50,6 +50,19 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *two, "-m", "not site", *session.posargs, env=STEADY)
 
 
+# What runs on any torch; the rest of the tests is about the site, which is built with one.
+SITE_TESTS = ["catalogs", "ext_*", "lessons", "publishing", "readme"]
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.parametrize("torch", ["2.14", "2.15"])
+def compat(session: nox.Session, torch: str) -> None:
+    """Test the package on each Python and torch that pyproject.toml allows."""
+    session.install("-e", ".[test]", f"torch=={torch}.*")
+    ignored = [f"--ignore-glob=*/tests/test_{name}.py" for name in SITE_TESTS]
+    session.run("pytest", "tests", "src", "-m", "not site", *ignored, *session.posargs, env=STEADY)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style and types."""
