@@ -1,7 +1,9 @@
 """Figures that the pages draw again and again; matplotlib loads when the first one is drawn."""
 
+from .broadcasting import broadcast
 from .classes import boundary, confusion
 from .history import curves
+from .memory import layout
 from .pictures import images
 
-__all__ = ["boundary", "confusion", "curves", "images"]
+__all__ = ["boundary", "broadcast", "confusion", "curves", "images", "layout"]

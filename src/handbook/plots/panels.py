@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +15,21 @@ WRONG = COLOURS[1]
 MARKERS = "os^Dv*P"
 
 
-def new_panels(nrows: int, ncols: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Make a figure of panels, each ``width`` × ``height`` inches, in reading order."""
+def new_panels(
+    nrows: int, ncols: int, width: float, height: float, heights: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels, each ``width`` × ``height`` inches, in reading order.
+
+    With ``heights``, one number for each row, ``height`` is the mean.
+    """
     import matplotlib.pyplot as plt  # slow to import, so only where a figure is drawn
 
-    size = (width * ncols, height * nrows)
-    figure, panels = plt.subplots(nrows, ncols, figsize=size, squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(
+        nrows,
+        ncols,
+        figsize=(width * ncols, height * nrows),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
     return figure, list(panels.flat)
