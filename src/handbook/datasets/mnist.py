@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .originals import original
+
 EMBEDDED = files("handbook") / "data" / "mnist-10000.npz"
 CHECKSUM = "1982674f7ff13183fcfde3989c940fc217cd811dedf7cc7b455707e56c8df48e"
 
@@ -32,10 +34,10 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     ----------
     full : bool
         False: the 10,000 + 2,000 digits inside this package, for which no network is needed.
-        True: all 60,000 + 10,000, through torchvision, which downloads 12 MB the first time.
+        True: all 60,000 + 10,000; the first time, 12 MB are downloaded.
     root : str or Path
-        Where the downloaded files are, or will be: in ``root/MNIST/raw``. The embedded digits
-        need no folder.
+        Where the original files are, as they are or compressed (``.gz``), or will be:
+        in ``root/MNIST/raw``, as for torchvision. The embedded digits need no folder.
 
     Returns
     -------
@@ -46,9 +48,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     Raises
     ------
     RuntimeError
-        If a file is damaged, or absent and not to be downloaded.
-    ModuleNotFoundError
-        If ``full=True`` and torchvision is not installed.
+        If a file is damaged, or absent and not to be downloaded, or cannot be written.
 
     Notes
     -----
@@ -64,11 +64,14 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     >>> train.y[:5]
     tensor([5, 4, 1, 3, 6])
     """
-    return _downloaded(Path(root).expanduser()) if full else _embedded()
+    return _full(Path(root).expanduser() / "MNIST" / "raw") if full else _embedded()
 
 
 def _embedded() -> tuple[Examples, Examples]:
-    content = EMBEDDED.read_bytes()
+    try:
+        content = EMBEDDED.read_bytes()
+    except OSError:
+        content = b""
     if sha256(content).hexdigest() != CHECKSUM:
         raise RuntimeError(f"{EMBEDDED} is damaged: install torch-handbook again")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -76,26 +79,13 @@ def _embedded() -> tuple[Examples, Examples]:
     return _examples(part["x_train"], part["y_train"]), _examples(part["x_test"], part["y_test"])
 
 
-def _downloaded(root: Path) -> tuple[Examples, Examples]:
-    from torchvision.datasets import MNIST  # slow to import, so only where it is used
-
-    folder = root / "MNIST" / "raw"
-    try:
-        train, test = (MNIST(root, train=part, download=True) for part in (True, False))
-        return _examples(train.data, train.targets), _examples(test.data, test.targets)
-    except Exception as error:  # a damaged file makes torchvision raise one of six kinds
-        if len(list(folder.glob("*-ubyte"))) == 4:
-            problem = f"a file in {folder} is damaged: delete that folder and try again"
-        else:
-            problem = (
-                f"MNIST is not in {folder} and cannot be downloaded: try again with a network, "
-                "or call mnist() without full=True for the digits inside the package"
-            )
-        raise RuntimeError(problem) from error
+def _full(folder: Path) -> tuple[Examples, Examples]:
+    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    train = [original(folder / f"train-{kind}") for kind in kinds]
+    test = [original(folder / f"t10k-{kind}") for kind in kinds]
+    return _examples(*train), _examples(*test)
 
 
 def _examples(images: Tensor, labels: Tensor) -> Examples:
     """Scale uint8 images ``(N, 28, 28)`` to [0, 1] and give them a channel axis."""
-    if images.shape != (len(labels), 28, 28) or len(labels) == 0 or labels.max() > 9:
-        raise ValueError(f"no digits: images {tuple(images.shape)}, labels {tuple(labels.shape)}")
-    return Examples(images.unsqueeze(1).float() / 255, labels.long())
+    return Examples(images.unsqueeze(1).float().div_(255), labels.long())
