@@ -2,8 +2,9 @@
 
 from .broadcasting import broadcast
 from .classes import boundary, confusion
+from .graphs import graph
 from .history import curves
 from .memory import layout
 from .pictures import images
 
-__all__ = ["boundary", "broadcast", "confusion", "curves", "images", "layout"]
+__all__ = ["boundary", "broadcast", "confusion", "curves", "graph", "images", "layout"]

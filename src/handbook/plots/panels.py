@@ -33,3 +33,14 @@ def new_panels(
         layout="constrained",
     )
     return figure, list(panels.flat)
+
+
+def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Make a figure that is one empty panel, measured in inches from its upper left corner."""
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(width, height))
+    panel = figure.add_axes((0, 0, 1, 1))
+    panel.set(xlim=(0, width), ylim=(height, 0))
+    panel.axis("off")
+    return figure, panel
