@@ -88,7 +88,7 @@ def uses(parsed):
 
 def test_arrows_point_down():
     layers = [
-        {"kinds", "steps"},
+        {"kinds", "shapes", "steps"},
         {"distributed", "errors"},
         {"averages", "batches", "progress", "randomness"},
         {"checkpoint"},

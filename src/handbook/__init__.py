@@ -5,6 +5,7 @@ from types import ModuleType
 
 from .batches import Batches
 from .checkpoint import load_checkpoint
+from .shapes import shapes
 from .steps import classify, regress
 from .training import evaluate, fit
 
@@ -18,6 +19,7 @@ __all__ = [
     "models",
     "plots",
     "regress",
+    "shapes",
 ]
 
 
