@@ -2,15 +2,29 @@
 
 Under ``torchrun --nproc-per-node=N script.py`` the same script runs N times, once per *rank*.
 Everything here does nothing, and costs nothing, when there is one process.
+
+No process waits for one that failed: when `fit` or `evaluate` ends with an error on one rank, it
+closes the connections, so that the others get an error, too, at once. If the script catches it, the
+next `fit` connects anew. Out of reach are, until the timeout of torch.distributed, half an hour:
+
+- a process that hangs, is stopped (SIGSTOP) or whose machine lost its power or network,
+- one that fails or goes its own way outside of `fit` and `evaluate`, and does not end; or that ends
+  before it has joined the others (torchrun ends those),
+- a process group that the script opened without the variables of torchrun: it is left as it is,
+- on accelerators, a process in the middle of an operation of NCCL, which need not notice.
 """
 
 import atexit
+import contextlib
+import datetime
 import functools
+import itertools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import torch
 import torch.distributed as dist
@@ -19,6 +33,9 @@ from torch import Tensor, nn
 from .kinds import Device, Forward, Step
 
 T = TypeVar("T")
+ATTEMPTS = itertools.count()  # of this process to join the others: one more after each error
+PATIENCE = datetime.timedelta(minutes=1)  # for those who are late after an error
+WRAPPED: WeakSet[nn.parallel.DistributedDataParallel] = WeakSet()  # each holds the connections
 
 
 def _launched() -> bool:
@@ -73,9 +90,57 @@ def start(device: Device = None) -> torch.device:
         backend = "gloo"
         if device.type != "cpu":
             backend = f"cpu:gloo,{device.type}:{dist.get_default_backend_for_device(device)}"
-        dist.init_process_group(backend)
+        store = _meet(next(ATTEMPTS))
+        dist.init_process_group(backend, store=store, rank=rank(), world_size=world())
         atexit.register(_stop)
     return device
+
+
+@functools.cache
+def _store() -> Any:
+    """Return where the processes find each other; one for all attempts, for it cannot move."""
+    return next(dist.rendezvous("env://"))[0]  # type: ignore[attr-defined]
+
+
+def _meet(attempt: int) -> Any:
+    """Return a fresh part of the store; after an error all must come soon, for one may be gone."""
+    store: Any = dist.PrefixStore(f"handbook {attempt}", _store())  # type: ignore[attr-defined]
+    if attempt:
+        store.set(f"here {rank()}", "yes")
+        store.wait([f"here {other}" for other in range(world())], PATIENCE)
+    return store
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Let an error of one rank be an error of all ranks: nobody waits for one that failed.
+
+    Raises
+    ------
+    RuntimeError
+        On the other ranks, where each says that the cause is to be found elsewhere.
+    """
+    try:
+        yield
+    except BaseException as error:
+        _leave()
+        if world() > 1 and (isinstance(error, dist.DistError) or "gloo/transport" in str(error)):
+            raise RuntimeError(
+                "another process failed, ended or does not answer: mend what its own error says, "
+                "and run the same line again"
+            ) from error
+        raise
+
+
+def _leave() -> None:
+    """Close the connections to the other ranks, even while a debugger looks at the error."""
+    if dist.is_available() and dist.is_initialized() and _launched():
+        for wrapped in WRAPPED:
+            for name in ("reducer", "logger", "process_group"):
+                vars(wrapped).pop(name, None)
+        if (group := dist.group.WORLD) is not None:
+            group.abort()  # NCCL would wait
+        dist.destroy_process_group()
 
 
 def _stop() -> None:
@@ -127,6 +192,7 @@ def parallel(step: Step, model: nn.Module) -> Forward:
         return functools.partial(step, model)
     wrapped = nn.parallel.DistributedDataParallel(_Step(step, model))
     wrapped.broadcast_buffers = False  # once an epoch is enough: see synchronize
+    WRAPPED.add(wrapped)
 
     def forward(*batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         try:

@@ -12,6 +12,7 @@ from .kinds import Data, Device, OnEpoch, Optimizer, Path, Row, Schedule, Step
 from .progress import Progress
 
 
+@distributed.together()
 def fit(
     model: nn.Module, batches: Data, step: Step, *, optimizer: Optimizer,
     schedule: Schedule | None = None, val: Data | None = None, epochs: int = 1,
@@ -57,8 +58,7 @@ def fit(
     history, bar = saved.resume(), Progress(progress, epochs, batches)
     while len(history) < epochs and not (on_epoch and saved.stopped):
         epoch = len(history) + 1
-        forward, averages = distributed.parallel(explained(step), model), Averages(epoch)
-        model.train()
+        averages, forward = Averages(epoch), distributed.parallel(explained(step), model.train())
         for batch, size, share in bar.watch(walk(batches, device, epoch), epoch):
             optimizer.zero_grad()
             loss, metrics = forward(*batch)  # step(model, *batch)
@@ -80,6 +80,7 @@ def fit(
     return history
 
 
+@distributed.together()
 def evaluate(model: nn.Module, batches: Data, step: Step, *, device: Device = None) -> Row:
     """Return loss and metrics as floats, means over all examples; the parameters are fit's.
 
@@ -89,9 +90,8 @@ def evaluate(model: nn.Module, batches: Data, step: Step, *, device: Device = No
     >>> evaluate(nn.Identity(), Batches(torch.ones(5), torch.zeros(5), batch_size=2), regress)
     {'loss': 1.0, 'mae': 1.0}
     """
-    device, training = distributed.start(device), model.training
-    forward, averages = explained(step), Averages()
-    model.to(device).eval()
+    device, training, forward = distributed.start(device), model.training, explained(step)
+    model, averages = model.to(device).eval(), Averages()
     with torch.no_grad():
         for batch, size, _ in walk(batches, device):
             averages.add(size, *forward(model, *batch))
