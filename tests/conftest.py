@@ -8,4 +8,5 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests
 settings.register_profile("house", deadline=None, derandomize=True)  # the same on a busy machine
 settings.load_profile("house")
 
-collect_ignore = ["tinysite"]  # its scripts would run when they are collected
+# Scripts that would run when they are collected, and those that import other libraries.
+collect_ignore = ["tinysite", "benchmarks"]

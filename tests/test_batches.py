@@ -79,6 +79,14 @@ def test_a_finished_pass_moves_to_the_next_epoch_and_a_look_does_not():
     assert order(batches) == first
 
 
+def test_a_pass_ends_with_its_last_batch_and_not_only_when_another_is_asked_for():
+    batches = Batches(X, Y, batch_size=3, shuffle=True)
+    passes = [[y for _, (_, y) in zip(range(len(batches)), batches, strict=False)] for _ in "ab"]
+    first, second = (torch.cat(each).tolist() for each in passes)
+    assert sorted(first) == sorted(second) == Y.tolist()
+    assert first != second
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_batch_may_be_changed_in_place(shuffle):
     before = X.clone()

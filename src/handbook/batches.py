@@ -98,10 +98,11 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of the next epoch: tuples with one tensor ``(B, …)`` each."""
         epoch = self.epoch
-        for batch, size, _ in self.shards(epoch):
+        for i, (batch, size, _) in enumerate(self.shards(epoch), start=1):
+            if i == len(self):  # before the last one: not all who take it ask for another
+                self.epoch = epoch + 1
             if size:
                 yield batch
-        self.epoch = epoch + 1
 
     def shards(self, epoch: int | None) -> Iterator[tuple[tuple[Tensor, ...], int, int]]:
         """Yield this rank's part of each batch, its examples, and those of the whole batch.

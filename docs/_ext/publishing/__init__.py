@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from bilingual.project import LANGUAGES
+from publishing import measured
 from publishing.entry import finish
 
 __all__ = ["finish", "setup"]
@@ -35,6 +36,7 @@ def describe(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above, and leave out Sphinx's own search index."""
+    measured.setup(app)
     app.connect("config-inited", describe)
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

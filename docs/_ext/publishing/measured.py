@@ -1,0 +1,80 @@
+"""Numbers that `nox -s bench` wrote to docs/measured, quoted on a page and never typed by hand.
+
+The role ``measured`` takes a file, a path in it and perhaps a unit: ``fit rows.bare.loss.ratio``,
+``fit rows.bare.loss.seconds ms``. A table cell or paragraph of such numbers alone is no message.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxRole
+
+UNITS = {"": (1, ""), "ms": (1e3, " ms"), "s": (1, " s"), "%": (100, " %"), "×": (1, " ×")}
+
+
+def look_up(file: Path, path: str) -> Any:
+    """Give what lies at a dotted path in a JSON file."""
+    found = json.loads(file.read_text("utf-8"))
+    for name in path.split("."):
+        if not isinstance(found, dict) or name not in found:
+            raise KeyError(f"{file.name} has no {name!r} of {path}")
+        found = found[name]
+    return found
+
+
+def say(value: Any, unit: str) -> str:
+    """Write a number with three digits; a spread as its median, and from where to where."""
+    factor, name = UNITS[unit]
+    if isinstance(value, dict):
+        median, low, high = (_digits(value[key] * factor) for key in ("median", "low", "high"))
+        return f"{median}{name} ({low}–{high})"
+    if isinstance(value, str):
+        return value
+    return f"{_digits(value * factor)}{name}"
+
+
+def _digits(value: float) -> str:
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{2 if abs(value) >= 1 else 3}f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+class Measured(SphinxRole):
+    """Quote a number."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Give it as text, and build the page again when the file changes."""
+        name, path, *unit = self.text.split()
+        file = Path(self.env.srcdir, "measured", f"{name}.json")
+        self.env.note_dependency(file)
+        try:
+            text = say(look_up(file, path), *unit or [""])
+        except (KeyError, OSError, ValueError) as error:
+            message = self.inliner.reporter.error(f"measured: {error}", line=self.lineno)
+            return [], [message]
+        return [nodes.inline(self.rawtext, text, classes=["measured"])], []
+
+
+class KeepOut(SphinxTransform):
+    """Leave numbers alone out of the catalogs."""
+
+    default_priority = 5  # before Sphinx collects and replaces messages
+
+    def apply(self, **kwargs: object) -> None:
+        """Mark each text that is nothing but such numbers."""
+        for text in self.document.findall(nodes.paragraph):
+            if all("measured" in getattr(child, "attributes", {}).get("classes", ())
+                   for child in text.children):  # fmt: skip
+                text["translatable"] = False
+
+
+def setup(app: Sphinx) -> None:
+    """Register the role and the transform."""
+    app.add_role("measured", Measured())
+    app.add_transform(KeepOut)
