@@ -1,0 +1,59 @@
+"""Numbers from docs/measured: how a page quotes them, and what it may claim of them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+
+from publishing import measured
+
+RESULTS = Path(__file__).parents[1] / "docs/measured"
+SPREAD = {"median": 0.0004012, "low": 0.000399, "high": 0.12345}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (SPREAD, "ms", "0.401 ms (0.399–123)"),
+        (1.0204, "", "1.02"),
+        (12.345, "s", "12.3 s"),
+        (0.9913, "%", "99.1 %"),
+        (12345, "", "12,345"),
+        (2, "", "2"),
+        ("Intel", "", "Intel"),
+    ],
+)
+def test_numbers_have_three_digits_and_their_unit(value, unit, said):
+    assert measured.say(value, unit) == said
+
+
+def build(folder: Path, builder: str, page: str) -> str:
+    """Build a page of one paragraph and one table; give what Sphinx warned of."""
+    (folder / "measured").mkdir(exist_ok=True)
+    (folder / "measured/run.json").write_text(json.dumps({"rows": {"a": {"time": 1.5}}}))
+    (folder / "index.md").write_text(page)
+    warnings = io.StringIO()
+    confoverrides = {"extensions": ["myst_parser", "publishing"], "gettext_compact": False}
+    Sphinx(
+        folder, None, folder / builder, folder / "doctrees", builder,
+        confoverrides=confoverrides, status=None, warning=warnings, freshenv=True,
+    ).build()  # fmt: skip
+    return warnings.getvalue()
+
+
+def test_cells_of_numbers_alone_are_no_messages(tmp_path):
+    page = "# T\n\nIt took {measured}`run rows.a.time s`.\n\n"
+    table = "| a | b |\n|---|---|\n| name | {measured}`run rows.a.time` |\n"
+    assert build(tmp_path, "gettext", page + table) == ""
+    catalog = (tmp_path / "gettext/index.pot").read_text()
+    assert "It took" in catalog and "name" in catalog
+    assert catalog.count("rows.a.time") == 1
+
+
+def test_a_number_that_is_not_there_is_an_error(tmp_path):
+    said = build(tmp_path, "gettext", "# T\n\nIt took {measured}`run rows.b.time`.\n")
+    assert "run.json has no 'b' of rows.b.time" in said
