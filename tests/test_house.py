@@ -90,7 +90,7 @@ def test_arrows_point_down():
     layers = [
         {"kinds", "shapes", "steps"},
         {"distributed", "errors"},
-        {"averages", "batches", "progress", "randomness"},
+        {"averages", "batches", "contents", "progress", "randomness"},
         {"checkpoint"},
         {"training"},
         {""},
@@ -133,6 +133,7 @@ def test_only_one_module_knows_each_outsider():
     plotting = {name for name in MODULES if "matplotlib" in outside(name)}
     assert plotting and {name.split(".")[0] for name in plotting} == {"plots"}
     assert {name for name in MODULES if "tqdm" in outside(name)} == {"progress"}
+    assert {name for name in MODULES if "PIL" in outside(name)} == {"datasets.pixels"}
     assert not {name for name in MODULES if "torchvision" in outside(name)}
 
 

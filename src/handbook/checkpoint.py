@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import distributed
+from . import contents, distributed
 from .kinds import Data, Optimizer, Path, Row, Schedule
 from .randomness import Randomness
 
@@ -78,13 +78,17 @@ class Checkpoint:
             return []
         _check_settings(self.path, state["settings"], _settings(self.optimizer, self.schedule))
         _check_model(self.path, state["model"], self.model)
+        before = self.optimizer.state_dict()
         try:
+            if found := contents.misfit(state, before, self.schedule):
+                raise ValueError(found)
             self.optimizer.load_state_dict(state["optimizer"])
+            self.randomness.load_state_dict(state["randomness"])
+            self.model.load_state_dict(state["model"])
             if self.schedule is not None:
                 self.schedule.load_state_dict(state["schedule"])
-            self.model.load_state_dict(state["model"])
-            self.randomness.load_state_dict(state["randomness"])
         except Exception as error:
+            self.optimizer.load_state_dict(before)
             raise CheckpointError(
                 f"{self.path} does not fit this model, optimizer and schedule ({_line(error)}): "
                 "choose another path, or move the file away to start again"
@@ -186,13 +190,21 @@ def _read_if_there(path: pathlib.Path) -> dict[str, Any] | None:
 def _read(path: pathlib.Path) -> dict[str, Any]:
     """Return what a checkpoint holds, on the CPU, or refuse it."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("it is no regular file")  # a pipe would wait for ever
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
-            for item in archive.infolist():
+            items = archive.infolist()
+            for item in items:
                 if item.compress_type != zipfile.ZIP_STORED or item.file_size > size:
                     raise zipfile.BadZipFile(f"{item.filename} is not as torch.save writes it")
+            if sum(item.file_size for item in items) > size:  # it would be read for hours
+                raise zipfile.BadZipFile("its parts overlap")
             if (damaged := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
+            for item in items:  # the one type that PyTorch lets a file make as large as it likes
+                if item.filename.endswith("/data.pkl") and b"\nbytearray\n" in archive.read(item):
+                    raise ValueError("it holds a bytearray")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(
@@ -201,6 +213,11 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by fit: choose another path")
+    if found := contents.fault(state, size):
+        raise CheckpointError(
+            f"{path} is damaged ({found}): choose another path, or move the file away to start "
+            "again"
+        )
     return state
 
 
@@ -258,7 +275,7 @@ def _check_model(path: pathlib.Path, saved: dict[str, Any], model: nn.Module) ->
     differences = [f"it lacks {name}" for name in here if name not in saved]
     differences += [f"it has {name}" for name in saved if name not in here]
     for name in here:
-        if isinstance(here[name], Tensor) and isinstance(saved.get(name), Tensor):
+        if isinstance(here[name], Tensor) and name in saved:
             then, now = _kind(saved[name]), _kind(here[name])
             differences += [f"{name} was {then} and is {now}"] * (then != now)
     if differences:
@@ -269,5 +286,7 @@ def _check_model(path: pathlib.Path, saved: dict[str, Any], model: nn.Module) ->
         )
 
 
-def _kind(tensor: Tensor) -> str:
+def _kind(tensor: object) -> str:
+    if not isinstance(tensor, Tensor) or tensor.is_meta:  # meta: a shape without values
+        return f"no tensor, but {type(tensor).__name__}"
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

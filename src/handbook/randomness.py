@@ -81,6 +81,8 @@ class Randomness:
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         key = state["numpy"]["state"]["key"].numpy()
+        if not 0 <= state["numpy"]["state"]["pos"] <= len(key) == 624:
+            raise ValueError("the state of NumPy's generator is damaged")  # NumPy would crash
         np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
         for generator, saved in zip(self.generators, state["loaders"], strict=False):
             generator.set_state(saved)
