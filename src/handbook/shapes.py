@@ -61,11 +61,11 @@ def shapes(model: nn.Module, *inputs: Any) -> Table:
 
     Returns
     -------
-    Table
+    list
         A list that prints as a table. A row is a named tuple ``(name, layer, input, output,
         parameters)``, one for each call of a layer, in the order in which they finish. A layer is a
         module that calls no other; one that does has a row only for parameters of its own. Shapes
-        are tuples; of several tensors, as in :class:`torch.nn.LSTM`, tuples of tuples. The last
+        are tuples; of several tensors, as those of ``nn.LSTM``, tuples of tuples. The last
         line counts each parameter of the model once.
 
     Raises

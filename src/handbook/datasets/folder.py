@@ -72,7 +72,7 @@ def read_images(root: str | Path) -> Examples:
         If there is no such folder.
     ValueError
         If there are no classes, a class has no images, or a file cannot be used: it is no image, is
-        damaged, has more than 25 million pixels, differs from the first in size or mode, or leads
+        damaged, has more than 25,000,000 pixels, differs from the first in size or mode, or leads
         outside the folder. The message names the file.
     ModuleNotFoundError
         If Pillow, which torchvision brings along, is not installed.

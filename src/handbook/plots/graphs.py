@@ -33,7 +33,7 @@ def graph(
     ----------
     output : Tensor
         Any tensor with a ``grad_fn``.
-    names : dict or iterable of pairs
+    names : dict or iterable
         Names of tensors: ``{"w": w}`` or ``model.named_parameters()``. The name of a tensor between
         the leaves and the output stands in the box of the function that made it.
     saved : bool
