@@ -72,6 +72,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
+    session.run("mypy", "--config-file=", "--strict", "tests/typed_use.py")  # as a user's code is
 
 
 @nox.session

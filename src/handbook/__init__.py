@@ -1,7 +1,7 @@
 """The helper package of the bilingual PyTorch handbook: the public names, nothing else."""
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from .batches import Batches
 from .checkpoint import load_checkpoint
@@ -23,8 +23,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import `models`, `datasets` and `plots` when they are first used."""
+__version__: str
+
+
+def __getattr__(name: str) -> Any:
+    """Import `models`, `datasets` and `plots`, and look up the version, when they are used."""
     if name in ("datasets", "models", "plots"):
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import, so only where it is used
+
+        return version("torch-handbook")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,73 @@
+"""A user's script, checked with `mypy --strict` (nox -s lint), not run: do our types fit?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import handbook
+from handbook import (
+    Batches,
+    classify,
+    datasets,
+    evaluate,
+    fit,
+    load_checkpoint,
+    models,
+    plots,
+    regress,
+)
+
+
+def step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute a loss of one's own."""
+    loss = (model(x) - y).abs().mean()
+    return loss, {"mae": loss}
+
+
+class Step:
+    """A step that has settings: an object that is called."""
+
+    weight: float = 0.5
+
+    def __call__(self, model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.weight * model(x).mean(), {}
+
+
+train, test = datasets.mnist(full=False, root=Path("data"))
+x, y = train
+batches = Batches(x, y, batch_size=128, shuffle=True, seed=1, drop_last=True)
+batches.set_epoch(3)
+for first, second in batches:
+    print(first.shape, second.shape, len(batches))
+
+nets: Sequence[nn.Module] = [models.MLP(784, (32,)), models.LeNet(), models.ResNet(width=8)]
+for model in nets:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=100)
+    history = fit(model, batches, classify, optimizer=optimizer, schedule=schedule, epochs=2)
+    history += fit(
+        model,
+        DataLoader(TensorDataset(x, y), batch_size=64),
+        step,
+        optimizer=optimizer,
+        val=DataLoader(TensorDataset(*test)),
+        device=torch.device("cpu"),
+        clip=1.0,
+        checkpoint=Path("run.pt"),
+        on_epoch=lambda row: row["val_mae"] < 0.1,
+        progress=False,
+    )
+    fit(model, [(x,), (x,)], Step(), optimizer=optimizer, on_epoch=lambda row: print(row))
+    fit(model, batches, lambda m, a, b: (m(a).mean(), {}), optimizer=optimizer, device="cpu")
+    epochs: list[int] = [row["epoch"] for row in history]
+    loss: float = evaluate(model, DataLoader(TensorDataset(x, y)), regress)["loss"]
+    rows: list[dict[str, float]] = load_checkpoint("run.pt", model)
+    plots.curves(history).suptitle(f"{loss} {rows} {epochs}")
+    plots.images(x[:8], titles=["a"] * 8, ncols=4).savefig("images.png")
+    plots.confusion(y, model(x).argmax(1), names=list("0123456789")).set_xlabel("x")
+    plots.boundary(lambda points: points, x[:, 0, 0, :2], y).legend()
+
+version: str = handbook.__version__
