@@ -135,6 +135,7 @@ def test_images_need_no_gradient():
         (torch.zeros(201, 28, 28), {}, r"cannot draw 201 images: .* x\[:24\]"),
         (torch.zeros(2, 28, 28), {"titles": [1, 2, 3]}, "3 titles for 2 images"),
         (torch.zeros(2, 28, 28), {"correct": [True]}, "1 correct for 2 images"),
+        (torch.zeros(2, 28, 28), {"ncols": 0}, "ncols is 0: an image needs at least 1 column"),
     ],
 )
 def test_images_refuse(x, options, message):
@@ -234,6 +235,8 @@ def test_boundary_leaves_the_model_alone():
         (torch.zeros(3, 2), [0, 1], r"got shapes \(3, 2\) and \(2,\)"),
         (torch.zeros(0, 2), [], r"got shapes"),
         (torch.zeros(3, 2), [0, 1, 7], "7 colours, too few for 8 classes"),
+        (torch.zeros(3, 2), [0, -1, 1], "needs class numbers: integers from 0"),
+        (torch.zeros(3, 2), [0.0, 1.0, 1.0], "needs class numbers: integers from 0"),
     ],
 )
 def test_boundary_refuses(x, y, message):

@@ -232,6 +232,14 @@ def test_labels_out_of_range():
     refused(ValueError, message, network(), Batches(X, Y * 2, batch_size=25))
 
 
+def test_an_index_beyond_an_embedding():
+    def step(model, x):
+        return model(x).mean(), {}
+
+    message = r"index out of range in self; an embedding needs indices from 0 to num_embeddings"
+    refused(IndexError, message, nn.Embedding(5, 2), Batches(Y + 4, batch_size=25), step)
+
+
 def test_wrong_dtype_and_shape():
     refused(RuntimeError, r"x\.float\(\)", network(), Batches(X.double(), Y, batch_size=25))
     refused(RuntimeError, "compare the shape", network(), Batches(X[:, :5], Y, batch_size=25))

@@ -16,6 +16,7 @@ HINTS = {
     "expected scalar type": "convert the data: inputs float32, labels int64 (y.long())",
     "not implemented for": "convert the data: inputs float32, labels int64 (y.long())",
     "shapes cannot be multiplied": "compare the shape of x with what the first layers expect",
+    "index out of range in self": "an embedding needs indices from 0 to num_embeddings - 1",
     "channels": "compare the shape of x with what the first layers expect",
     "class probabilities": "the model must return one row of logits for each example, (B, C)",
     "multi-target": "labels must be one number per example, (B,): y.squeeze(1) drops an axis",

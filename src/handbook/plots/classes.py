@@ -95,7 +95,7 @@ def boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Axes:
     Raises
     ------
     ValueError
-        If the shapes are others, or there are more than seven classes.
+        If the shapes are others, or the classes are not integers from 0 to 6.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Axes:
             "boundary needs points (N, 2) and classes (N,), "
             f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
+    if y.is_floating_point() or y.min() < 0:
+        raise ValueError("boundary needs class numbers: integers from 0, got other values")
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model).cpu().eval()
     margin = 0.1 * (x.amax(0) - x.amin(0)) + 1e-3

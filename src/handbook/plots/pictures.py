@@ -44,7 +44,8 @@ def images(
     Raises
     ------
     ValueError
-        If ``x`` is not a batch of 1 to 200 images, or ``titles`` or ``correct`` are not as many.
+        If ``x`` is not a batch of 1 to 200 images, ``titles`` or ``correct`` are not as many, or
+        there is no column.
 
     Examples
     --------
@@ -63,6 +64,8 @@ def images(
         )
     if not 1 <= len(x) <= 200:
         raise ValueError(f"cannot draw {len(x)} images: pass 1 to 200, x[:24] for instance")
+    if ncols < 1:
+        raise ValueError(f"ncols is {ncols}: an image needs at least 1 column")
     for name, values in (("titles", titles), ("correct", correct)):
         if values is not None and len(values) != len(x):
             raise ValueError(f"{len(values)} {name} for {len(x)} images: pass one for each")
