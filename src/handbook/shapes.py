@@ -72,8 +72,9 @@ def shapes(model: nn.Module, *inputs: Any) -> Table:
     ------
     TypeError
         If ``model`` is no module.
-    ValueError, TypeError, IndexError, RuntimeError
-        If a layer fails, with its name and the shape it was given.
+    RuntimeError
+        If a layer fails, with its name and the shape it was given. What it raised as ValueError,
+        TypeError or IndexError stays one.
 
     Examples
     --------
