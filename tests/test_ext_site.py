@@ -10,7 +10,7 @@ import polib
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import building, catalogs, comments, project
+from bilingual import building, comments, execution, project
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
@@ -167,23 +167,124 @@ def test_chinese_notebook(tiny):
         assert expected in prose
 
 
-def test_nothing_falls_back_to_english_in_silence(tiny, tmp_path, capfd):
-    """An emptied message and one that is not on the page: two warnings, and so a failure."""
+def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
+    """The build of a translation finds what a comparison with fresh templates finds."""
     root = tmp_path / "site"
     shutil.copytree(tiny, root)
     file = root / f"docs/locale/zh_CN/LC_MESSAGES/{SECOND}.po"
     po = polib.pofile(str(file))
     po.find("An answer may draw.").msgstr = ""
+    po.find("A line that falls.").flags = ["fuzzy"]
     po.append(polib.POEntry(msgid="Not there.", msgstr="没有。"))
+    po.append(polib.POEntry(msgid="Gone.", msgstr="没有。", obsolete=True))
     po.save()
-    found = "\n".join(catalogs.compare(tiny / "docs/_build/gettext", file.parents[2]))
+    words = file.parents[2] / "sphinx.po"
+    words.write_text(words.read_text("utf-8").replace('msgstr "答案 %s"', 'msgstr ""'), "utf-8")
+    shutil.copy(words, words.with_name("nowhere.po"))
+    found = building.check(root)
     assert f"{file}: untranslated: An answer may draw." in found
-    assert f"{file}: obsolete: Not there." in found
+    assert f"{file}: fuzzy: A line that falls." in found
+    assert {f"{file}: obsolete: Not there.", f"{file}: obsolete: Gone."} <= set(found)
+    assert f"{words}: untranslated: Answer %s" in found
+    assert f"{words.with_name('nowhere.po')}: obsolete: there is no such page" in found
+    assert len(found) == 6
+    for _ in range(2):  # what was read with a warning is read again
+        capfd.readouterr()
+        with pytest.raises(SystemExit, match="failed"):
+            building.build(root)
+        log = capfd.readouterr().out
+        for problem in found:
+            name, _colon, text = problem.partition(": ")
+            page = Path(name).relative_to(file.parents[2]).with_suffix("").as_posix()
+            text = text.replace("fuzzy", "untranslated")
+            assert any(page in line and text in line for line in log.splitlines()), problem
+        assert "not in the script: Not there." in log
+
+
+def test_a_draft_is_no_excuse(tiny, tmp_path):
+    """What a draft let pass is found by the next build that is none."""
+    root = tmp_path / "site"
+    shutil.copytree(tiny, root)
+    file = root / "docs/locale/zh_CN/LC_MESSAGES/index.po"
+    file.write_text(file.read_text("utf-8").replace('msgstr "小站"', 'msgstr ""'), "utf-8")
+    building.build(root, draft=True)
+    assert "Tiny" in (root / "docs/_build/html/zh/index.html").read_text("utf-8")
     with pytest.raises(SystemExit, match="failed"):
-        project.sphinx(root, "html", tmp_path / "out", *building.STRICT, language="zh_CN")
+        building.build(root)
+
+
+WAITS = """\"\"\"
+{title}
+====
+
+It waits for the other one, and uses it.
+\"\"\"
+
+import time
+from pathlib import Path
+from textwrap import dedent
+
+dedent(" x")
+Path("../{mine}.here").touch()
+end = time.monotonic() + 60
+while not Path("../{other}.here").exists():
+    assert time.monotonic() < end, "the other lesson does not run at the same time"
+    time.sleep(0.01)
+"""
+FAILS = '"""\nBad\n===\n\nIt fails.\n"""\n\nraise ValueError("no luck")\n'
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Make a site of two parts with a lesson each that waits for the other; only English."""
+    root = tmp_path / "site"
+    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale"))
+    conf = root / "docs/conf.py"
+    conf.write_text(
+        conf.read_text().replace("**gallery", '"doc_module": ("textwrap",),\n**gallery')
+    )
+    gallery = "# Tiny\n\n```{eval-rst}\n.. minigallery:: textwrap.dedent\n```\n"
+    (root / "docs/index.md").write_text(
+        f"{gallery}\n```{{toctree}}\nlessons/index\nglossary\n```\n"
+    )
+    for mine, other in (("a", "b"), ("b", "a")):
+        part = root / "examples" / mine
+        part.mkdir()
+        (part / "GALLERY_HEADER.rst").write_text(f"Part {mine}\n======\n\nOne.\n")
+        script = WAITS.format(title=f"In {mine}", mine=mine, other=other)
+        (part / f"{mine}.py").write_text(script)
+    return root
+
+
+def english(root):
+    """Build only English; give the log."""
+    options = [*building.STRICT, "-D", "suppress_warnings=toc.not_included"]
+    return project.sphinx(root, "html", root / "html", *options)
+
+
+def test_parts_run_at_the_same_time_and_mini_galleries_follow(small):
+    """And only what changed runs again."""
+    assert "successfully executed 2 out of 2 files" in english(small)
+    assert "successfully executed 0 out of 0 files" in english(small)
+    new = (small / "examples/a/a.py").read_text().replace("In a", "New ")
+    (small / "examples/a/c.py").write_text(new)
+    log = english(small)
+    assert "successfully executed 1 out of 1 file" in log and "a/c.py" in log
+    shown = BeautifulSoup((small / "html/index.html").read_text("utf-8"), "html.parser")
+    titles = [box.get_text() for box in shown.select(".sphx-glr-thumbnail-title")]
+    assert titles == ["In a", "New", "In b"], "in a page that did not change itself"
+
+
+def test_an_error_names_its_lesson(small, capfd):
+    """The build fails, and translates nothing."""
+    (small / "examples/b/bad.py").write_text(FAILS)
+    with pytest.raises(SystemExit, match="failed"):
+        building.build(small)
     log = capfd.readouterr().out
-    assert "untranslated: An answer may draw." in log
-    assert "not in the script: Not there." in log
+    assert re.search(r"b/bad\.py.* failed leaving traceback", log)
+    assert "ValueError: no luck" in log
+    assert not (small / "docs/_build/html/zh").exists()
+    assert not (small / "docs/lessons/b/bad.py.md5").exists(), "it runs again"
 
 
 def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
@@ -209,17 +310,13 @@ def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
 
 def test_execution_of_a_translation_is_an_error(monkeypatch, tmp_path):
     """The build reads it from its own log."""
-    monkeypatch.setattr(building, "check", lambda root: [])
-    monkeypatch.setattr(building, "_html", lambda *args: "successfully\nexecuted 1 out of 1 file")
+
+    def ran(*args, echo):
+        echo(execution.READY)
+        return "successfully\nexecuted 1 out of 1 file"
+
+    monkeypatch.setattr(building, "_html", ran)
     with pytest.raises(SystemExit, match="executed lessons again"):
-        building.build(tmp_path)
-
-
-def test_unfinished_catalogs_stop_the_build(monkeypatch, tmp_path):
-    """Before the translation is built."""
-    monkeypatch.setattr(building, "check", lambda root: ["page.po: fuzzy: Text"])
-    monkeypatch.setattr(building, "_html", lambda *args: "")
-    with pytest.raises(SystemExit, match=r"page\.po: fuzzy: Text"):
         building.build(tmp_path)
 
 

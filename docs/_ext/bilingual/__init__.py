@@ -13,7 +13,7 @@ from zlib import crc32
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual import answers, catalogs, code, downloads, figures, furniture
+from bilingual import answers, checks, code, downloads, execution, figures, furniture
 from bilingual.project import LANGUAGES, SOURCE
 
 HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ def localize(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part and their common style sheet."""
-    for part in (catalogs, code, furniture, downloads, figures, answers):
+    for part in (execution, checks, code, furniture, downloads, figures, answers):
         part.setup(app)
     app.connect("config-inited", localize)
     app.add_css_file("bilingual.css")

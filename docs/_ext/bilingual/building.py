@@ -6,31 +6,57 @@ import hashlib
 import re
 import shutil
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
 from bilingual import catalogs
-from bilingual.project import ROOT, SOURCE, TRANSLATIONS, sphinx
+from bilingual.execution import READY
+from bilingual.project import ROOT, SOURCE, TRANSLATIONS, Language, show, sphinx
 
 STRICT = ("-n", "-W", "--keep-going")
 NOTHING_RAN = "successfully executed 0 out of 0"
 
 
 def build(root: Path, *options: str, draft: bool = False) -> Path:
-    """Build the project below `root`; give the folder that holds a site per language."""
+    """Build the project below `root`; give the folder that holds a site per language.
+
+    The translations are built beside the source as soon as its lessons ran; their logs follow it.
+    """
     html = root / "docs/_build/html"
     if not draft:
         options = (*options, *STRICT)
     drop_stale(root)
-    _html(root, html / SOURCE.folder, SOURCE.code, *options)
-    problems = check(root)
-    if problems and not draft:
-        sys.exit("\n".join([*problems, "Translate these; nox -s i18n refreshes the catalogs."]))
-    for language in TRANSLATIONS:
-        log = _html(root, html / language.folder, language.code, *options)
-        if NOTHING_RAN not in re.sub(r"\s+", " ", log):
+    drop_draft(root, draft)
+    runs: dict[Language, Future[str]] = {}
+    logs: dict[Language, list[str]] = {language: [] for language in TRANSLATIONS}
+
+    def follow(line: str) -> None:
+        show(line)
+        if READY in line and not runs:
+            for language, log in logs.items():
+                output = html / language.folder
+                run = pool.submit(_html, root, output, language.code, *options, echo=log.append)
+                runs[language] = run
+
+    with ThreadPoolExecutor() as pool:
+        _html(root, html / SOURCE.folder, SOURCE.code, *options, echo=follow)
+    for language, log in logs.items():
+        show("".join(log))
+        if NOTHING_RAN not in re.sub(r"\s+", " ", runs[language].result()):
             sys.exit(f"Building {language.name} executed lessons again.")
     return html
+
+
+def drop_draft(root: Path, draft: bool) -> None:
+    """Forget what a draft read: it may have let warnings pass."""
+    drafted = root / "docs/_build/doctrees/draft"
+    if drafted.exists() and not draft:
+        shutil.rmtree(drafted.parent)
+    if draft:
+        drafted.parent.mkdir(parents=True, exist_ok=True)
+        drafted.touch()
 
 
 def check(root: Path) -> list[str]:
@@ -80,12 +106,14 @@ def _fingerprint(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _html(root: Path, output: Path, language: str, *options: str) -> str:
+def _html(
+    root: Path, output: Path, language: str, *options: str, echo: Callable[[str], object]
+) -> str:
     """Build a site; keep Sphinx's note on how it was built elsewhere: it holds paths."""
     note, kept = output / ".buildinfo", root / f"docs/_build/doctrees/{language}.buildinfo"
     if kept.exists() and output.exists():
         kept.replace(note)
-    log = sphinx(root, "html", output, *options, language=language)
+    log = sphinx(root, "html", output, *options, language=language, echo=echo)
     note.replace(kept)
     note.with_name(".buildinfo.bak").unlink(missing_ok=True)
     return log

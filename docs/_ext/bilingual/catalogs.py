@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 
 import polib
-from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.transforms import SphinxTransform
-from sphinx.util import logging
-from sphinx.util.nodes import extract_messages
 
 from bilingual.project import SOURCE
 
-logger = logging.getLogger(__name__)
 HEADER = {
     "Project-Id-Version": "torch-handbook",
     "MIME-Version": "1.0",
@@ -29,14 +23,17 @@ SHARED = "sphinx.pot"  # words of the templates, and of Sphinx and the theme: th
 
 def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
     """Give the translations of a page, on which the page being read depends from now on."""
-    language = env.config.language
-    path = f"{language}/LC_MESSAGES/{docname or env.current_document.docname}.po"
-    for folder in env.config.locale_dirs:
-        file = Path(env.srcdir, folder, path)
-        if language != SOURCE.code and file.exists():
-            env.note_dependency(file)
-            return read(file)
-    return {}
+    file = file_of(env, docname or env.current_document.docname)
+    if env.config.language == SOURCE.code or not file.exists():
+        return {}
+    env.note_dependency(file)
+    return read(file)
+
+
+def file_of(env: BuildEnvironment, page: str) -> Path:
+    """Give the catalog of a page in the language of the site."""
+    language, folder = env.config.language, env.config.locale_dirs[0]
+    return Path(env.srcdir, folder, language, "LC_MESSAGES", f"{page}.po")
 
 
 def read(file: Path) -> dict[str, str]:
@@ -117,23 +114,3 @@ def compare(templates: Path, folder: Path) -> list[str]:
         if catalog.relative_to(folder).with_suffix("") not in pages:
             found.append(f"{catalog}: obsolete: there is no such page")
     return found
-
-
-class WarnUntranslated(SphinxTransform):
-    """Never fall back to English in silence."""
-
-    default_priority = 15
-
-    def apply(self, **kwargs: object) -> None:
-        """Look up all messages before Sphinx replaces them."""
-        if self.config.language == SOURCE.code:
-            return
-        known = messages(self.env)
-        for node, text in extract_messages(self.document):
-            if text not in known and not re.search("[\u4e00-\u9fff]", text):
-                logger.warning("untranslated: %s", text, location=node, type="bilingual")
-
-
-def setup(app: Sphinx) -> None:
-    """Register the warning."""
-    app.add_transform(WarnUntranslated)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import escape
+from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
@@ -12,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.builders.gettext import MessageCatalogBuilder, MsgOrigin
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
+from sphinx_gallery.directives import MiniGallery
 
 from bilingual import catalogs
 
@@ -60,6 +62,17 @@ class Furnish(SphinxTransform):
         catalogs.messages(self.env, lesson)  # noted as well
 
 
+class Thumbnails(MiniGallery):
+    """A mini-gallery whose page is read again when other lessons belong into it."""
+
+    def run(self) -> list[nodes.Node]:
+        """Note the file that lists the lessons."""
+        env = self.state.document.settings.env
+        used = Path(env.srcdir, env.config.sphinx_gallery_conf["backreferences_dir"])
+        env.note_dependency(used / "backreferences_all.json")
+        return super().run()
+
+
 def note_intro(app: Sphinx, document: nodes.document) -> None:
     """Keep the first paragraph of each page: thumbnails show it."""
     for paragraph in document.findall(nodes.paragraph):
@@ -93,6 +106,7 @@ def list_words(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     """Register the transform and the handlers."""
     app.add_transform(Furnish)
+    app.add_directive("minigallery", Thumbnails, override=True)
     app.connect("builder-inited", list_words)
     app.connect("doctree-read", note_intro)
     app.connect("doctree-resolved", fill_thumbnails)

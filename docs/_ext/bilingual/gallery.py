@@ -1,9 +1,8 @@
 """Settings of sphinx-gallery on which the other modules rely."""
 
 SETTINGS = {
-    # Every script runs, two at a time, and warnings are errors meanwhile
+    # Every script runs (execution.py), and warnings are errors meanwhile
     "filename_pattern": r"\.py$",
-    "parallel": 2,
     "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
     "reset_modules_order": "both",
     # Parts and lessons in the order of their names, figures sharp on every screen

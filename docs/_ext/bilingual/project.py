@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,19 @@ def _generated(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name in made or name.endswith(".mo")}
 
 
-def sphinx(root: Path, builder: str, output: Path, *options: str, language: str = "en") -> str:
+def show(line: str) -> None:
+    """Print a line of a log at once."""
+    print(line, end="", flush=True)
+
+
+def sphinx(
+    root: Path,
+    builder: str,
+    output: Path,
+    *options: str,
+    language: str = "en",
+    echo: Callable[[str], object] = show,
+) -> str:
     """Run a builder of Sphinx with a doctree folder of its own; give its log."""
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees)]
@@ -54,8 +67,9 @@ def sphinx(root: Path, builder: str, output: Path, *options: str, language: str 
     log = []
     with subprocess.Popen(command, env=env, **pipes) as process:
         for line in process.stdout:
-            print(line, end="", flush=True)
+            echo(line)
             log.append(line)
     if process.returncode:
+        shutil.rmtree(doctrees, ignore_errors=True)  # or a page that warned would pass next time
         sys.exit(f"Building {builder} ({language}) failed: see above.")
     return "".join(log)

@@ -1,0 +1,90 @@
+"""A translation is complete and current, or its build warns: nothing is left in English in silence.
+
+A page is checked when it is read, against its own catalog; it is read again when that changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polib
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.environment import BuildEnvironment
+from sphinx.locale import _
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.nodes import extract_messages
+
+from bilingual import catalogs
+from bilingual.furniture import WORDS
+from bilingual.project import SOURCE
+
+logger = logging.getLogger(__name__)
+
+
+class CheckMessages(SphinxTransform):
+    """Compare the messages of a page with its catalog, before Sphinx replaces them."""
+
+    default_priority = 15
+
+    def apply(self, **kwargs: object) -> None:
+        """Warn about what is not translated, and about translations that nothing shows."""
+        if self.config.language == SOURCE.code:
+            return
+        known = catalogs.messages(self.env)
+        ready = {_(text) for text in known}  # Sphinx's own headings are translated already
+        found = set()
+        for node, text in extract_messages(self.document):
+            found.add(text)
+            if text not in known and text not in ready:
+                logger.warning("untranslated: %s", text, location=node, type="bilingual")
+        page = self.env.current_document.docname
+        for text in obsolete(catalogs.file_of(self.env, page), found):
+            logger.warning("obsolete: %s", text, location=page, type="bilingual")
+
+
+def obsolete(catalog: Path, found: set[str]) -> list[str]:
+    """List the messages of a catalog that are not on its page."""
+    if not catalog.exists():
+        return []
+    return sorted(
+        entry.msgid
+        for entry in polib.pofile(str(catalog))
+        if entry.obsolete or not found & {entry.msgid, _(entry.msgid)}
+    )
+
+
+def check_words(app: Sphinx) -> None:
+    """Look up the words of the templates and of this extension, and find catalogs of no page."""
+    if app.config.language == SOURCE.code or not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
+    words = list(WORDS)
+    for folder in app.config.templates_path:
+        if not Path(app.srcdir, folder).is_relative_to(app.srcdir):
+            continue  # of the theme
+        for file in sorted(Path(app.srcdir, folder).rglob("*.html")):
+            extract = app.builder.templates.environment.extract_translations
+            words += [text for _line, _function, text in extract(file.read_text("utf-8"))]
+    known = catalogs.read(catalogs.file_of(app.env, "sphinx"))
+    for text in words:
+        if text not in known:
+            logger.warning("untranslated: %s", text, location="sphinx", type="bilingual")
+
+
+def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
+    """Find catalogs that have no page."""
+    if app.config.language == SOURCE.code:
+        return
+    folder = catalogs.file_of(env, "sphinx").parent
+    for catalog in sorted(folder.rglob("*.po")):
+        page = catalog.relative_to(folder).with_suffix("").as_posix()
+        if page not in env.found_docs and page != "sphinx":
+            logger.warning("obsolete: there is no such page", location=page, type="bilingual")
+
+
+def setup(app: Sphinx) -> None:
+    """Register transform and handlers."""
+    app.add_transform(CheckMessages)
+    app.connect("builder-inited", check_words)
+    app.connect("env-check-consistency", check_pages)
