@@ -53,11 +53,25 @@ def test_an_article_is_cut_at_its_headings_and_terms() -> None:
 
 
 def test_the_index_is_a_script_that_holds_only_articles(html: Path) -> None:
-    finish(html)
+    search.write_index(html / "zh")
     script = (html / "zh/search-data.js").read_text("utf-8")
     pages = json.loads(script.removeprefix("window.handbookIndex=").rstrip().removesuffix(";"))
     assert [url for url, _, _ in pages] == ["lessons/one.html"]
     assert not re.search("Menu|Licence|Script|#", script)
+
+
+def test_the_index_is_made_again_only_if_a_page_changed(html: Path) -> None:
+    site = html / "zh"
+    index = site / "search-data.js"
+    search.write_index(site)
+    index.write_text("kept")
+    (site / "search.html").touch()  # Sphinx writes it at each build
+    search.write_index(site)
+    assert index.read_text() == "kept"
+    (site / "lessons/one.html").unlink()
+    (site / "index.html").touch()  # it listed the page
+    search.write_index(site)
+    assert index.read_text() == "window.handbookIndex=[\n\n];\n"
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
@@ -125,3 +139,4 @@ def test_a_page_names_its_translations(
     assert canonical == ([f"{base}en/part/page.html"] if address else [])
     assert page.select_one(".hb-language")["href"] == "../../zh/part/page.html"
     assert not (build / "searchindex.js").exists()
+    assert "part/page.html" in (build / "search-data.js").read_text("utf-8")

@@ -1,7 +1,8 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
-As an extension of Sphinx it tells the templates what they show. `finish` runs once, after the sites
-of all languages lie beside each other: entry page, 404 page, search index, sitemap.
+As an extension of Sphinx it tells the templates what they show, and writes the search index of a
+site. `finish` runs once, after the sites of all languages lie beside each other: entry page, 404
+page, sitemap.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -17,6 +19,7 @@ from sphinx.config import Config
 from bilingual.project import LANGUAGES
 from publishing import measured
 from publishing.entry import finish
+from publishing.search import write_index
 
 __all__ = ["finish", "setup"]
 
@@ -34,9 +37,16 @@ def describe(app: Sphinx, config: Config) -> None:
     }
 
 
+def write_search(app: Sphinx, exception: Exception | None) -> None:
+    """Write the search index once all pages are written; the languages do that side by side."""
+    if exception is None and app.builder.name == "html":
+        write_index(Path(app.outdir))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above, and leave out Sphinx's own search index."""
     measured.setup(app)
     app.connect("config-inited", describe)
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
+    app.connect("build-finished", write_search)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

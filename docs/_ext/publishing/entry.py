@@ -6,7 +6,6 @@ from pathlib import Path
 from string import Template
 
 from bilingual.project import LANGUAGES
-from publishing.search import write_index
 
 UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent
@@ -14,8 +13,6 @@ HERE = Path(__file__).parent
 
 def finish(html_dir: Path, base_url: str | None = None) -> None:
     """Complete the built sites in `html_dir`, which holds one folder per language."""
-    for language in LANGUAGES:
-        write_index(html_dir / language.folder)
     base = f"{base_url.rstrip('/')}/" if base_url else ""
     for name in ("index.html", "404.html"):
         page = Template((HERE / name).read_text("utf-8"))

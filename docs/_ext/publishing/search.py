@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-SKIP = {"index.html", "lessons/index.html", "search.html", "genindex.html", "py-modindex.html"}
+ALWAYS_NEW = {"search.html", "genindex.html", "py-modindex.html"}
+SKIP = ALWAYS_NEW | {"index.html", "lessons/index.html"}
 # What stands in an article without being its text: lists of other pages, buttons, downloads.
 FURNITURE = (
     ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
@@ -27,22 +28,33 @@ Section = tuple[str, str, str]  # anchor, heading, text
 
 
 def write_index(site: Path) -> None:
-    """Write the index of the site of one language into its folder."""
-    rows = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in records(site)]
-    (site / "search-data.js").write_text(
-        "window.handbookIndex=[\n" + ",\n".join(rows) + "\n];\n", "utf-8"
-    )
+    """Write the index of the site of one language into its folder, unless no page changed."""
+    index, found = site / "search-data.js", pages(site)
+    sources = [Path(__file__), *(found[url] for url in found.keys() - ALWAYS_NEW)]
+    if index.exists() and index.stat().st_mtime_ns > max(map(_changed, sources)):
+        return  # had a page gone, the one that listed it would be new
+    rows = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in records(found)]
+    index.write_text("window.handbookIndex=[\n" + ",\n".join(rows) + "\n];\n", "utf-8")
 
 
-def records(site: Path) -> Iterator[tuple[str, str, list[Section]]]:
+def pages(site: Path) -> dict[str, Path]:
+    """Find the pages of a site by their address."""
+    found = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*.html"))}
+    return {url: path for url, path in found.items() if url[0] != "_"}
+
+
+def _changed(file: Path) -> int:
+    return file.stat().st_mtime_ns
+
+
+def records(found: dict[str, Path]) -> Iterator[tuple[str, str, list[Section]]]:
     """Yield address, title and sections of each page that has an article."""
-    for path in sorted(site.rglob("*.html")):
-        url = path.relative_to(site).as_posix()
-        if url in SKIP or url.startswith("_"):
+    for url, path in found.items():
+        if url in SKIP:
             continue
         article = BeautifulSoup(path.read_text("utf-8"), "html.parser").find("article")
-        if isinstance(article, Tag) and (found := sections(article)):
-            yield url, found[0][1], found
+        if isinstance(article, Tag) and (cut := sections(article)):
+            yield url, cut[0][1], cut
 
 
 def sections(article: Tag) -> list[Section]:
