@@ -55,15 +55,12 @@ def test_the_official_network_has_its_known_size(benchmark):
     torch.testing.assert_close(model(torch.rand(2, 1, 28, 28)).exp().sum(1), torch.ones(2))
 
 
-def test_ours_moves_images_in_training_only(benchmark):
-    shifted, model = benchmark("mnist99").shifted, torch.nn.Flatten()
-    seen = []
+def test_ours_moves_images_by_a_pixel_at_most(benchmark):
+    shifted, model, seen = benchmark("mnist99").shifted, torch.nn.Flatten(), []
     model.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     x, y = torch.rand(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    shifted(model.eval(), x, y)
-    assert torch.equal(seen.pop(), x)
     for _ in range(20):
-        shifted(model.train(), x, y)
+        shifted(model, x, y)
     moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     for image in seen:
         assert any(torch.equal(image, x.roll(move, (2, 3))) for move in moves)

@@ -6,10 +6,11 @@ better is there: loading and preparing the data is part of it, and so is testing
 
 - official: network, optimizer, schedule and data pipeline of examples/mnist in pytorch/examples,
   tested after each epoch as there. It ends after the first epoch that reaches 99.0 %.
-- handbook: a smaller network, the data as one tensor, a one-cycle schedule, batches moved by up
-  to a pixel; two epochs, then one test. The recipe was chosen on the last 10,000 training images,
-  without the test set, and it does not look whether it reached 99.0 %: all seeds are reported.
-- handbook, short: the same with the fewest epochs whose mean over the seeds was 99.0 % there.
+- handbook: a smaller network, the data as one tensor, a one-cycle schedule, labels smoothed,
+  batches moved by up to a pixel; two epochs, then one test. All of that was chosen by training on
+  50,000 images and validating on the other 10,000 training images, never on the test set. The
+  training does not stop when it is good: every seed is reported, also one below 99.0 %.
+- handbook, short: the same in one epoch of smaller batches, 99.0 % in the mean over seeds.
 
 So it compares recipes, not loops: what one gains who puts all of the handbook's advice together.
 """
@@ -90,7 +91,7 @@ def official(root: Path, most: int = 14) -> list[float]:
 def block(inputs: int, outputs: int, size: int, stride: int = 1, padding: int = 0) -> nn.Module:
     """Return a convolution with BatchNorm and ReLU."""
     conv = nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 def small() -> nn.Module:
@@ -98,28 +99,30 @@ def small() -> nn.Module:
     model = nn.Sequential(
         block(1, 16, 6, stride=3, padding=1),  # (B, 16, 9, 9)
         block(16, 32, 3),  # (B, 32, 7, 7)
-        block(32, 48, 3),  # (B, 48, 5, 5)
+        block(32, 64, 3),  # (B, 64, 5, 5)
         nn.Flatten(),
-        nn.Linear(48 * 25, 10),
+        nn.Linear(64 * 25, 10),
     )
     return model.to(memory_format=torch.channels_last)
 
 
 def shifted(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Classify; in training, move the images of a batch by up to a pixel each way."""
-    if model.training:
-        x = x.roll(torch.randint(-1, 2, (2,)).tolist(), dims=(2, 3))  # their margins are empty
-    return classify(model, x, y)
+    """Classify with smoothed labels the images of a batch, moved by up to a pixel each way."""
+    x = x.roll(torch.randint(-1, 2, (2,)).tolist(), dims=(2, 3))  # their margins are empty
+    logits = model(x)
+    loss = F.cross_entropy(logits, y, label_smoothing=0.05)
+    return loss, {"accuracy": (logits.argmax(1) == y).float().mean()}
 
 
-def handbook(root: Path, seed: int, epochs: int, lr: float = 0.02) -> list[float]:
+def handbook(root: Path, seed: int, epochs: int, batch_size: int, lr: float) -> list[float]:
     """Train for so many epochs; return the accuracy after the last."""
     train, test = datasets.mnist(full=True, root=root)
-    model, batches = small(), Batches(*train, batch_size=256, shuffle=True, seed=seed)
+    model, batches = small(), Batches(*train, batch_size=batch_size, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, total_steps=epochs * len(batches), anneal_strategy="linear"
-    )
+        optimizer, lr, total_steps=epochs * len(batches), pct_start=0.25,
+        anneal_strategy="linear", final_div_factor=1000,
+    )  # fmt: skip
     fit(model, batches, shifted, optimizer=optimizer, schedule=schedule, epochs=epochs)
     return [evaluate(model, Batches(*test, batch_size=1000), classify)["accuracy"]]
 
@@ -135,8 +138,8 @@ def worker(name: str, seed: int, root: Path) -> None:
     torch.manual_seed(seed)
     tasks = {
         "official": lambda: official(root),
-        "handbook": lambda: handbook(root, seed, epochs=2),
-        "handbook, short": lambda: handbook(root, seed, epochs=1),
+        "handbook": lambda: handbook(root, seed, epochs=2, batch_size=256, lr=0.03),
+        "handbook, short": lambda: handbook(root, seed, epochs=1, batch_size=64, lr=0.02),
     }
     start = time.perf_counter()
     accuracies = tasks[name]()
