@@ -42,6 +42,14 @@ def odd(folder):
     return without_dropout(folder, 7)
 
 
+def even_with_nan():
+    """Train until the loss is not finite, in the second step, on every rank."""
+    model, optimizer = plain()
+    x = X.clone()
+    x[40:] = float("nan")
+    fit(model, Batches(x, Y, batch_size=32), classify, optimizer=optimizer)
+
+
 def one_alone(folder):
     """Return the same for a last batch, and a validation set, of one example: rank 1 has none."""
     return without_dropout(folder, 20, val=1)
@@ -79,6 +87,33 @@ def half(folder):
 
 def rest(folder):
     return run(folder / "run.pt", 4)
+
+
+def endless(path, epochs, started=None):
+    """Return the same for a training whose schedule has no end; say when it has begun."""
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Linear(6, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(), nn.Linear(64, 2)
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 5)
+
+    def step(model, x, y):
+        if started is not None and not started.exists():
+            started.touch()
+        return classify(model, x, y)
+
+    history = fit(
+        model, Batches(X, Y, batch_size=32, shuffle=True), step, optimizer=optimizer,
+        schedule=schedule, val=Batches(X, Y, batch_size=101), epochs=epochs, checkpoint=path,
+    )  # fmt: skip
+    states = model.state_dict(), optimizer.state_dict(), schedule.state_dict()
+    return history, *states, torch.rand(3)
+
+
+def killed(folder):
+    """Go on with a training that was killed again and again."""
+    return endless(folder / "run.pt", int((folder / "epochs").read_text()))
 
 
 def masks(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ranks
 import torch
-from test_checkpoint import equal
+from runs import equal
 
 from handbook import distributed
 

@@ -158,10 +158,13 @@ def walk(
             yield tensors, size, share
         return
     sampler: Any = getattr(batches, "sampler", None)
-    _check_split(batches, sampler, epoch)
+    announced = _check_split(batches, sampler, epoch)
     if epoch is not None and hasattr(sampler, "set_epoch"):
         sampler.set_epoch(epoch)
-    for batch in batches:
+    count = 0
+    for count, batch in enumerate(batches, start=1):
+        if count - 1 == announced:
+            break
         parts = [batch] if isinstance(batch, Tensor) else batch
         if not isinstance(parts, list | tuple) or not _counts(parts):
             raise TypeError(
@@ -170,6 +173,12 @@ def walk(
             )
         moved = [p.to(device, non_blocking=True) if hasattr(p, "to") else p for p in parts]
         yield moved, len(moved[0]), None
+    if announced not in (None, count):
+        given = "more than" if count > announced else f"{count} of"
+        raise ValueError(
+            f"the loader gave {given} {announced} batches that it announced: with several "
+            "processes, len(loader) must be right"
+        )
 
 
 def _counts(parts: Sequence[Any]) -> bool:
@@ -185,11 +194,14 @@ def _kind(batch: Any) -> str:
     return f"a {type(batch).__name__}"
 
 
-def _check_split(batches: Data, sampler: object, epoch: int | None) -> None:
-    """Refuse a loader that does not split its data over the ranks, or not equally."""
+def _check_split(batches: Data, sampler: object, epoch: int | None) -> int | None:
+    """Refuse a loader that does not split its data over the ranks, or not equally.
+
+    Return how many batches all ranks have announced; None where that need not hold.
+    """
     world = distributed.world()
     if world == 1:
-        return
+        return None
     if not hasattr(sampler, "num_replicas"):
         raise ValueError(
             f"{world} processes would each walk through all of the data: use handbook.Batches, "
@@ -202,3 +214,5 @@ def _check_split(batches: Data, sampler: object, epoch: int | None) -> None:
                 f"the processes have {min(lengths)} to {max(lengths)} batches: give all of them "
                 "equally many, or they wait for each other for ever"
             )
+        return len(batches)
+    return None

@@ -7,6 +7,7 @@ threads, another device or version of PyTorch, operations that PyTorch itself ca
 nondeterministic, what ``on_epoch`` keeps for itself, and loaders with ``persistent_workers``.
 """
 
+import contextlib
 import io
 import os
 import pathlib
@@ -177,12 +178,14 @@ def _line(error: BaseException) -> str:
 def _read_if_there(path: pathlib.Path) -> dict[str, Any] | None:
     """Return what the file holds; None, with the folder made ready, if there is none yet."""
     if path.exists():
-        return _read(path)
-    try:
+        state = _read(path)
+        _remove(_part(path))  # what was left behind when a process was killed
+        return state
+    try:  # better now than after the first epoch
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError("the folder is read-only")
-    except OSError as error:  # better now than after the first epoch
+        _part(path).touch()
+        _part(path).unlink()
+    except OSError as error:
         raise CheckpointError(f"cannot write {path} ({_line(error)}): choose another") from error
     return None
 
@@ -223,7 +226,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 def _write(path: pathlib.Path, state: dict[str, Any]) -> None:
     """Write to a second file, and give it the name only when it lies on the disk, complete."""
-    temporary = path.with_name(path.name + ".part")
+    temporary = _part(path)
     try:
         whole = io.BytesIO()  # straight to a full disk, torch.save fails without saying why
         torch.save(state, whole)
@@ -244,7 +247,17 @@ def _write(path: pathlib.Path, state: dict[str, Any]) -> None:
             f"cannot write {path} ({_line(error)}): {kept}; mend that and run the same line again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _part(path: pathlib.Path) -> pathlib.Path:
+    """Return the second file, in the same folder, so that it can take the name in one step."""
+    return path.with_name(path.name + ".part")
+
+
+def _remove(temporary: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):  # on a read-only disk even what is not there
+        temporary.unlink()
 
 
 def _settings(optimizer: Optimizer, schedule: Schedule | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ next `fit` connects anew. Out of reach are, until the timeout of torch.distribut
 - a process that hangs, is stopped (SIGSTOP) or whose machine lost its power or network,
 - one that fails or goes its own way outside of `fit` and `evaluate`, and does not end; or that ends
   before it has joined the others (torchrun ends those),
-- a process group that the script opened without the variables of torchrun: it is left as it is,
+- a process group that the script opened itself: without the variables of torchrun it is left as it
+  is; with them, worker processes of a DataLoader that outlive the error keep its connections open,
 - on accelerators, a process in the middle of an operation of NCCL, which need not notice.
 """
 
@@ -21,6 +22,8 @@ import functools
 import itertools
 import os
 import re
+import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -34,6 +37,7 @@ from .kinds import Device, Forward, Step
 
 T = TypeVar("T")
 ATTEMPTS = itertools.count()  # of this process to join the others: one more after each error
+SOCKETS: set[tuple[int, int]] = set()  # that connect them
 PATIENCE = datetime.timedelta(minutes=1)  # for those who are late after an error
 WRAPPED: WeakSet[nn.parallel.DistributedDataParallel] = WeakSet()  # each holds the connections
 
@@ -91,7 +95,9 @@ def start(device: Device = None) -> torch.device:
         if device.type != "cpu":
             backend = f"cpu:gloo,{device.type}:{dist.get_default_backend_for_device(device)}"
         store = _meet(next(ATTEMPTS))
+        before = _sockets()
         dist.init_process_group(backend, store=store, rank=rank(), world_size=world())
+        SOCKETS.update(_sockets() - before)
         atexit.register(_stop)
     return device
 
@@ -138,9 +144,25 @@ def _leave() -> None:
         for wrapped in WRAPPED:
             for name in ("reducer", "logger", "process_group"):
                 vars(wrapped).pop(name, None)
+        for number, _ in SOCKETS & _sockets():  # which workers of a DataLoader may hold, too
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
+                connection.getpeername()  # an error for one that listens, which must go on
+                connection.shutdown(socket.SHUT_RDWR)
+        SOCKETS.clear()
         if (group := dist.group.WORLD) is not None:
             group.abort()  # NCCL would wait
         dist.destroy_process_group()
+
+
+def _sockets() -> set[tuple[int, int]]:
+    """Return the open sockets of this process, by number and identity; on Windows none."""
+    found = set()
+    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else []:
+        with contextlib.suppress(OSError):  # that of the folder itself is closed already
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                found.add((int(name), status.st_ino))
+    return found
 
 
 def _stop() -> None:

@@ -1,0 +1,183 @@
+"""Training runs that tests make, interrupt and compare, in this process or in forked ones."""
+
+import os
+import random
+import signal
+import socket
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch._dynamo  # optimizers and DDP import it: once here, not in each forked process
+from torch import nn
+from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from handbook import Batches, classify, fit
+
+X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] + X[:, 1] > 0).long()
+
+FORKS = [  # marks of tests that fork, which newer versions of Python warn of
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+]
+
+
+class Noisy(Dataset):
+    """Examples that every generator of Python, NumPy and PyTorch has changed."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        noise = random.gauss(0, 1) + np.random.randn() + torch.randn(()).item()
+        return X[i] + 0.01 * noise, Y[i]
+
+
+class Run:
+    """A model and all that belongs to it, made anew as a script would."""
+
+    def __init__(self, data="batches", schedule=True, width=8):
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        self.model = nn.Sequential(
+            nn.Linear(6, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(), nn.Linear(width, 2)
+        )
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-2)
+        self.batches = self.loader(data)
+        total = 4 * len(self.batches)
+        self.schedule = (
+            lr_scheduler.OneCycleLR(self.optimizer, 1e-2, total_steps=total) if schedule else None
+        )
+
+    def loader(self, data):
+        examples = TensorDataset(X, Y)
+        generator = torch.Generator().manual_seed(3)
+        return {
+            "batches": lambda: Batches(X, Y, batch_size=16, shuffle=True),
+            "loader": lambda: DataLoader(examples, batch_size=16, shuffle=True),
+            "own generator": lambda: DataLoader(
+                examples, batch_size=16, shuffle=True, generator=generator
+            ),
+            "own sampler": lambda: DataLoader(
+                examples,
+                batch_size=16,
+                sampler=torch.utils.data.RandomSampler(examples, generator=generator),
+            ),
+            "noise": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True),
+            "workers": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True, num_workers=1),
+        }[data]()
+
+    def train(self, epochs, path=None, step=classify, **options):
+        val = DataLoader(TensorDataset(X, Y), batch_size=20, shuffle=True)
+        self.history = fit(
+            self.model, self.batches, step, optimizer=self.optimizer, schedule=self.schedule,
+            val=val, clip=1.0, epochs=epochs, checkpoint=path, **options,
+        )  # fmt: skip
+        return self
+
+    def state(self):
+        """Return all that must be equal, the next random numbers included."""
+        return {
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule and self.schedule.state_dict(),
+            "next": (torch.rand(3), random.random(), np.random.rand()),
+        }
+
+
+def equal(a, b):
+    """Compare nested containers, tensors bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def in_child(call):
+    """Run ``call`` in a process of its own, which needs not import torch again; return its id."""
+    if (child := os.fork()) == 0:
+        try:
+            call()
+        finally:
+            os._exit(0)
+    return child
+
+
+def note(call, file):
+    """Write what ``call`` returns, or the error it ends with, to a file that appears whole."""
+    try:
+        answer = call()
+    except BaseException as error:
+        answer = f"{type(error).__name__}: {error}"
+    torch.save(answer, f"{file}.new")
+    os.replace(f"{file}.new", file)
+
+
+def answer(call, folder):
+    """Return what ``call`` returns in a process of its own, or the error it ends with."""
+    file = folder / "answer"
+    os.waitpid(in_child(lambda: note(call, file)), 0)
+    result = torch.load(file)
+    file.unlink()
+    return result
+
+
+def gone(child, seconds=0.0):
+    """Say whether a process has ended, at the latest after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (ended := os.waitpid(child, os.WNOHANG)[0]) and time.monotonic() < end:
+        time.sleep(0.002)
+    return bool(ended)
+
+
+def kill(child):
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def in_ranks(call, n=2):
+    """Run ``call(rank)`` in n processes with the variables of torchrun, but without torchrun."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+
+    def join(rank):
+        names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n}
+        os.environ.update(where | {name: str(value) for name, value in names.items()})
+        call(rank)
+
+    return [in_child(lambda rank=rank: join(rank)) for rank in range(n)]
+
+
+def answers(call, folder, n=2, seconds=30.0):
+    """Return what ``call(rank)`` returned on n ranks, or its error; None for a rank that died.
+
+    No rank ends before all have answered or died: what one does is no help for the others.
+    """
+    files = [folder / f"answer {rank}" for rank in range(n)]
+
+    def stay(rank):
+        note(lambda: call(rank), files[rank])
+        time.sleep(2 * seconds)
+
+    children, end = dict(enumerate(in_ranks(stay, n))), time.monotonic() + seconds
+    try:
+        while any(not files[rank].exists() for rank in children):
+            assert time.monotonic() < end, [rank for rank in children if not files[rank].exists()]
+            time.sleep(0.005)
+            children = {rank: one for rank, one in children.items() if not gone(one)}
+    finally:
+        for child in children.values():
+            kill(child)
+    found = [torch.load(file) if file.exists() else None for file in files]
+    for file in files:
+        file.unlink(missing_ok=True)
+    return found
