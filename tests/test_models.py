@@ -1,5 +1,6 @@
 """Models: sizes known from the papers, shapes, errors, and the two ways out of eager mode."""
 
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from handbook import datasets
+from handbook import datasets, models
 from handbook.models import MLP, LeNet, ResidualBlock, ResNet
 
 MODELS = [
@@ -16,6 +17,8 @@ MODELS = [
     pytest.param(LeNet, id="LeNet"),
     pytest.param(lambda: ResNet(width=4), id="ResNet"),
 ]
+# A block reads images, of any number of channels, and returns images.
+BLOCK = pytest.param(lambda: ResidualBlock(1, 4, stride=2), id="ResidualBlock")
 DIGITS = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
@@ -124,22 +127,37 @@ def test_wrong_shapes_are_refused_in_one_line(model, shape, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("make", MODELS)
-def test_compiles_as_one_graph(make):
+def test_the_two_ways_out_are_tried_with_every_public_model():
+    tried = {type(param.values[0]()).__name__ for param in [*MODELS, BLOCK]}
+    assert tried == set(models.__all__)
+
+
+@pytest.mark.parametrize("make", [*MODELS, BLOCK])
+def test_compiles_as_one_graph_for_any_batch_size(make):
     model = make().eval()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(model, fullgraph=True, dynamic=True, backend="aot_eager")
     torch.testing.assert_close(compiled(DIGITS), model(DIGITS))
-    torch.testing.assert_close(compiled(DIGITS[:2]), model(DIGITS[:2]))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        torch.testing.assert_close(compiled(DIGITS[:2]), model(DIGITS[:2]))
     torch.compile(make(), fullgraph=True, backend="aot_eager")(DIGITS).sum().backward()
 
 
-@pytest.mark.parametrize("make", MODELS)
-def test_exports_with_a_free_batch_size(make):
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor compiles C++")
+def test_lenet_compiles_to_machine_code():
+    model = LeNet().eval()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(model, fullgraph=True)(DIGITS), model(DIGITS))
+
+
+@pytest.mark.parametrize("make", [*MODELS, BLOCK])
+def test_exports_with_a_free_batch_size(make, tmp_path):
     model = make().eval()
     free = {"x": {0: torch.export.Dim("batch")}}
-    exported = torch.export.export(model, (DIGITS,), dynamic_shapes=free).module()
+    exported = torch.export.export(model, (DIGITS,), dynamic_shapes=free)
+    torch.export.save(exported, tmp_path / "model.pt2")
     batch = torch.rand(7, 1, 28, 28)
-    torch.testing.assert_close(exported(batch), model(batch))
+    for program in (exported, torch.export.load(tmp_path / "model.pt2")):
+        torch.testing.assert_close(program.module()(batch), model(batch))
 
 
 def test_lenet_learns_to_read_digits():
