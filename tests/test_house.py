@@ -273,6 +273,18 @@ def test_public_docstrings(module, name):
             assert re.search(rf"[`\n *,]{parameter.name}\b", text), f"{name}: {parameter.name}"
 
 
+def test_methods_on_the_pages_of_the_package_have_examples():
+    found = []
+    for page in sorted((ROOT / "docs/api").glob("*.md")):
+        text = page.read_text("utf-8")
+        for name, members in re.findall(r"autoclass:: (\S+)\n\s+:members: (.+)", text):
+            owner = getattr(handbook, name.rpartition(".")[2], None)
+            for member in members.split(", ") if owner else []:
+                found.append(f"{name}.{member}")
+                assert ">>> " in inspect.getdoc(getattr(owner, member)), found[-1]
+    assert "Batches.set_epoch" in found
+
+
 def test_the_package_says_that_it_is_typed():
     assert (PACKAGE / "py.typed").exists()
 

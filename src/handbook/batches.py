@@ -92,7 +92,21 @@ class Batches:
         return full + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass; a pass that was finished adds one by itself."""
+        """Choose the order of the next pass; a pass that was finished adds one by itself.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the pass, from 1.
+
+        Examples
+        --------
+        >>> batches = Batches(torch.arange(4), batch_size=4, shuffle=True)
+        >>> (first,), (second,) = *batches, *batches
+        >>> batches.set_epoch(1)
+        >>> torch.equal(next(iter(batches))[0], first)
+        True
+        """
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
