@@ -10,7 +10,7 @@ better is there: loading and preparing the data is part of it, and so is testing
   batches moved by up to a pixel; two epochs, then one test. All of that was chosen by training on
   50,000 images and validating on the other 10,000 training images, never on the test set. The
   training does not stop when it is good: every seed is reported, also one below 99.0 %.
-- handbook, short: the same in one epoch of smaller batches, 99.0 % in the mean over seeds.
+- handbook, short: the same in one epoch of smaller batches, chosen for 99.0 % in the mean of seeds.
 
 So it compares recipes, not loops: what one gains who puts all of the handbook's advice together.
 """
