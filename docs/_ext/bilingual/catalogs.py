@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import polib
@@ -41,7 +41,7 @@ def read(file: Path) -> dict[str, str]:
     return _read(file, file.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _read(file: Path, changed: int) -> dict[str, str]:
     return {entry.msgid: entry.msgstr for entry in polib.pofile(str(file)) if entry.translated()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from sphinx.addnodes import download_reference
@@ -91,13 +92,19 @@ def page_title(env: BuildEnvironment, page: str) -> str:
     """Give the title of a page, translated; it may not have been read yet."""
     script, prose = (Path(env.srcdir, page + suffix) for suffix in (".py", ".md"))
     if script.exists():
-        text = scripts.title(script)
+        text = _title(script, script.stat().st_mtime_ns)
     elif prose.exists():
         rows = prose.read_text("utf-8").splitlines()
         text = next(row for row in rows if row.startswith("# ")).removeprefix("# ")
     else:
         return page.replace("_", " ")  # Sphinx itself warns about the link
     return catalogs.messages(env, page).get(text, text)
+
+
+@cache
+def _title(script: Path, changed: int) -> str:
+    """Split a script once, however many pages link to it."""
+    return scripts.title(script)
 
 
 def setup(app: Sphinx) -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from sphinx_gallery.py_source_parser import Block, split_code_and_text_blocks
@@ -60,10 +61,17 @@ def _translate_text(text: str, known: dict[str, str], lost: set[str], wrap: bool
         return f"\0{len(done) - 1}\0"
 
     for message in sorted(known, key=len, reverse=True):
-        words = GAP.join(map(re.escape, message.split()))
-        text = re.sub(rf"(?<!\S){words}(?=[ \t]*(?:\n|\Z))", replace, text)
+        if all(word in text for word in message.split()):  # few are: compile no pattern in vain
+            text = _pattern(message).sub(replace, text)
     text = re.sub("\0(\\d+)\0", lambda match: done[int(match[1])], text)
     return UNDERLINE.sub(_underline, text)
+
+
+@cache
+def _pattern(message: str) -> re.Pattern[str]:
+    """Match a message as it stands in a script: up to the end of a line, however it is wrapped."""
+    words = GAP.join(map(re.escape, message.split()))
+    return re.compile(rf"(?<!\S){words}(?=[ \t]*(?:\n|\Z))")
 
 
 def _fit(text: str, match: re.Match[str], wrap: bool) -> str:
