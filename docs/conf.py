@@ -76,10 +76,9 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
-html_sidebars = {page: [] for page in ("index", "install", "glossary", "search", "genindex")} | {
-    "lessons/**": ["contents"],
-    "api/**": ["contents"],
-}
+single = ("index", "install", "glossary", "benchmarks", "search", "genindex")
+html_sidebars = {page: [] for page in single}
+html_sidebars |= {"lessons/**": ["contents"], "api/**": ["contents"]}
 html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]

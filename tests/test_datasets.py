@@ -146,6 +146,13 @@ def test_the_true_originals_are_as_many_as_they_are_known_to_be():
     assert len({checksum for _, checksum in originals.ORIGINALS.values()}) == 4
 
 
+def test_a_mirror_of_torchvision_is_asked_first():
+    from torchvision.datasets import MNIST
+
+    assert originals.MIRRORS[0] in MNIST.mirrors
+    assert [name for name, _ in MNIST.resources] == [f"{name}.gz" for name in originals.ORIGINALS]
+
+
 @pytest.fixture
 def mirror(small, tmp_path, monkeypatch):
     """Serve the small files from this machine, as the mirrors of MNIST do; return the folder."""

@@ -1,7 +1,7 @@
 """Numbers that `nox -s bench` wrote to docs/measured, quoted on a page and never typed by hand.
 
-The role ``measured`` takes a file, a path in it and perhaps a unit: ``fit rows.bare.loss.ratio``,
-``fit rows.bare.loss.seconds ms``. A table cell or paragraph of such numbers alone is no message.
+The role ``measured`` takes a file, a path in it and perhaps a unit: ``fit; rows/bare/loss/ratio``,
+``fit; rows/bare/loss/seconds; ms``. A table cell or paragraph of such numbers alone is no message.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ UNITS = {"": (1, ""), "ms": (1e3, " ms"), "s": (1, " s"), "%": (100, " %"), "×"
 
 
 def look_up(file: Path, path: str) -> Any:
-    """Give what lies at a dotted path in a JSON file."""
+    """Give what lies at a path of names in a JSON file."""
     found = json.loads(file.read_text("utf-8"))
-    for name in path.split("."):
+    for name in path.split("/"):
         if not isinstance(found, dict) or name not in found:
             raise KeyError(f"{file.name} has no {name!r} of {path}")
         found = found[name]
@@ -50,7 +50,7 @@ class Measured(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Give it as text, and build the page again when the file changes."""
-        name, path, *unit = self.text.split()
+        name, path, *unit = (part.strip() for part in self.text.split(";"))
         file = Path(self.env.srcdir, "measured", f"{name}.json")
         self.env.note_dependency(file)
         try:
