@@ -69,6 +69,7 @@ class Run:
             ),
             "noise": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True),
             "workers": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True, num_workers=1),
+            "two workers": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True, num_workers=2),
         }[data]()
 
     def train(self, epochs, path=None, step=classify, **options):
