@@ -53,7 +53,7 @@ def tests(session: nox.Session) -> None:
 
 
 # What runs on any torch; the rest of the tests is about the site, which is built with one.
-SITE_TESTS = ["catalogs", "ext_*", "lessons", "publishing", "readme"]
+SITE_TESTS = ["catalogs", "ext_*", "lessons", "measured", "publishing", "readme"]
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

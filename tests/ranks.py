@@ -141,7 +141,8 @@ def loader(folder):
 
     model = nn.Linear(6, 1)
     data = TensorDataset(X, torch.arange(101.0).unsqueeze(1))
-    examples = DataLoader(data, batch_size=10, sampler=DistributedSampler(data))
+    numbers = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])  # before fit has joined
+    examples = DataLoader(data, batch_size=10, sampler=DistributedSampler(data, *numbers))
     sgd = torch.optim.SGD(model.parameters(), lr=1e-6)
     history = fit(model, examples, step, optimizer=sgd, epochs=2)
     return torch.cat(seen[: len(seen) // 2]).flatten(), torch.cat(seen).flatten(), history

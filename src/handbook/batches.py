@@ -219,7 +219,8 @@ def _check_split(batches: Data, sampler: object, epoch: int | None) -> int | Non
     if not hasattr(sampler, "num_replicas"):
         raise ValueError(
             f"{world} processes would each walk through all of the data: use handbook.Batches, "
-            "or DataLoader(..., sampler=torch.utils.data.DistributedSampler(dataset))"
+            "or DataLoader(..., sampler=torch.utils.data.DistributedSampler(dataset, "
+            "int(os.environ['WORLD_SIZE']), int(os.environ['RANK'])))"
         )
     if epoch is not None and isinstance(batches, Sized):
         lengths = set(distributed.gather(len(batches)))
