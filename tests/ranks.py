@@ -170,40 +170,32 @@ def methods(folder):
     return seen, model.scale.item()
 
 
-def refusal(call):
-    try:
-        call()
-    except (ValueError, TypeError, RuntimeError) as error:
-        return f"{type(error).__name__}: {error}"
+def mistake(name, folder):
+    """Make a mistake, or one that only the last rank makes."""
+    batches = Batches(X, Y, batch_size=101 if name == "frozen, one step" else 32)
+    loader = DataLoader(TensorDataset(X, Y), batch_size=10)
+    model, optimizer = plain()
+    step, options = classify, {}
+    if name == "loader":
+        batches = loader
+    if name == "loader of evaluate":
+        evaluate(model, loader, classify)
+    if name.startswith("frozen"):
+        model.add_module("unused", nn.Linear(1, 1))
+        model.forward = lambda x: model[2](model[1](model[0](x)))
+    if name == "nan on one":
 
+        def step(model, x, y):
+            loss, metrics = classify(model, x, y)
+            return loss * (float("nan") if int(os.environ["RANK"]) else 1.0), metrics
 
-def errors(folder):
-    """Return what each rank says to mistakes, those of one rank alone included."""
-    batches = Batches(X, Y, batch_size=32)
-
-    def train(batches=batches, step=classify, frozen=False, **options):
-        model, optimizer = plain()
-        if frozen:
-            model.add_module("unused", nn.Linear(1, 1))
-            model.forward = lambda x: model[2](model[1](model[0](x)))
-        fit(model, batches, step, optimizer=optimizer, **options)
-
-    def nan_on_one(model, x, y):
-        loss, metrics = classify(model, x, y)
-        return loss * (float("nan") if RANK else 1.0), metrics
-
-    (folder / "file").write_text("not a folder")
-    (folder / "garbage.pt").write_text("garbage")
-    several = Batches(X, Y, batch_size=101)
-    return [
-        refusal(lambda: train(DataLoader(TensorDataset(X, Y), batch_size=10))),
-        refusal(lambda: evaluate(plain()[0], DataLoader(TensorDataset(X, Y)), classify)),
-        refusal(lambda: train(step=nan_on_one)),
-        refusal(lambda: train(checkpoint=folder / "file" / "run.pt")),
-        refusal(lambda: train(checkpoint=folder / "garbage.pt")),
-        refusal(lambda: train(frozen=True)),
-        refusal(lambda: train(several, frozen=True)),
-    ]
+    if name == "no folder":
+        (folder / "file").write_text("not a folder")
+        options["checkpoint"] = folder / "file" / "run.pt"
+    if name == "garbage":
+        options["checkpoint"] = folder / "garbage.pt"
+        options["checkpoint"].write_text("garbage")
+    fit(model, batches, step, optimizer=optimizer, **options)
 
 
 def stopping(folder):

@@ -4,8 +4,9 @@ Under ``torchrun --nproc-per-node=N script.py`` the same script runs N times, on
 Everything here does nothing, and costs nothing, when there is one process.
 
 No process waits for one that failed: when `fit` or `evaluate` ends with an error on one rank, it
-closes the connections, so that the others get an error, too, at once. If the script catches it, the
-next `fit` connects anew. Out of reach are, until the timeout of torch.distributed, half an hour:
+closes the connections, so that the others get an error, too, at once. A script that catches it can
+go on, but not train on several processes again: they have parted. Out of reach are, until the
+timeout of torch.distributed, half an hour:
 
 - a process that hangs, is stopped (SIGSTOP) or whose machine lost its power or network,
 - one that fails or goes its own way outside of `fit` and `evaluate`, and does not end; or that ends
@@ -17,9 +18,7 @@ next `fit` connects anew. Out of reach are, until the timeout of torch.distribut
 
 import atexit
 import contextlib
-import datetime
 import functools
-import itertools
 import os
 import re
 import socket
@@ -36,9 +35,8 @@ from torch import Tensor, nn
 from .kinds import Device, Forward, Step
 
 T = TypeVar("T")
-ATTEMPTS = itertools.count()  # of this process to join the others: one more after each error
-SOCKETS: set[tuple[int, int]] = set()  # that connect them
-PATIENCE = datetime.timedelta(minutes=1)  # for those who are late after an error
+SOCKETS: set[tuple[int, int]] = set()  # that connect the processes
+PARTED: list[str] = []  # after which error
 WRAPPED: WeakSet[nn.parallel.DistributedDataParallel] = WeakSet()  # each holds the connections
 
 
@@ -75,6 +73,8 @@ def start(device: Device = None) -> torch.device:
     ------
     ValueError
         If a machine has fewer accelerators than processes.
+    RuntimeError
+        If an error has parted the processes before.
     """
     if device is None:
         device = torch.accelerator.current_accelerator(check_available=True) or "cpu"
@@ -94,27 +94,15 @@ def start(device: Device = None) -> torch.device:
         backend = "gloo"
         if device.type != "cpu":
             backend = f"cpu:gloo,{device.type}:{dist.get_default_backend_for_device(device)}"
-        store = _meet(next(ATTEMPTS))
+        if PARTED:
+            raise RuntimeError(
+                f"the processes have parted after an error ({PARTED[0]}): start the script again"
+            )
         before = _sockets()
-        dist.init_process_group(backend, store=store, rank=rank(), world_size=world())
+        dist.init_process_group(backend)
         SOCKETS.update(_sockets() - before)
         atexit.register(_stop)
     return device
-
-
-@functools.cache
-def _store() -> Any:
-    """Return where the processes find each other; one for all attempts, for it cannot move."""
-    return next(dist.rendezvous("env://"))[0]  # type: ignore[attr-defined]
-
-
-def _meet(attempt: int) -> Any:
-    """Return a fresh part of the store; after an error all must come soon, for one may be gone."""
-    store: Any = dist.PrefixStore(f"handbook {attempt}", _store())  # type: ignore[attr-defined]
-    if attempt:
-        store.set(f"here {rank()}", "yes")
-        store.wait([f"here {other}" for other in range(world())], PATIENCE)
-    return store
 
 
 @contextlib.contextmanager
@@ -129,8 +117,11 @@ def together() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _leave()
-        if world() > 1 and (isinstance(error, dist.DistError) or "gloo/transport" in str(error)):
+        broken = world() > 1 and isinstance(error, dist.DistError)
+        elsewhere = broken or "gloo/transport" in str(error)
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        _leave("another process failed" if elsewhere else first)
+        if elsewhere:
             raise RuntimeError(
                 "another process failed, ended or does not answer: mend what its own error says, "
                 "and run the same line again"
@@ -138,7 +129,7 @@ def together() -> Iterator[None]:
         raise
 
 
-def _leave() -> None:
+def _leave(reason: str) -> None:
     """Close the connections to the other ranks, even while a debugger looks at the error."""
     if dist.is_available() and dist.is_initialized() and _launched():
         for wrapped in WRAPPED:
@@ -149,6 +140,7 @@ def _leave() -> None:
                 connection.getpeername()  # an error for one that listens, which must go on
                 connection.shutdown(socket.SHUT_RDWR)
         SOCKETS.clear()
+        PARTED.append(reason)
         if (group := dist.group.WORLD) is not None:
             group.abort()  # NCCL would wait
         dist.destroy_process_group()
