@@ -18,6 +18,7 @@ ORDER = [
     "start/01_quickstart",
     "start/02_define_by_run",
     "tensors/01_create",
+    "tensors/02_attributes",
     "autograd/04_custom_function",
     "networks/07_training_loop",
     "practice/02_mnist",

@@ -336,5 +336,5 @@ assert x.min() == 0 and x.max() == 1
 # %%
 # Next
 # ----
-# :doc:`/lessons/autograd/04_custom_function`: what becomes of tensors when a gradient must flow
-# back through them, and how to write one yourself.
+# :doc:`/lessons/tensors/02_attributes`: what a tensor knows about itself, and what follows when two
+# of them meet.
