@@ -101,6 +101,7 @@ def start(device: Device = None) -> torch.device:
         before = _sockets()
         dist.init_process_group(backend)
         SOCKETS.update(_sockets() - before)
+        gather(None)  # nobody may fail, and close, before all have joined
         atexit.register(_stop)
     return device
 
