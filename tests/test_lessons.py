@@ -19,6 +19,7 @@ ORDER = [
     "start/02_define_by_run",
     "tensors/01_create",
     "tensors/02_attributes",
+    "tensors/03_index_reshape",
     "autograd/04_custom_function",
     "networks/07_training_loop",
     "practice/02_mnist",

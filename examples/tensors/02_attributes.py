@@ -111,7 +111,7 @@ assert torch.iinfo(torch.int8).max == 127 and torch.complex64.itemsize == 8
 # %%
 # A floating-point number keeps a fixed count of significant digits, so the gap to its neighbour
 # grows with it. Draw that gap. ``float16`` and ``bfloat16`` spend the same 16 bits differently: the
-# first has finer steps, the second goes about as far as ``float32``.
+# first has smaller gaps, the second goes about as far as ``float32``.
 #
 # .. alt:: Gap to the next number against the number, both logarithmic: parallel rising lines,
 #    lowest float64, then float32, float16, and highest bfloat16. The line of float16 ends before
@@ -277,7 +277,7 @@ assert torch.Tensor.__base__.__module__ == "torch._C"
 # ---------------
 # - Read ``shape``, ``ndim``, ``dtype`` and ``device`` first when two tensors do not get on.
 # - Widen ``uint8`` before you calculate: whole numbers wrap without a word.
-# - Choose between ``float16`` and ``bfloat16`` by range or by steps; neither counts beyond 2048.
+# - Choose between ``float16`` and ``bfloat16`` by range or by gaps; neither counts beyond 2048.
 # - Remember that a plain number does not widen a tensor of its own family.
 # - Write ``x = x.to(device)``, with the assignment, and pick the device by ``torch.accelerator``.
 #
@@ -341,5 +341,5 @@ assert train.x.nbytes > 100 * train.y.nbytes
 # %%
 # Next
 # ----
-# :doc:`/lessons/autograd/04_custom_function`: what becomes of tensors when a gradient must flow
-# back through them, and how to write one yourself.
+# :doc:`/lessons/tensors/03_index_reshape`: how to pick numbers out of a tensor, join tensors, and
+# see the same numbers in another shape.
