@@ -300,5 +300,5 @@ assert torch.equal(back, image) and torch.equal(patches[6], image[7:14, 14:21])
 # %%
 # Next
 # ----
-# :doc:`/lessons/autograd/04_custom_function`: what becomes of tensors when a gradient must flow
-# back through them, and how to write one yourself.
+# :doc:`/lessons/tensors/05_numpy_bridge`: what a tensor shares with a NumPy array, and what is
+# copied on the way.
