@@ -20,6 +20,7 @@ ORDER = [
     "tensors/01_create",
     "tensors/02_attributes",
     "tensors/03_index_reshape",
+    "tensors/04_compute",
     "tensors/05_numpy_bridge",
     "autograd/04_custom_function",
     "networks/07_training_loop",

@@ -300,5 +300,4 @@ assert torch.equal(back, image) and torch.equal(patches[6], image[7:14, 14:21])
 # %%
 # Next
 # ----
-# :doc:`/lessons/tensors/05_numpy_bridge`: what a tensor shares with a NumPy array, and what is
-# copied on the way.
+# :doc:`/lessons/tensors/04_compute`: how tensors of different shapes calculate with each other.
