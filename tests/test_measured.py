@@ -46,14 +46,56 @@ def build(folder: Path, builder: str, page: str) -> str:
 
 
 def test_cells_of_numbers_alone_are_no_messages(tmp_path):
-    page = "# T\n\nIt took {measured}`run rows.a.time s`.\n\n"
-    table = "| a | b |\n|---|---|\n| name | {measured}`run rows.a.time` |\n"
+    page = "# T\n\nIt took {measured}`run; rows/a/time; s`.\n\n"
+    table = "| a | b |\n|---|---|\n| name | {measured}`run; rows/a/time` |\n"
     assert build(tmp_path, "gettext", page + table) == ""
     catalog = (tmp_path / "gettext/index.pot").read_text()
     assert "It took" in catalog and "name" in catalog
-    assert catalog.count("rows.a.time") == 1
+    assert catalog.count("rows/a/time") == 1
 
 
 def test_a_number_that_is_not_there_is_an_error(tmp_path):
-    said = build(tmp_path, "gettext", "# T\n\nIt took {measured}`run rows.b.time`.\n")
-    assert "run.json has no 'b' of rows.b.time" in said
+    said = build(tmp_path, "gettext", "# T\n\nIt took {measured}`run; rows/b/time`.\n")
+    assert "run.json has no 'b' of rows/b/time" in said
+
+
+# What docs/benchmarks.md says of the numbers
+
+
+def rows(name: str) -> dict:
+    """Give the rows of a result, or fail: the page would be without them."""
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))["rows"]
+
+
+@pytest.mark.parametrize("what", ["loss", "accuracy"])
+def test_the_loop_costs_little_more_than_the_bare_one_and_less_than_the_others(what):
+    found = rows("fit")
+    medians = {name: row[what]["ratio"]["median"] for name, row in found.items()}
+    assert medians.pop("bare") == 1
+    assert medians.pop("handbook") <= 1.03 < min(medians.values())
+    assert all(row["same"] for row in found.values())
+
+
+@pytest.mark.parametrize("size", ["64", "512"])
+def test_batches_are_a_hundred_times_faster_than_images_one_by_one(size):
+    found = rows("batches")
+    assert found["MNIST"][size]["ratio"]["median"] >= 100
+
+
+def test_every_seed_reads_99_percent_thirty_times_sooner():
+    found = rows("mnist99")
+    ours = found["handbook"]
+    assert len({run["seed"] for run in ours["runs"]}) >= 10
+    assert min(run["accuracies"][-1] for run in ours["runs"]) >= 0.99
+    assert ours["ratio"]["median"] >= 30
+    assert found["handbook, short"]["accuracy"]["mean"] >= 0.99
+
+
+def test_importing_costs_little():
+    found = {name: row["ratio"]["median"] for name, row in rows("imports").items()}
+    assert found.pop("torch") == 1
+    assert found.pop("handbook") <= 1.05 < min(found.values())
+
+
+def test_the_site_is_built_faster_than_its_lessons_run_one_by_one():
+    assert rows("site")["build"]["ratio"] <= 0.75

@@ -1,5 +1,6 @@
 """The progress bar: tqdm on a terminal or in a notebook, silent elsewhere."""
 
+import builtins
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ class Progress:
 
     def __init__(self, show: bool | None, epochs: int, batches: Iterable[Any]) -> None:
         if show is None:
-            show = sys.stderr.isatty() or "ipykernel" in sys.modules
+            # IPython lends this function to all modules while it runs a cell.
+            show = sys.stderr.isatty() or hasattr(builtins, "get_ipython")
         self.show = show and distributed.rank() == 0
         self.epochs = epochs
         self.batches = batches

@@ -111,8 +111,8 @@ def _files(root: Path, folder: Path) -> Iterator[Path]:
         raise ValueError(f"{shown(folder)} is empty: put images into it, or delete it")
     for path in paths:
         try:
-            leads = path.resolve()
-        except (OSError, RuntimeError):  # a link that leads to itself
+            leads = path.resolve(strict=True)
+        except (OSError, RuntimeError):  # a link that leads to itself, or to nothing
             leads = Path("/")
         if not leads.is_relative_to(inside):
             raise ValueError(f"{shown(path)} is a link that leads elsewhere: copy the file instead")
