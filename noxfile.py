@@ -15,7 +15,7 @@ STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1
 CUT = '[ "$(uname)" != Linux ] || exec unshare -rn "$@"; echo "The network is not cut."; exec "$@"'
 OFFLINE = ["sh", "-c", CUT, "sh"]
 
-BENCHMARKS = ["imports", "fit", "batches", "variants", "two_ranks", "mnist99", "site"]
+BENCHMARKS = ["imports", "fit", "batches", "variants", "two_ranks", "mnist99", "building"]
 
 
 def install(session: nox.Session, extra: str) -> None:

@@ -94,8 +94,8 @@ def test_every_seed_reads_99_percent_thirty_times_sooner():
 def test_importing_costs_little():
     found = {name: row["ratio"]["median"] for name, row in rows("imports").items()}
     assert found.pop("torch") == 1
-    assert found.pop("handbook") <= 1.05 < min(found.values())
+    assert found.pop("handbook") <= 1.05 < found["torchvision"]
 
 
 def test_the_site_is_built_faster_than_its_lessons_run_one_by_one():
-    assert rows("site")["build"]["ratio"] <= 0.75
+    assert rows("site")["ratio"] <= 0.75
