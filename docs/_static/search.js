@@ -9,10 +9,10 @@
 
   // ---- Matching -----------------------------------------------------------------------------------------------
 
-  // A query is cut at spaces and punctuation, and where Chinese meets Latin letters.
+  // A query is cut at spaces and punctuation, and where Chinese meets Latin letters; a plural finds its singular, too.
   const words = (query) =>
     (query.normalize("NFKC").toLowerCase().match(/[\u3400-\u9fff]+|[^\s\u3400-\u9fff,;:?!，。、；：？！“”《》（）]+/g) ?? [])
-      .map((word) => word.replace(/^["'`(]+|["'`().]+$/g, ""))
+      .map((word) => word.replace(/^["'`(]+|["'`().]+$/g, "").replace(/^([a-z]{3,}[b-hj-rtv-z])s$/, "$1"))
       .filter(Boolean);
 
   // What to look for where the word itself is nowhere: pairs of characters, parts of a dotted name, a bare stem.
