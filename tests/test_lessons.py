@@ -22,11 +22,30 @@ ORDER = [
     "tensors/03_index_reshape",
     "tensors/04_compute",
     "tensors/05_numpy_bridge",
+    "autograd/01_gradients",
+    "autograd/02_graph",
+    "autograd/03_jacobians",
     "autograd/04_custom_function",
+    "networks/01_module",
+    "networks/02_layers",
+    "networks/03_losses",
+    "networks/04_optimizers",
+    "networks/05_data",
+    "networks/06_transforms",
     "networks/07_training_loop",
+    "networks/08_save_load",
+    "networks/09_tensorboard",
     "practice/02_mnist",
 ]
-PACKAGES = {"handbook", "matplotlib", "numpy", "torch", "torchvision"}
+PACKAGES = {
+    "handbook",
+    "matplotlib",
+    "numpy",
+    "safetensors",
+    "tensorboard",
+    "torch",
+    "torchvision",
+}
 DRAWS = re.compile(r"\bplt\.(subplots|figure|subplot_mosaic)\(|\bplots\.\w+\(")
 
 

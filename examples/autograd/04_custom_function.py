@@ -7,7 +7,7 @@ a better one, and how do you know that you are right?
 
 A weight that gets rounded, a formula that overflows: sooner or later you want to write a gradient
 yourself. A dozen lines are enough, and PyTorch believes whatever they say. So this page is as much
-about checking as about writing. The page before is :doc:`/lessons/tensors/05_numpy_bridge`.
+about checking as about writing. The page before is :doc:`/lessons/autograd/03_jacobians`.
 """
 
 # %%
@@ -306,7 +306,7 @@ assert w.grad.tolist() == [1, 1]
 # 3. **Extend.** ``torch.log(1 + torch.exp(x))`` overflows for large inputs, and its gradient is
 #    lost. Write a softplus that is right beyond 50, on both sides, and check it.
 #
-# A gradient is worth what is done with it: that is :doc:`/lessons/networks/07_training_loop`.
+# A gradient is worth what is done with it. The next page is :doc:`/lessons/networks/01_module`.
 
 # %%
 # .. answer:: 1

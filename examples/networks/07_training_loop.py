@@ -6,7 +6,7 @@ What are the steps of training, and what does each of them do for me?
 
 Every training script has the same few lines at its heart. Leave one out, and there is seldom an
 error: the numbers go wrong, quietly. So here they go missing, one at a time, and in the end we
-meet :func:`handbook.fit`. The page before is :doc:`/lessons/autograd/04_custom_function`.
+meet :func:`handbook.fit`. The page before is :doc:`/lessons/networks/06_transforms`.
 """
 
 # %%
@@ -307,7 +307,7 @@ assert math.isclose(rows[-1]["loss"], history[-1]["loss"], rel_tol=1e-9)
 # 3. **Extend.** Your memory holds no more than 50 images at a time, but you want the steps of a
 #    batch of 200. Write the loop, and show that the weights come out the same but for rounding.
 #
-# With the loop in hand, how well can a small network read? See :doc:`/lessons/practice/02_mnist`.
+# What was learnt should outlive the program: :doc:`/lessons/networks/08_save_load`.
 
 # %%
 # .. answer:: 1

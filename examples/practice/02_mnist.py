@@ -5,8 +5,8 @@ Digits, read by a small CNN
 How well can a small convolutional network read digits, and how far can you trust the answer?
 
 From 98 % to 99 % half of the mistakes must go. This page shows what helps and what does not, and
-then asks what an expert asks: is the difference real, or luck? The page before,
-:doc:`/lessons/networks/07_training_loop`, wrote out the loop that is used here.
+then asks what an expert asks: is the difference real, or luck? The loop was written out in
+:doc:`/lessons/networks/07_training_loop`; the page before is :doc:`/lessons/networks/09_tensorboard`.
 """
 
 # %%

@@ -364,5 +364,5 @@ assert [name for name in shared if shared[name]] == ["plain", "transposed"]
 # %%
 # Next
 # ----
-# :doc:`/lessons/autograd/04_custom_function`: what becomes of tensors when a gradient must flow
-# back through them, and how to write one yourself.
+# :doc:`/lessons/autograd/01_gradients`: what becomes of tensors when a gradient must flow back
+# through them.

@@ -1,0 +1,12 @@
+"""
+Gradients
+=========
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

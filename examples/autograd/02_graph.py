@@ -1,0 +1,12 @@
+"""
+The recorded graph
+==================
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Jacobians
+=========
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Modules
+=======
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Layers and shapes
+=================
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Losses
+======
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Optimizers
+==========
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Your own data
+=============
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

@@ -1,0 +1,12 @@
+"""
+Transforms and augmentation
+===========================
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

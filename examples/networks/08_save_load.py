@@ -1,0 +1,12 @@
+"""
+Saving and loading
+==================
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)

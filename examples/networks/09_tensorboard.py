@@ -1,0 +1,12 @@
+"""
+Watching a run
+==============
+
+To be written?
+"""
+
+# %%
+# Setup
+# -----
+
+print(1)
