@@ -105,6 +105,12 @@ def test_links(lesson):
         assert f"/lessons/{ORDER[place + 1]}" in links[-1]
 
 
+def test_words_are_linked(lesson):
+    """A reader can look up the words, in the glossary, and the names, in the documentation."""
+    assert re.search(r":term:`", lesson.text)
+    assert re.search(r":(func|class|meth|mod):`", lesson.text)
+
+
 def test_ending(lesson):
     """What you learnt, in 3 to 5 lines; three exercises; the way on."""
     ending = [title for title in lesson.titles if title != "Next"][-2:]

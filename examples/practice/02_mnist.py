@@ -197,7 +197,8 @@ ax.legend()
 #
 # The mistakes
 # ------------
-# A :term:`confusion matrix` has a row for each true digit and a column for each prediction:
+# A :term:`confusion matrix` has a row for each true digit and a column for each prediction.
+# :func:`handbook.plots.confusion` draws it:
 #
 # .. alt:: Confusion matrix of the CNN. Nearly all of the 2,000 images lie on the diagonal; the few
 #    mistakes are scattered, mostly one to a cell.
