@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -60,18 +61,42 @@ def test_the_index_is_a_script_that_holds_only_articles(html: Path) -> None:
     assert not re.search("Menu|Licence|Script|#", script)
 
 
-def test_the_index_is_made_again_only_if_a_page_changed(html: Path) -> None:
+def test_only_pages_that_changed_are_read_again(html: Path, monkeypatch) -> None:
+    site = html / "zh"
+    index = site / "search-data.js"
+    (site / "lessons/two.html").write_text(PAGE.replace("A title", "Two"), "utf-8")
+    search.write_index(site)
+    whole = index.read_text("utf-8")
+    read = []
+    sections = search.sections
+    monkeypatch.setattr(search, "sections", lambda tag: read.append(1) or sections(tag))
+    search.write_index(site)
+    assert not read and index.read_text("utf-8") == whole
+    later = index.stat().st_mtime_ns + 1_000_000
+    page = site / "lessons/one.html"
+    page.write_text(PAGE.replace("A title", "Another"), "utf-8")
+    os.utime(page, ns=(later, later))
+    search.write_index(site)
+    assert len(read) == 1
+    assert index.read_text("utf-8") == whole.replace('"A title"', '"Another"')
+
+
+def test_the_index_forgets_pages_that_are_gone(html: Path) -> None:
+    site = html / "zh"
+    search.write_index(site)
+    (site / "lessons/one.html").unlink()
+    search.write_index(site)
+    assert (site / "search-data.js").read_text() == "window.handbookIndex=[\n\n];\n"
+
+
+def test_an_index_that_was_written_by_half_is_made_anew(html: Path) -> None:
     site = html / "zh"
     index = site / "search-data.js"
     search.write_index(site)
-    index.write_text("kept")
-    (site / "search.html").touch()  # Sphinx writes it at each build
+    whole = index.read_text("utf-8")
+    index.write_text(whole[:-20], "utf-8")
     search.write_index(site)
-    assert index.read_text() == "kept"
-    (site / "lessons/one.html").unlink()
-    (site / "index.html").touch()  # it listed the page
-    search.write_index(site)
-    assert index.read_text() == "window.handbookIndex=[\n\n];\n"
+    assert index.read_text("utf-8") == whole
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:

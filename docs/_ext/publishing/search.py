@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 ALWAYS_NEW = {"search.html", "genindex.html", "py-modindex.html"}
 SKIP = ALWAYS_NEW | {"index.html", "lessons/index.html"}
@@ -23,18 +23,36 @@ FURNITURE = (
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
+HEAD, TAIL = "window.handbookIndex=[\n", "\n];\n"
+
+ARTICLE = SoupStrainer("article")
 
 Section = tuple[str, str, str]  # anchor, heading, text
 
 
 def write_index(site: Path) -> None:
-    """Write the index of the site of one language into its folder, unless no page changed."""
+    """Write the index of the site of one language into its folder; read only pages that changed."""
     index, found = site / "search-data.js", pages(site)
-    sources = [Path(__file__), *(found[url] for url in found.keys() - ALWAYS_NEW)]
-    if index.exists() and index.stat().st_mtime_ns > max(map(_changed, sources)):
-        return  # had a page gone, the one that listed it would be new
-    rows = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in records(found)]
-    index.write_text("window.handbookIndex=[\n" + ",\n".join(rows) + "\n];\n", "utf-8")
+    rows = {
+        url: row
+        for url, row in _rows(index).items()
+        if url in found and _changed(found[url]) < _changed(index)
+    }
+    new = records({url: path for url, path in found.items() if url not in rows})
+    rows |= {row[0]: json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in new}
+    lines = ",\n".join(rows[url] for url in found if url in rows)
+    index.write_text(f"{HEAD}{lines}{TAIL}", "utf-8")
+
+
+def _rows(index: Path) -> dict[str, str]:
+    """Read the row of each page as it was written; none if this module changed since, or half."""
+    if not index.exists() or _changed(index) < _changed(Path(__file__)):
+        return {}
+    text = index.read_text("utf-8")
+    if not (text.startswith(HEAD) and text.endswith(TAIL)):
+        return {}
+    lines = text.removeprefix(HEAD).removesuffix(TAIL).split(",\n")
+    return {json.loads(line)[0]: line for line in lines if line}
 
 
 def pages(site: Path) -> dict[str, Path]:
@@ -52,7 +70,7 @@ def records(found: dict[str, Path]) -> Iterator[tuple[str, str, list[Section]]]:
     for url, path in found.items():
         if url in SKIP:
             continue
-        article = BeautifulSoup(path.read_text("utf-8"), "html.parser").find("article")
+        article = BeautifulSoup(path.read_text("utf-8"), "html.parser", parse_only=ARTICLE).article
         if isinstance(article, Tag) and (cut := sections(article)):
             yield url, cut[0][1], cut
 
