@@ -120,13 +120,33 @@ def test_line_ends_empty_lines_quotes_and_spaces(table):
         ('a,y\n1,2\n"3"4,4\n', "line 3: .*quotation mark"),
         ("a,y\n1,2\n3\0,4\n", "line 3: this is no table of text"),
         (b"\x89PNG\r\n\x1a\n\0\0", "no table of text|is not"),
-        (b"a,y\n\xff\xff,2\n", "is not gb18030 text: pass its encoding"),
+        (b"a,y\n\xff\xff,2\n", "line 2: this is not gb18030 text; pass its encoding"),
         (b"a,y\n" + b"1" * 2_000_000, "line 2: this is no table of text"),
         (b'a,y\n"' + b"1\n" * 500_000, "line 2: field larger.*quotation mark"),
     ],
 )  # fmt: skip
 def test_tables_are_refused(table, content, message):
     refused(message, datasets.read_table, table(content), "y")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("written", "read", "line"),
+    [("gbk", "utf-8", 3), ("utf-8", "ascii", 3), ("utf-8", "gbk", 3), ("gbk", "utf-16", 1)],
+)
+def test_the_line_that_is_in_another_encoding_is_named(table, written, read, end, line):
+    rows = ["a,b,y", "x,1,2", "五,1,2", "六,1,2"] + ["x,1,2"] * 9999
+    path = table(end.join(rows).encode(written))
+    message = rf"table\.csv, line {line}: this is not {read} text; pass its encoding"
+    refused(message, datasets.read_table, path, "y", ["b"], encoding=read)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+@pytest.mark.parametrize("lines", [2, 400_000])
+def test_the_line_that_breaks_off_is_named(table, encoding, lines):
+    content = ("a,y\n" + "1,2\n" * (lines - 2) + "上").encode(encoding)
+    message = rf"line {lines}: this is not {encoding} text"
+    refused(message, datasets.read_table, table(content[:-1]), "y", encoding=encoding)
 
 
 def test_arguments_of_tables_are_checked(tmp_path, table):
@@ -136,7 +156,7 @@ def test_arguments_of_tables_are_checked(tmp_path, table):
     refused(r"such as \['a'\]", datasets.read_table, path, "y", "a")
     refused("other than itself", datasets.read_table, path, "y", ["a", "y"])
     refused("other than itself", datasets.read_table, path, "y", [])
-    refused("is not ascii text", datasets.read_table, table("a,ÿ\n"), "a", encoding="ascii")
+    refused("line 1: this is not ascii", datasets.read_table, table("a,ÿ\n"), "a", encoding="ascii")
     with pytest.raises(LookupError, match="unknown encoding"):
         datasets.read_table(path, "y", encoding="gkb")
     refused("0 rows", datasets.write_table, path, n=0)

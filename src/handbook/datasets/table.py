@@ -74,7 +74,8 @@ def read_table(
             return _numbers(name, file, target, columns)
     except UnicodeError:
         raise ValueError(
-            f"{name} is not {encoding} text: pass its encoding, such as 'gbk'"
+            f"{name}, line {_first_not_text(path, encoding)}: this is not {encoding} text; "
+            "pass its encoding, such as 'utf-8' or 'gbk'"
         ) from None
 
 
@@ -94,6 +95,32 @@ def _encoding(path: Path) -> str:
         except UnicodeError:
             return "gb18030"
     return "utf-8"
+
+
+def _first_not_text(path: Path, encoding: str) -> int:
+    """Return the number of the first line that cannot be decoded."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line, last, size = 1, "", LINE
+    with path.open("rb") as file:
+        while block := file.read(size):
+            state = decoder.getstate()
+            try:
+                text = last + decoder.decode(block)
+            except UnicodeError:
+                if size == 1:
+                    break
+                decoder.setstate(state)
+                file.seek(-len(block), 1)
+                size = 1  # the same block again, up to the byte that is wrong
+            else:
+                line += _ends(text) - _ends(last)
+                last = text[-1:]
+    return line
+
+
+def _ends(text: str) -> int:
+    """Count the ends of lines, of any kind."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 def _lines(name: str, file: TextIO) -> Iterator[str]:
