@@ -176,7 +176,7 @@ def test_the_docs_extension_imports_neither_torch_nor_handbook():
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda file: file.stem)
 def test_examples_use_public_names(script):
     parsed = ast.parse(script.read_text("utf-8"))
-    allowed = {"handbook", "matplotlib", "numpy", "torch", "torchvision"}
+    allowed = {"handbook", "matplotlib", "numpy", "PIL", "torch", "torchvision"}
     names = {f"handbook.{name}" for name in handbook.__all__}
     for name in imports(parsed):
         root = name.split(".")[0]

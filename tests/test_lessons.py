@@ -41,6 +41,7 @@ PACKAGES = {
     "handbook",
     "matplotlib",
     "numpy",
+    "PIL",
     "safetensors",
     "tensorboard",
     "torch",
@@ -169,9 +170,9 @@ def test_code(lesson):
             first = name.split(".")[0]
             assert first in PACKAGES | sys.stdlib_module_names and first != "argparse", name
             assert first != "handbook" or not re.search(r"\._[a-z]", name), name
-    assert not re.search(
-        r"plt\.show\(|def main\(|__main__|warnings\.(filter|simple)", lesson.source
-    )
+    assert not re.search(r"plt\.show\(|def main\(|warnings\.(filter|simple)", lesson.source)
+    names = {node.id for node in ast.walk(lesson.tree) if isinstance(node, ast.Name)}
+    assert "__name__" not in names, "a guard belongs into scripts that a lesson writes"
     assert any("assert " in code for code in lesson.code[:-3])
     if re.search(r"\brand|shuffle|\bfit\(|nn\.", "\n".join(lesson.code)):
         assert "manual_seed(" in lesson.code[0], "seeds stand at the top"
