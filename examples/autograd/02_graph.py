@@ -241,7 +241,7 @@ for name, style in {"loss": "o-", "loss.item()": "s-", "no_grad": "--", "backwar
     axis.plot(range(1, 11), curve, style, linewidth=2, label=name)
     end[name] = curve[-1]
     del loss, losses
-print({name: f"{size:.0f} MB" for name, size in end.items()}, "and now:", held())
+print("MB held:", {name: round(size) for name, size in end.items()})
 axis.set(xlabel="batches", ylabel="memory held (MB)")
 axis.legend()
 assert end["loss"] > 9 * end["loss.item()"] and end["no_grad"] == end["backward"] == held() == 0
