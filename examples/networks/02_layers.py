@@ -86,8 +86,8 @@ assert conv.weight.shape == (6, 1, 5, 5) and conv(x[0]).shape == (6, 24, 24)
 
 # %%
 # Three corrections to older notes. Training does not adjust the size of a kernel: you fix it, and
-# its weights learn. One image needs no batch axis here, but ``Flatten`` starts at axis 1, and then
-# takes the channels for a batch. And names of arguments are case-sensitive.
+# its weights learn. One image needs no batch axis, but ``Flatten`` starts at axis 1, and then takes
+# the channels for a batch. And names of arguments are case-sensitive.
 #
 # Every argument, drawn
 # ---------------------
@@ -169,7 +169,7 @@ assert [pool(h).shape[3] for pool in pools] == [12, 8, 7, 1] and image.grad.coun
 
 z = torch.linspace(-4, 4, 401, requires_grad=True)
 styles = {"ReLU": "-", "ELU": "--", "GELU": "-.", "SiLU": ":", "Tanh": "-", "Sigmoid": "--"}
-figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.6), layout="constrained")
 slopes = {}
 for name, style in styles.items():
     value = getattr(nn, name)()(z)  # (401,)
@@ -198,15 +198,11 @@ for layer in (nn.BatchNorm2d(6), nn.LayerNorm((6, 24, 24)), nn.GroupNorm(3, 6), 
     print(f"{type(layer).__name__:11}  differs by {moved[0]:.2f}, after eval() by {moved[1]:.2f}")
     assert (moved[0] > 0.01) == isinstance(layer, nn.BatchNorm2d | nn.Dropout) and moved[1] < 1e-5
 print("dropout makes of 1:", nn.Dropout(0.2)(torch.ones(10_000)).unique().tolist())
-try:
-    nn.BatchNorm2d(6)(h[0])
-except ValueError as error:
-    print("BatchNorm2d, one image:", error)
 
 # %%
 # A module is in training mode until you call ``eval()``. Until then dropout answers at random, and
 # enlarges what is left, so that the mean stays. And :term:`batch normalization` takes the mean of a
-# channel over all images, so that each depends on the others; hence it insists on a batch axis.
+# channel over all images, so that each depends on the others; later it uses means that it kept.
 #
 # Embedding
 # ---------
@@ -228,22 +224,25 @@ assert touched == y[:4].unique().tolist()
 # Recurrent layers
 # ----------------
 # A :term:`recurrent <recurrent neural network>` layer walks along a sequence and takes notes, its
-# :term:`hidden state`. Take an image for a sequence of 28 rows. Does the layer do so, too? Ask the
-# output of image 1 for its gradient in image 0.
+# :term:`hidden state`. :class:`torch.nn.LSTM` is sequence-first by default, which has mixed up the
+# images on the page before. Here each image is a sequence of 28 rows, and a bidirectional layer
+# walks both ways. Has its last output read the whole image?
 
 rows = x.squeeze(1).requires_grad_()  # (64, 28, 28): image, row, pixel
-mixed = []
-for first in (False, True):
-    output, (hidden, cell) = nn.LSTM(28, 16, batch_first=first)(rows)
-    (grad,) = torch.autograd.grad(output[1].sum(), rows)
-    mixed.append(grad[0].any().item())
-    print(f"batch_first={first}:", tuple(output.shape), tuple(hidden.shape), "mixed:", mixed[-1])
-assert mixed == [True, False] and hidden.shape == (1, 64, 16)
+output, (hidden, cell) = nn.LSTM(28, 16, batch_first=True, bidirectional=True)(rows)
+print("output:", tuple(output.shape), " hidden:", tuple(hidden.shape))
+read = []
+for way, last in {"forwards": output[:, -1, :16], "backwards": output[:, -1, 16:]}.items():
+    (grad,) = torch.autograd.grad(last.sum(), rows, retain_graph=True)
+    read.append(grad[0].any(1).sum().item())
+    print(f"{way}: the last output has read {read[-1]} of 28 rows")
+assert read == [28, 1] and torch.equal(hidden[1], output[:, 0, 16:])
+assert nn.LSTM(28, 16)(rows)[1][0].shape == (1, 28, 16)  # sequence-first: 28 where 64 should be
 
 # %%
-# Both ran, with outputs of the same shape. But :class:`torch.nn.LSTM` is sequence-first by default:
-# it took row 5 of all images for one sequence, and carried its notes from image to image. Only the
-# hidden state tells, 28 where 64 should be.
+# The walk backwards begins at the last row, so its last output knows that row only. The whole image
+# is in ``output[:, 0, 16:]``, and in ``hidden``, which holds the end of each walk. It also tells
+# when the axes are mixed up: its axis 1 has to be as long as the batch.
 #
 # Attention
 # ---------
