@@ -159,13 +159,13 @@ figure.colorbar(shown, ax=axes, label="derivative")
 push = torch.zeros_like(image)
 push[:, 5:11] = -image[:, 5:11]
 _, predicted = jvp(read, (image,), (push,))
-figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.2), layout="constrained")
 left.imshow((image + push)[0].numpy(), cmap="gray_r")
 left.set(title="top erased", xticks=[], yticks=[])
 right.bar(range(10), predicted.numpy(), color="C0", label="predicted: Jv")
 right.plot((read(image + push) - read(image)).numpy(), "o", color="C1", label="measured")
 right.set(xlabel="logit", ylabel="change", xticks=range(10))
-right.legend()
+figure.legend(loc="outside lower center", ncols=2)
 print("now read as", read(image + push).argmax().item())
 assert torch.allclose(predicted, jacobian.flatten(1) @ push.flatten(), atol=1e-3)
 assert predicted.argmax() == 4 == read(image + push).argmax()
@@ -267,8 +267,8 @@ for name, many in each.items():
 print(f"{name}: weights {tuple(params[name].shape)}, gradients {tuple(many.shape)}")
 
 # %%
-# As from a loop; and their mean is the gradient of the batch. How long is each? We ask 2,000
-# training images, 50 at a time, which saves memory.
+# The same as from a loop, and their mean is the gradient of the batch. How long is each? We ask
+# 2,000 training images, 50 at a time, which saves memory.
 #
 # .. alt:: Twelve digits, hard to read; above each its label, and another digit, read instead.
 
@@ -286,7 +286,7 @@ guesses = model(x[hardest]).argmax(1)
 titles = [f"{a}, read {b}" for a, b in zip(y[hardest].tolist(), guesses.tolist(), strict=True)]
 figure = plots.images(x[hardest], titles, ncols=6)
 shares = [(lengths[part].sum() / lengths.sum()).item() for part in (order[:20], easier)]
-print(f"of all the pulling: hardest 1 % {shares[0]:.0%}, easier half {shares[1]:.0%}")
+print(f"of all pulling: hardest 20 images {shares[0]:.0%}, easier 1000 images {shares[1]:.0%}")
 assert shares[0] > 0.1 > 5 * shares[1] and (guesses != y[hardest]).all()
 
 # %%
