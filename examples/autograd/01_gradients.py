@@ -47,9 +47,9 @@ tried = torch.stack([(loss_of(w + h * unit) - start) / h for unit in torch.eye(7
 # %%
 # By hand
 # -------
-# The chain rule gives two factors. One more unit of a logit moves this loss by :math:`(p-y)/N`,
-# where :math:`p` is the sigmoid of the logit and :math:`N` the number of images; one more unit of
-# a weight moves the logit by its pixel. Together: :math:`X^T(p-y)/N`.
+# The chain rule gives two factors. A small move of a logit moves this loss :math:`(p-y)/N` times as
+# far, where :math:`p` is the sigmoid of the logit and :math:`N` the number of images; a move of a
+# weight moves the logit by that, times its pixel. Together: :math:`X^T(p-y)/N`.
 
 p = torch.sigmoid(x @ w)  # (2000,), all 1/2: the weights are 0
 hand = x.T @ (p - y) / len(x)  # (784,)
