@@ -162,6 +162,8 @@ def measure_growth(folder: Path) -> dict[str, object]:
         for site in ("en", "zh"):
             index = (tree / f"docs/_build/html/{site}/search-data.js").read_bytes()
             rows[f"search {site}"] = {"bytes": len(index), "gzip": len(gzip.compress(index))}
+        page = tree / f"docs/_build/html/en/lessons/{LIGHT}.html"
+        rows["page"] = {"bytes": page.stat().st_size}
         found[str(size)] = rows
         print(size, rows, flush=True)
     slopes = {

@@ -15,7 +15,14 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxRole
 
-UNITS = {"": (1, ""), "ms": (1e3, " ms"), "s": (1, " s"), "%": (100, " %"), "×": (1, " ×")}
+UNITS = {
+    "": (1, ""),
+    "ms": (1e3, " ms"),
+    "s": (1, " s"),
+    "%": (100, " %"),
+    "×": (1, " ×"),
+    "KB": (1e-3, " KB"),
+}
 
 
 def look_up(file: Path, path: str) -> Any:
