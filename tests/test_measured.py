@@ -101,3 +101,13 @@ def test_importing_costs_little():
 
 def test_the_site_is_built_faster_than_its_lessons_run_one_by_one():
     assert rows("site")["ratio"] <= 0.75
+
+
+def test_a_small_change_costs_little_more_on_a_large_site():
+    found = rows("growth")
+    assert list(found["lessons"]) == ["10", "50", "200"]
+    slopes = found["per_lesson"]["50 to 200"]
+    for task in ("nothing", "one message", "one lesson"):
+        assert slopes[task]["wall"] < slopes["all read"]["wall"] / 5
+    sizes = [found["lessons"][n]["page"]["bytes"] for n in ("10", "50", "200")]
+    assert sizes == sorted(sizes)
