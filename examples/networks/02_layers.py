@@ -145,7 +145,7 @@ figure = plots.channels(*(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), ncol
 # %%
 # Pooling
 # -------
-# Pooling has windows too, but no weights, and by default a stride as long as its kernel. An
+# Pooling has windows too, but no weights, and by default a stride as long as its window. An
 # *adaptive* layer is told the size of its *output* instead.
 
 pools = [nn.MaxPool2d(2), nn.AvgPool2d(3), nn.AdaptiveAvgPool2d((7, 7)), nn.AdaptiveAvgPool2d(1)]
