@@ -9,6 +9,8 @@ run looks healthy by its loss, and is not. The page before is :doc:`/lessons/net
 """
 
 # %%
+# .. _tensorboard-package:
+#
 # Setup
 # -----
 #
@@ -131,9 +133,8 @@ def train_and_write(name, lr, epochs=5):
 #    large rate stays higher. Right, validation accuracy after each epoch: 0.94 against 0.9.
 
 models = {name: train_and_write(name, lr) for name, lr in (("ordinary", 3e-3), ("large", 5e-2))}
-files = {name: read(name) for name in models}
+files, accuracy = {name: read(name) for name in models}, {}
 fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
-accuracy = {}
 for color, (name, file) in zip(("C0", "C1"), files.items(), strict=True):
     noisy = [event.value for event in file.Scalars("step/loss")]
     smooth = list(itertools.accumulate(noisy, lambda old, new: 0.95 * old + 0.05 * new))
