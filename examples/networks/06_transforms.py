@@ -168,7 +168,7 @@ rows["flip"] = torch.stack([flip(image) for image in six])
 figure = plots.images(torch.cat(list(rows.values())), [name for name in rows for _ in six], 6)
 different = {name: len(images.unique(dim=0)) for name, images in rows.items()}
 print("different images:", different)
-assert different == {"at once": 1, "one by one": 6, "flip": 2}
+assert different == {"at once": 1, "one by one": 6, "flip": 2} and normalize(six).min() < -0.4
 
 # %%
 # The top row is a trap: to a transform, a batch is *one* sample, and one angle is drawn for it. So
