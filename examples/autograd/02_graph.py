@@ -53,10 +53,10 @@ print("mean along an axis:", h.mean(0).grad_fn.name())
 assert loss.grad_fn.name() == "MeanBackward0" and h.mean(0).grad_fn.name() == "MeanBackward1"
 
 # %%
-# Read it from the bottom: a product, then a square, a sum, a mean. The number in a name tells
+# Read it from the bottom: a product, then a square, an addition, a mean. The number in a name tells
 # variants of an operation apart: older notes print ``MeanBackward1`` here, today that is the mean
 # along an axis. ``x`` is missing, and ``AccumulateGrad`` is where a :term:`leaf <leaf tensor>`
-# collects. But are there two products? :func:`handbook.plots.graph` draws each node once.
+# collects its gradient. Two products? See :func:`handbook.plots.graph`, which draws each node once.
 #
 # .. alt:: Boxes joined by arrows, from the output down: mean, add; from add one arrow to power and
 #    one past it, both meeting in the product, which made h and has kept x; below it the leaf w.
@@ -75,7 +75,7 @@ assert power.next_functions[0][0] is product is h.grad_fn
 # its output, and it returns those of its inputs.
 
 
-@torch.no_grad()
+@torch.no_grad()  # the way back itself is not recorded
 def walk_back(node, grad):
     grads = node(grad)
     grads = grads if isinstance(grads, tuple) else (grads,)
@@ -144,7 +144,8 @@ todo, reached = [loss.grad_fn], []
 while todo:
     node = todo.pop()
     todo += [earlier for earlier, _ in node.next_functions if earlier is not None]
-    reached += [node.variable] if hasattr(node, "variable") else []
+    if hasattr(node, "variable"):  # an AccumulateGrad: the end of a way
+        reached.append(node.variable)
 lost = [n for n, p in reader.named_parameters() if not any(p is leaf for leaf in reached)]
 print("never reached:", lost)
 figure = plots.graph(loss, reader.named_parameters())
@@ -157,8 +158,9 @@ assert lost == ["hidden.weight", "hidden.bias"]
 # What the graph keeps
 # --------------------
 # Now the memory. The derivative of :math:`h^2` is :math:`2h`, so the node of the square has kept
-# ``h``; that of the sum needs nothing. :class:`torch.autograd.graph.saved_tensors_hooks` shows what
-# is kept. Send 200 images through LeNet, layer by layer, and count what was not there before.
+# ``h``; that of the addition needs nothing. :class:`torch.autograd.graph.saved_tensors_hooks` shows
+# what is kept. Send 200 images through LeNet (:doc:`/lessons/start/01_quickstart`), layer by layer,
+# and count what was not there before.
 
 model = models.LeNet()
 known = {t.untyped_storage().data_ptr() for t in (train.x, test.x, *model.parameters())}
@@ -176,7 +178,7 @@ def note(tensor):
 # %%
 # .. alt:: Bars for the layers of LeNet, two each: memory of the result, and memory kept. The first
 #    ReLU keeps most, 4 MB, then the first pooling, 2 MB; the convolution before them makes 4 MB and
-#    keeps nothing.
+#    keeps nothing new.
 
 h = train.x[:200]
 with saved_tensors_hooks(note, lambda kept: kept):
@@ -197,27 +199,27 @@ assert saved[0] == 0 and saved[1] == made[1] and sum(saved) > 20 * weights
 
 # %%
 # The weights are little beside it, and what is kept grows with the batch. A ReLU keeps its
-# *result*, so what the convolution made is free to go; a pooling keeps where each maximum was, in
-# numbers of 8 bytes; flattening needs nothing.
+# *result*, so what the convolution made is free to go; a pooling shares that, and adds where each
+# maximum was, in numbers of 8 bytes; flattening needs nothing.
 #
 # .. _what-keeps-a-graph-alive:
 #
 # What keeps the graph alive
 # --------------------------
 # The graph lives as long as anybody holds its end. You compute the loss on test images, batch by
-# batch, and collect it for the mean. ``held`` sums up what is kept, each memory once.
+# batch, and collect it for the mean. ``held`` sums up what is kept, each piece of memory once.
 
-graphs = weakref.WeakSet()
+alive = weakref.WeakSet()
 
 
 class Keep:
     def __init__(self, tensor):
         self.tensor = tensor.detach()
-        graphs.add(self)
+        alive.add(self)
 
 
 def held():
-    storages = [keep.tensor.untyped_storage() for keep in graphs]
+    storages = [keep.tensor.untyped_storage() for keep in alive]
     sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
     return sum(size for place, size in sizes.items() if place not in known) / 1e6
 
@@ -256,6 +258,7 @@ assert end["loss"] > 9 * end["loss.item()"] and end["no_grad"] == end["backward"
 # Twice through one graph
 # -----------------------
 # So there is no second time, unless you ask for it. Which pixels matter for each of ten scores?
+# :func:`torch.autograd.grad` goes back like ``backward``, and returns the gradient to you.
 
 image = test.x[:1].clone().requires_grad_()
 scores = model(image)[0]  # (10,)
@@ -300,14 +303,14 @@ assert type(wrapped) is torch.Tensor and wrapped.is_leaf
 # 2. **Change.** Losses jump, so you smooth them, ``smooth = 0.9 * smooth + 0.1 * loss``, and call
 #    ``smooth.backward()`` in each step. Mend the error with ``retain_graph=True``, and count the
 #    nodes. Then mend it well.
-# 3. **Extend.** ``x = x + x``, thirty times: ``walk_back`` would take a billion steps. Write it so
-#    that each node is entered once, when all that is due to it has arrived.
+# 3. **Extend.** ``x = x + x``, thirty times: ``walk_back`` would take more than a billion steps.
+#    Write it so that each node is entered once, when all that is due to it has arrived.
 
 # %%
 # .. answer:: 1
 #
-#    A sum needs no values, a product both; ``exp`` and ``relu`` keep their result. ``a.sum()``
-#    notes a shape, and that is no tensor.
+#    An addition needs no values, a product both; ``exp`` and ``relu`` keep their result.
+#    ``a.sum()`` notes a shape, and that is no tensor.
 
 a, b = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
 counts = []
@@ -322,10 +325,10 @@ assert counts == [0, 2, 1, 0, 1]
 # %%
 # .. answer:: 2
 #
-#    The old ``smooth`` still holds the graphs of all steps before, which are freed. Kept, they grow
-#    without end, and each step walks through all of them. What is only remembered belongs
-#    detached. (Had the weights been changed in place meanwhile, as in training, keeping would have
-#    raised the next error.)
+#    The old ``smooth`` still holds the graphs of all steps before, and what they kept is freed.
+#    With ``retain_graph=True`` they grow without end, and each step walks through all of them.
+#    Detach what is only to be remembered. (Had the weights been changed in place meanwhile, as in
+#    training, keeping would have raised the next error.)
 
 
 def count(tensor):
@@ -366,7 +369,8 @@ for _ in range(30):
 edges, todo = {}, [x.grad_fn]
 for node in todo:  # grows while it is walked
     for earlier, _ in node.next_functions:
-        todo += [] if earlier in edges else [earlier]
+        if earlier not in edges:
+            todo.append(earlier)
         edges[earlier] = edges.get(earlier, 0) + 1
 ready, arrived, calls = [x.grad_fn], {x.grad_fn: torch.tensor(1.0)}, 0
 while ready:
@@ -376,7 +380,8 @@ while ready:
     for (earlier, _), grad in zip(node.next_functions, grads, strict=True):
         arrived[earlier] = arrived.get(earlier, 0) + grad
         edges[earlier] -= 1
-        ready += [] if edges[earlier] else [earlier]
+        if edges[earlier] == 0:
+            ready.append(earlier)
 print(f"{calls} calls, gradient {leaf.grad:.0f}")
 assert calls == 31 and leaf.grad == 2**30
 
