@@ -213,16 +213,16 @@ assert torch.allclose(curvature, 2 * features.T @ features / 10000, atol=1e-4)
 assert 0 < eigenvalues[0] < 0.001 and 0.6 < limit < 0.65
 
 # %%
-# Each :term:`eigenvalue` :math:`\lambda` is the curvature along a direction of its own. A step of
-# :term:`gradient descent` with :term:`learning rate` :math:`\eta` multiplies the distance from the
-# minimum there by :math:`1-\eta\lambda`; beyond :math:`\eta=2/\lambda` that is less than −1. The
-# largest sets the limit; the smallest, whose factor is near 1, sets the waiting time.
+# Each :term:`eigenvalue` :math:`\lambda` is the curvature along its own direction. As this loss is
+# quadratic, a step of :term:`gradient descent` with :term:`learning rate` :math:`\eta` multiplies
+# the distance from the minimum there by :math:`1-\eta\lambda`; beyond :math:`\eta=2/\lambda` that
+# is less than −1. The largest sets the limit; the smallest, with a factor near 1, the waiting time.
 #
 # Newton need not wait: his step, :math:`-H^{-1}` times the gradient, has the right length in every
-# direction at once. This loss is quadratic, so a single one is enough.
+# direction at once; here one is enough. (:func:`torch.func.grad` makes the gradient of a function.)
 #
-# .. alt:: Squared error over 100 steps, logarithmic. At 0.98 of the limit it creeps down to the
-#    dashed line of Newton's one step; at 1.02 it hesitates, then climbs out of the picture.
+# .. alt:: Squared error over 100 steps, logarithmic. At 0.98 of the limit it creeps down towards
+#    the dashed line of Newton's one step; at 1.02 it hesitates, then climbs out of the picture.
 
 best = error_of(origin - torch.linalg.solve(curvature, grad(error_of)(origin))).item()
 figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
@@ -247,8 +247,8 @@ assert best < curves[0.98][-1] < 1.3 * best and curves[1.02][-1] > 10
 # -----------------
 # The gradient of a :term:`mini-batch` is the mean of the gradients of its images, and ``backward``
 # leaves only the mean. :func:`torch.func.vmap` turns a function of one example into one of many;
-# of :func:`torch.func.grad` it makes one gradient each. :func:`torch.func.functional_call` runs a
-# model with the weights you hand in.
+# applied to ``grad``, it gives each example a gradient of its own.
+# :func:`torch.func.functional_call` runs a model with the weights you hand in.
 
 params = dict(model.named_parameters())
 
@@ -267,8 +267,8 @@ for name, many in each.items():
 print(f"{name}: weights {tuple(params[name].shape)}, gradients {tuple(many.shape)}")
 
 # %%
-# The same as from a loop, and their mean is the gradient of the batch. How long is each? We ask
-# 2,000 training images, 50 at a time, which saves memory.
+# The same as from a loop, and their mean is the gradient of the batch. How long is each gradient?
+# We ask 2,000 training images, 50 at a time, which saves memory.
 #
 # .. alt:: Twelve digits, hard to read; above each its label, and another digit, read instead.
 
@@ -298,13 +298,13 @@ assert shares[0] > 0.1 > 5 * shares[1] and (guesses != y[hardest]).all()
 # - Read ``backward(v)`` as :math:`v^TJ`: one number for each output in, one for each input out.
 # - Ask ``jvp`` for :math:`Jv`: a direction in the inputs in, the change of each output out.
 # - Build whole Jacobians with ``jacrev`` where outputs are fewer, with ``jacfwd`` where inputs are.
-# - Keep the learning rate below 2 divided by the largest eigenvalue of the Hessian.
+# - Descend with a learning rate below 2 divided by the largest eigenvalue of the Hessian.
 # - Map ``grad`` with ``vmap`` to see what each example wants.
 #
 # Exercises
 # ---------
-# 1. **Predict.** A function takes shape (5,) to shape (2, 3). Which shapes have its ``jacrev`` and
-#    its ``hessian``? And how many entries of ``jacrev(model)`` at two images must be zero?
+# 1. **Predict.** A function takes shape (5,) to shape (2, 3). What shapes do its ``jacrev``
+#    and its ``hessian`` have? And how many entries of ``jacrev(model)`` at two images must be zero?
 # 2. **Change.** Ask for the probabilities, ``read(image).softmax(0)``, instead of the logits. What
 #    do the ten images of their Jacobian add up to, and why are they so pale?
 # 3. **Extend.** The Hessian of the reader would have 61,706 × 61,706 entries. A product
@@ -346,9 +346,9 @@ assert of_probabilities.sum(0).abs().max() < 1e-4 and paler > 10
 # %%
 # .. answer:: 3
 #
-#    Each product stretches the steepest direction most, so the others fade. At half the limit the
-#    loss falls; at four times the limit it blows up. A little beyond it a network may slip into a
-#    flatter place, where the limit is another one.
+#    Each product stretches the most curved direction most, so the others fade. At half the limit
+#    the loss falls; at four times the limit it blows up. A little beyond it a network may slip into
+#    a flatter place, where the limit is another one.
 
 images, labels = train.x[:100], train.y[:100]
 
@@ -362,14 +362,15 @@ for _ in range(10):
     size = sum(part.square().sum() for part in direction.values()).sqrt()
     direction = {name: part / size for name, part in direction.items()}
     _, bent = jvp(grad(loss_of_reader), (params,), (direction,))
-    steepest = sum((direction[name] * bent[name]).sum() for name in params).item()
+    largest = sum((direction[name] * bent[name]).sum() for name in params).item()
     direction = bent
 losses = {0: loss_of_reader(params).item()}
 for share in (0.5, 4):
     moving = params
     for _ in range(15):
         slope = grad(loss_of_reader)(moving)
-        moving = {name: moving[name] - share * 2 / steepest * slope[name] for name in params}
+        moving = {name: moving[name] - share * 2 / largest * slope[name] for name in params}
     losses[share] = loss_of_reader(moving).item()
 print({f"{share} × limit": round(loss, 3) for share, loss in losses.items()})
+assert sum(weight.numel() for weight in params.values()) == 61706
 assert losses[0.5] < losses[0] < 0.5 < losses[4]
