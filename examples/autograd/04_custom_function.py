@@ -107,7 +107,7 @@ print(f"loss at step 0: {curve[0]:.3f}, at step 99: {curve[99]:.3f}")
 assert curve[99] < 0.4 * curve[0]
 
 # %%
-# No error, no warning, and the loss falls to a third. Yet ``backward`` is wrong. Read it once
+# No error, no warning, and the loss falls to about a third. Yet ``backward`` is wrong. Read it once
 # more, and find the mistake before you go on.
 #
 # How to know
@@ -141,7 +141,8 @@ print("mended:", gradcheck(lambda x: MendedScale.apply(x, 3.0), numbers))
 print("cube:", gradcheck(Cube.apply, numbers))
 
 # %%
-# It raises an error or returns ``True``. What did the mistake cost, with SGD and with Adam?
+# It raises an error, unless told not to, or returns ``True``. What did the mistake cost, with SGD
+# and with Adam?
 #
 # .. alt:: Training loss over 100 steps. With SGD the wrong gradient makes the loss fall far more
 #    slowly than the right one. With Adam the two curves lie on top of each other.
@@ -170,7 +171,7 @@ assert gap["SGD"] > 0.5 and gap["Adam"] < 0.001
 # -----------------------
 #
 # It moves the input by :math:`h` both ways and takes the slope of the secant,
-# :math:`(f(x+h)-f(x-h))/2h`. How long should :math:`h` be? For the cube we know the right slope,
+# :math:`(f(x+h)-f(x-h))/(2h)`. How long should :math:`h` be? For the cube we know the right slope,
 # so we can measure the error, here as the median over 200 places.
 #
 # .. alt:: The error of the slope against the step size, both on logarithmic axes: a deep valley
@@ -202,8 +203,8 @@ assert error[torch.float64][10] < 1e-8 and error[torch.float32][10] > 1e-2
 # Training through a rounding
 # ---------------------------
 #
-# Now a gradient worth writing. Quantization allows a weight few values, here the multiples of 1/4,
-# but rounding is flat: its derivative is 0 almost everywhere, and nothing learns. The
+# Now a gradient worth writing. Quantization allows a weight only some values, here the multiples of
+# 1/4, but rounding is flat: its derivative is 0 almost everywhere, and nothing learns. The
 # *straight-through estimator* rounds in ``forward``, and in ``backward`` acts as if it had not
 # (`Bengio and others, 2013 <https://arxiv.org/abs/1308.3432>`__). That ``backward`` we have: what
 # was a mistake in ``Scale`` is what we want here.
@@ -235,12 +236,12 @@ for (name, layer), style in zip(layers.items(), ("-", "-", "--"), strict=True):
 ax.set(xlabel="step", ylabel="training loss")
 ax.legend()
 assert final["not quantized"] < final["straight-through"] < 0.5 < 2.3 < final["torch.round"]
-assert accuracy["straight-through"] > 0.75
+assert accuracy["straight-through"] > max(0.75, accuracy["not quantized"] - 0.1)
 
 # %%
-# Weights in quarters read the digits almost as well as real numbers. ``gradcheck`` rejects this
-# function, and rightly: it measures 0 where ``backward`` says 1. It tells whether a gradient is
-# *true*; this one is false on purpose, and the curve speaks for it.
+# Weights in quarters read the digits only a few points worse than real numbers. ``gradcheck``
+# rejects this function, and rightly: it measures 0 where ``backward`` says 1. It tells whether a
+# gradient is *true*; this one is false on purpose, and the curve speaks for it.
 #
 # A closer look
 # -------------
@@ -264,7 +265,7 @@ assert "modified by an inplace operation" in refusal
 # **Twice?** ``backward`` is itself recorded with ``create_graph=True``, so :math:`x^3` has its
 # second derivative, :math:`6x`. :func:`torch.autograd.gradgradcheck` checks that one.
 #
-# **Compiled?** :func:`torch.compile` traces both passes, and believes you as well. On a CPU its
+# **Compiled?** :func:`torch.compile` traces both passes, and believes you, too. On a CPU its
 # default backend needs a C++ compiler; ``aot_eager`` does the same tracing without one.
 
 (slope,) = torch.autograd.grad(Cube.apply(a), a, create_graph=True)
@@ -277,9 +278,9 @@ assert curvature.item() == 24 and slope.item() == 1
 
 # %%
 # **When not to write one.** What is made of known operations has the right gradient already, as
-# long as nothing overflows on the way. Even the straight-through estimator needs no class: one line
-# does it. And where another library computes, and the model is to be compiled or exported, use
-# :func:`torch.library.custom_op`.
+# long as nothing on the way, there or back, becomes infinite. Even the straight-through estimator
+# needs no class: one line does it. And where another library computes, and the model is to be
+# compiled or exported, use :func:`torch.library.custom_op`.
 
 w = torch.tensor([0.3, 1.8], requires_grad=True)
 (w + (torch.round(w) - w).detach()).sum().backward()
