@@ -60,12 +60,13 @@ assert a.grad.item() == 48
 # You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd
 # knew the cube already, so we can tell that ours is right: 3 · 4² = 48.
 #
+# .. _forgotten-constant:
+#
 # A wrong one that looks right
 # ----------------------------
 #
-# Next, a multiplication by a constant. The constant is no tensor: it is kept as an attribute of
-# ``ctx``, and in its place ``backward`` returns ``None``. A class like this has stood in a
-# well-known handbook since 2019.
+# Next, a multiplication by a constant. It is no tensor: ``ctx`` keeps it as an attribute, and in
+# its place ``backward`` returns ``None``. A well-known handbook has had this class since 2019.
 
 
 class Scale(Function):
@@ -298,6 +299,8 @@ assert w.grad.tolist() == [1, 1]
 #
 # Exercises
 # ---------
+#
+# .. _static-methods-only:
 #
 # 1. **Predict.** Older notes hand the constant to ``__init__``, and write ``OldScale(3.0)(a)``.
 #    What happens today?

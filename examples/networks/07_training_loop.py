@@ -52,6 +52,8 @@ def new_model(dropout=0.0):
 
 
 # %%
+# .. _a-new-weight-moves-nothing:
+#
 # One step
 # --------
 #
@@ -229,9 +231,8 @@ assert max(forgotten) < score(model, val)[1] - 0.02 and forgotten[0] != forgotte
 
 # %%
 # Asked about its own training images, the model looks perfect: it knows them by heart. Only the
-# validation curve shows this :term:`overfitting`, and when to stop. And without ``eval()``,
-# dropout goes on switching off half of the hidden layer: each measurement differs, and is too
-# low.
+# validation curve shows this :term:`overfitting`, and when to stop. And without ``eval()``, dropout
+# goes on switching off half of the hidden layer: each measurement differs, and is too low.
 #
 # Learning rate and batch size
 # ----------------------------

@@ -64,6 +64,8 @@ for axis in axes:
     axis.set(xticks=[], yticks=[])
 
 # %%
+# .. _old-ways-to-make-one:
+#
 # Two old ways that mislead
 # -------------------------
 # Older notes write ``torch.FloatTensor`` and ``torch.LongTensor``. From a list they do make a
@@ -88,9 +90,8 @@ assert three.isnan().all() and fifteen.isnan().all() and fifteen.numel() == 15
 torch.use_deterministic_algorithms(False)
 
 # %%
-# What is that good for? For numbers that you are going to write yourself, every one of them,
-# before anybody reads them: zeros would be written for nothing. In doubt, take
-# :func:`torch.zeros`.
+# What is that good for? For numbers that you are going to write yourself, every one of them, before
+# anybody reads them: zeros would be written for nothing. In doubt, take :func:`torch.zeros`.
 
 squares = torch.empty(5)
 for i in range(5):
