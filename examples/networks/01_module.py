@@ -5,7 +5,7 @@ Defining a network
 How do you define a network, and how do you know that all of it learns?
 
 You say what it owns and what it computes; PyTorch finds what has to learn. It looks in certain
-places only: a layer kept elsewhere stays random, and no error tells. Here that happens to three
+places only: a layer kept elsewhere stays random, and no error tells you. Here that happens to three
 layers of four. The page before is :doc:`/lessons/autograd/04_custom_function`.
 """
 
@@ -55,11 +55,11 @@ assert not hasattr(layer, "backward")
 
 # %%
 # :class:`torch.nn.Linear` with the same numbers gives the same result. You call the module,
-# ``layer(x)``, and it calls ``forward``. A ``backward`` is written by nobody: the operations are
-# recorded as they run, see :doc:`/lessons/autograd/02_graph`.
+# ``layer(x)``, and it calls ``forward``. Nobody writes a ``backward``: the operations are recorded
+# as they run, see :doc:`/lessons/autograd/02_graph`.
 #
 # A :class:`torch.nn.Parameter` is a tensor that becomes a :term:`parameter` when you store it.
-# ``parameters()`` gives no list but a generator, empty once you have walked through it.
+# ``parameters()`` gives a generator, not a list: it is empty once you have walked through it.
 #
 # .. _module-mistakes:
 #
@@ -98,9 +98,9 @@ refused(TypeError, lambda: nn.Conv2d(1, 6, 5, Stride=1))
 refused(TypeError, lambda: ready(input))
 
 # %%
-# ``if model:`` asks ``__len__`` where there is one: ``None`` is refused, an empty container counts
-# as false, so write ``if model is not None:``. (Such names have two underscores on both sides;
-# Python never calls a ``__getitem``.)
+# Do not test for a model by ``if model:``. Where there is a ``__len__``, that asks for the length:
+# ``None`` is refused, an empty container counts as false. So write ``if model is not None:``.
+# (Names like ``__len__`` have two underscores on both sides; Python never calls a ``__getitem``.)
 
 
 class Stub(nn.Module):
@@ -117,9 +117,9 @@ assert not nn.ModuleList() and layer
 # A list of layers
 # ----------------
 #
-# Now a quiet mistake. Several hidden layers: that calls for a list. Next to it we try a
-# :class:`torch.nn.ModuleList`. (``torch.flatten(x, 1)`` joins all axes from axis 1 on; older code
-# has a method ``num_flat_features`` for that.)
+# Now a quiet mistake. Between input and output we want several layers, called hidden layers, and
+# that calls for a list. Next to it we try a :class:`torch.nn.ModuleList`. (``torch.flatten(x, 1)``
+# joins all axes from axis 1 on; older code has a method ``num_flat_features`` for that.)
 
 
 class Deep(nn.Module):
@@ -137,8 +137,8 @@ class Deep(nn.Module):
 
 def learn(model, epochs):
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    batches, asked = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=250)
-    return fit(model, batches, classify, optimizer=sgd, val=asked, epochs=epochs, device="cpu")
+    batches, held_out = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=250)
+    return fit(model, batches, classify, optimizer=sgd, val=held_out, epochs=epochs, device="cpu")
 
 
 # %%
@@ -169,8 +169,8 @@ assert best["list"] < 0.5 < 0.85 < best["ModuleList"]
 assert moved["list"][:3] == [0, 0, 0] and min(moved["ModuleList"]) > 0.02
 
 # %%
-# A module finds the attributes that are parameters or modules. Into a list or a dict it does not
-# look. So the optimizer never heard of three layers, and the last one had to make do with what
+# A module finds the attributes that are parameters or modules. It does not look into a list or a
+# dict. So the optimizer never heard of three layers, and the last one had to make do with what
 # random layers left over. They are also missing from ``state_dict``, which gets saved, and from
 # whatever treats all parameters alike, such as ``to`` and here ``double``:
 
@@ -184,8 +184,8 @@ assert [len(model.state_dict()) for model in models.values()] == [2, 8]
 # Counting parameters
 # -------------------
 #
-# Of a fully connected layer you know the number beforehand: a weight for each pair of input and
-# output, and a :term:`bias` for each output. :func:`handbook.shapes` counts layer by layer.
+# For a fully connected layer you can tell the number beforehand: a weight for each pair of input
+# and output, and a :term:`bias` for each output. :func:`handbook.shapes` counts layer by layer.
 
 by_hand = (784 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 10 + 10)
 counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
@@ -222,7 +222,7 @@ assert not list(away.parameters())
 # -----
 #
 # Where each layer feeds the next, :class:`torch.nn.Sequential` writes ``forward``. A
-# :term:`convolution` has 5 × 5 weights for each pair of channels, and a bias for each one it gives.
+# :term:`convolution` here has 5 × 5 weights for each pair of channels, and a bias for each output.
 
 reader = nn.Sequential(
     Standardize(train[0]),
@@ -237,8 +237,8 @@ assert sum(p.numel() for p in reader.parameters()) == by_hand and accuracy > bes
 
 # %%
 # A tenth of the parameters, and better; but what goes on inside? A module calls a *forward hook*
-# after its ``forward``, with inputs and output; ours keeps the output. Only a call ``layer(x)``
-# does that, ``layer.forward(x)`` does not. Leaving the ``with`` block takes the hooks away.
+# after its ``forward``, with inputs and output; ours keeps the outputs of the two ``ReLU``. Only a
+# call ``layer(x)`` runs it, ``layer.forward(x)`` does not. Leaving ``with`` takes the hooks away.
 #
 # .. alt:: Two rows of eight small images. Above, what the first convolution makes of a handwritten
 #    digit: its strokes and their edges. Below, the second: coarser, brighter in fewer places.
@@ -276,7 +276,7 @@ refused(RuntimeError, lambda: reader(image[0]))
 # %%
 # The trap is a recurrent layer. ``nn.LSTM`` reads sequences, and wants the *steps* on axis 0 and
 # the batch on axis 1. Give it eight images, each a sequence of 28 rows: the shapes fit, whatever it
-# takes them for. Erase one image after the other, and see which outputs change.
+# takes them for. Erase one image at a time, and see which outputs change.
 #
 # .. alt:: Two grids of eight by eight. Left: erasing an image changes its own output and those of
 #    all images after it. Right, with the batch first: its own only.
@@ -298,7 +298,7 @@ assert changed == [36, 8]
 
 # %%
 # By default the eight images were eight steps, and each output knew all images before it. A model
-# like that trains, and no error ever tells.
+# like that trains, and no error ever tells you.
 #
 # What you learnt
 # ---------------
@@ -311,11 +311,13 @@ assert changed == [36, 8]
 # Exercises
 # ---------
 #
-# 1. **Predict.** How many parameters have ``nn.Sequential(shared, nn.ReLU(), shared)`` with
-#    ``shared = nn.Linear(64, 64)``, ``nn.Conv2d(8, 8, 5, bias=False)``, ``nn.BatchNorm2d(8)`` and
-#    ``nn.ReLU()``? How many entries has the state dict of the first?
+# 1. **Predict.** With ``shared = nn.Linear(64, 64)``, how many parameters does each of these have:
+#    ``nn.Sequential(shared, nn.ReLU(), shared)``, ``nn.Conv2d(8, 8, 5, bias=False)``,
+#    ``nn.BatchNorm2d(8)`` and ``nn.ReLU()``? How many entries does the state dict of the first
+#    have?
 # 2. **Change.** What a forward hook returns takes the place of the output. Switch off the eight
-#    channels of the second convolution, one at a time. Is any of them not missed?
+#    channels of the second convolution, one at a time. Are there any that the network does not
+#    miss?
 # 3. **Extend.** Write a function that searches a model for modules and parameters in plain lists,
 #    and says where they are.
 
