@@ -4,7 +4,7 @@ Layers and shapes
 
 What does each layer do to a shape?
 
-When a new network fails, it is often at a shape that does not fit. Worse is one that fits by
+When a new network fails, the cause is often a shape that does not fit. Worse is one that fits by
 accident. So here each kind of layer answers twice: with the shape that it makes, and with a fact
 that you might not expect. The page before is :doc:`/lessons/networks/01_module`.
 """
@@ -47,7 +47,7 @@ print(table)
 assert table[0].output == (64, 6, 26, 26) and table[3].output == (64, 6 * 13 * 13)
 
 # %%
-# The first line tells: ``padding=1`` made 26 of 28. We come back to that.
+# The first line tells you: ``padding=1`` turned 28 into 26. We come back to that.
 #
 # .. _linear-is-affine:
 #
@@ -70,7 +70,7 @@ assert linear(x).shape == (64, 1, 28, 5) and (linear(torch.zeros(28)) == linear.
 # Convolution
 # -----------
 # :class:`torch.nn.Conv2d` moves a window over the image. Wherever it stops, each output
-# :term:`channel` multiplies what is there by its own small :term:`kernel`, and adds up.
+# :term:`channel` multiplies what is there by its own :term:`kernel`, adds up, and adds its bias.
 
 conv = nn.Conv2d(1, 6, kernel_size=5)
 h = conv(x)  # (64, 6, 24, 24)
@@ -129,8 +129,8 @@ print("padding=1 makes of 28: kernel 3:", kept[0], " kernel 5:", kept[1], " stri
 assert kept == [28, 26, 14] and nn.Conv2d(1, 6, 5, padding="same")(x).shape[2] == 28
 
 # %%
-# The formula held. With stride 1, :math:`p=d(k-1)/2` keeps the size: 1 for a kernel of 3, but 2 for
-# one of 5; ``padding="same"`` calculates it for you.
+# The formula held. With stride 1, :math:`p=d(k-1)/2`, if that is whole, keeps the size: 1 for a
+# kernel of 3, but 2 for one of 5. With that stride, ``padding="same"`` calculates it for you.
 #
 # Groups
 # ------
@@ -183,7 +183,7 @@ assert slopes["Sigmoid"].max() <= 0.25 and slopes["GELU"].min() < 0 < 1 < slopes
 
 # %%
 # Ten sigmoids in a row multiply a gradient by ten slopes of at most 1/4, in all by less than a
-# millionth. ReLU lets all of it pass, or, where its input is negative, nothing.
+# millionth. ReLU lets all of it pass, or, where its input is not above 0, nothing.
 #
 # .. _dropout-is-for-training:
 #
@@ -201,8 +201,9 @@ print("dropout makes of 1:", nn.Dropout(0.2)(torch.ones(10_000)).unique().tolist
 
 # %%
 # A module is in training mode until you call ``eval()``. Until then dropout answers at random, and
-# enlarges what is left, so that the mean stays. And :term:`batch normalization` takes the mean of a
-# channel over all images, so that each depends on the others; later it uses means that it kept.
+# enlarges what is left, so that the mean stays. And :term:`batch normalization` takes mean and
+# variance of a channel over all images, so that each depends on the others; later it uses kept
+# ones.
 #
 # Embedding
 # ---------
@@ -224,7 +225,7 @@ assert touched == y[:4].unique().tolist()
 # Recurrent layers
 # ----------------
 # A :term:`recurrent <recurrent neural network>` layer walks along a sequence and takes notes, its
-# :term:`hidden state`. :class:`torch.nn.LSTM` is sequence-first by default, which has mixed up the
+# :term:`hidden state`. :class:`torch.nn.LSTM` is sequence-first by default, which mixed up the
 # images on the page before. Here each image is a sequence of 28 rows, and a bidirectional layer
 # walks both ways. Has its last output read the whole image?
 
@@ -246,8 +247,8 @@ assert nn.LSTM(28, 16)(rows)[1][0].shape == (1, 28, 16)  # sequence-first: 28 wh
 #
 # Attention
 # ---------
-# In :term:`attention` each row asks all rows, and takes a mean of them, weighted by how well their
-# answers suit it. Shuffle the rows: what becomes of the output?
+# In :term:`attention` each row asks all rows, and takes a mean of what they hold, weighted by how
+# well their answers suit it. Shuffle the rows: what becomes of the output?
 
 attention = nn.MultiheadAttention(28, num_heads=4, batch_first=True)
 output, weights = attention(rows, rows, rows)
@@ -259,8 +260,8 @@ assert same and torch.allclose(weights.sum(2), torch.ones(64, 28))
 
 # %%
 # It is shuffled in the same way, and nothing else: attention knows no order. A shape does not tell
-# what its numbers depend on; gradients do. Here each step of the output is asked for its gradient
-# in each step of the input, twelve rows of an image.
+# what its numbers depend on; gradients do. So here we take the gradient of each step of the output
+# with respect to each step of the input, twelve rows of an image.
 #
 # .. alt:: Four tables of output steps against input steps. Linear: the diagonal. Conv1d: a band of
 #    three. LSTM: everything up to the diagonal. Attention: everything.
@@ -305,8 +306,8 @@ assert reach["Linear"].sum() == 12 and reach["Conv1d"].sum() == 34
 # %%
 # .. answer:: 1
 #
-#    The GRU is sequence-first, and joins both directions in its output; its hidden state has a line
-#    for each layer and direction.
+#    The GRU is sequence-first, and joins both directions in its output; its hidden state has one
+#    row for each layer and direction.
 
 print(tuple(nn.Conv2d(3, 8, 3, stride=2, padding=1)(torch.zeros(16, 3, 33, 33)).shape))
 print(tuple(nn.Linear(10, 4)(torch.zeros(2, 3, 10)).shape))
@@ -318,8 +319,8 @@ assert size(33, 3, s=2, p=1) == 17 and output.shape == (7, 5, 18) and hidden.sha
 # %%
 # .. answer:: 2
 #
-#    Pool each channel to one number, whatever its size. Most of what is left to learn is in the
-#    convolution: 226 parameters instead of 10,306.
+#    Pool each channel to one number, whatever its size. 226 parameters are left instead of 10,306,
+#    most of them in the convolution.
 
 flexible = nn.Sequential(*layers[:3], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10))
 for pixels in (4, 28, 40):
