@@ -4,9 +4,9 @@ Loss functions
 
 Which loss goes with which question?
 
-A network gives numbers, and the :term:`loss <loss function>` decides what they will mean. One that
-does not fit seldom fails: the network learns, only worse, and in silence. So we ask four questions
-of the same digits, and try wrong losses, too. Before this page: :doc:`/lessons/networks/02_layers`.
+A network gives numbers, and the :term:`loss <loss function>` decides what they will mean. A wrong
+one seldom raises an error: the network learns, only worse. So we ask four questions of the same
+digits, and try wrong losses, too. Before this page: :doc:`/lessons/networks/02_layers`.
 """
 
 # %%
@@ -80,8 +80,8 @@ def learn(loss_of, measure, x, y, val_x, val_y, seed=0, optimizer=torch.optim.Ad
 
 
 # %%
-# What is good? As a :term:`baseline`, a blind network learns from blank images: all that is left to
-# it is the best answer that never changes.
+# What is good? As a :term:`baseline`, a blind network learns from blank images: the best that is
+# left to it is one answer that never changes.
 
 networks, final = {}, {}
 for name, (loss_of, measure, x1, y1, x2, y2) in questions.items():
@@ -122,9 +122,9 @@ axes[1, 0].legend(fontsize="small")
 # A vector of logits
 # ------------------
 #
-# A classifier returns one number, the label: so older notes have it. It returns a *vector* for each
-# image, one :term:`logit <logits>` for each class; the one number is the *loss*. The label is the
-# ``argmax`` of the vector, and has no gradient to learn from.
+# Older notes say that a classifier returns one number, the label. In fact it returns a *vector* for
+# each image, one :term:`logit <logits>` for each class; the one number is the *loss*. The predicted
+# label is the ``argmax`` of the vector, and has no gradient to learn from.
 
 target, logits = y[:5], nn.Sequential(nn.Flatten(), nn.Linear(784, 10))(x[:5])
 loss, total = (F.cross_entropy(logits, target, reduction=how) for how in ("mean", "sum"))
@@ -135,10 +135,10 @@ torch.testing.assert_close(by_hand.mean(), loss)
 assert not logits.argmax(1).requires_grad and abs(final["which digit"][0] - math.log(10)) < 0.02
 
 # %%
-# :term:`Cross-entropy <cross-entropy>` is :term:`softmax`, and minus the logarithm of what the
-# label picks, averaged. (``reduction="sum"`` adds up; then gradients grow with the batch.) A tenth
-# for each digit costs log 10: so much the blind network loses, and more is worse than knowing
-# nothing. A loss of 0.2 means that the right digit gets 82 %, as a geometric mean.
+# :term:`Cross-entropy <cross-entropy>` takes the :term:`softmax`, picks the probability of the
+# label, and averages minus its logarithm. (``reduction="sum"`` adds up; then gradients grow with
+# the batch.) A tenth for each digit costs log 10, the loss of the blind network; more is worse than
+# knowing nothing. A loss of 0.2 means that the right digit gets 82 %, as a geometric mean.
 #
 # .. _tanh-is-no-probability:
 #
@@ -191,13 +191,13 @@ right.legend(right.lines[::3], ways)
 assert min(reached["logits"]) > max(reached["sigmoid first"]) + 0.03 and history[-1]["loss"] > 1.46
 
 # %%
-# No error, a falling loss, and each seed loses several points: a sigmoid lets through a quarter of
-# the gradient at most, and where it is flat almost nothing. Give the loss logits.
+# No error, a falling loss, and each seed loses several points: a sigmoid lets through at most a
+# quarter of the gradient, and almost nothing where it is flat. Give the loss logits.
 #
 # Out of digits
 # -------------
 #
-# ``F.binary_cross_entropy`` wants probabilities. Let a network be ever surer of a 7 that is none.
+# ``F.binary_cross_entropy`` wants probabilities. Let a network be ever surer of a 7, and wrong.
 
 for size in (10.0, 16.0, 17.0, 100.0):
     z = torch.tensor([size], requires_grad=True)
@@ -216,7 +216,7 @@ assert losses[0] == losses[1] == 100 and grads == [0, 1]
 # --------------------
 #
 # ``cross_entropy`` takes class numbers, int64 (N,), or probabilities, float (N, C), such as one-hot
-# rows. Yes or no takes floats in the shape of the output. Almost right is refused:
+# rows. Yes or no takes floats in the shape of the output. Labels that are almost right are refused:
 
 one_hot = F.one_hot(target, 10)  # (5, 10), int64
 torch.testing.assert_close(F.cross_entropy(logits, one_hot.float()), loss)
@@ -242,8 +242,8 @@ with warnings.catch_warnings(action="error"):
 # A rare class
 # ------------
 #
-# Keep 48 of the 7s, one for 150 others. Now "never" is right for 99.3 %. So ask how many 7s are
-# found, and how many others are called one. ``pos_weight`` counts each 7 as 150.
+# Keep only 48 of the 7s to learn from, one for 150 others. Now "never" is right for 99.3 %. So ask
+# how many 7s are found, and how many others are called one. ``pos_weight`` counts each 7 as 150.
 
 few = torch.cat([(y == 7).nonzero()[:48, 0], (y != 7).nonzero()[:, 0]])
 ratio = torch.tensor((len(few) - 48) / 48)
@@ -253,22 +253,21 @@ for name, loss_of in ways.items():
     for seed in range(3):
         model, _ = learn(loss_of, wrong, x[few], seven[few], val_x, val_seven, seed=seed)
         said = model(val_x)[:, 0] > 0
-        found[name].append(said[val_y == 7].float().mean().item())
-        print(
-            f"{name:9} {found[name][-1]:.0%} of 7s, {said[val_y != 7].float().mean():.1%} of others"
-        )
+        share, false = (said[part].float().mean().item() for part in (val_y == 7, val_y != 7))
+        found[name].append(share)
+        print(f"{name:9} {share:.0%} of 7s, {false:.1%} of others")
 torch.testing.assert_close(F.cross_entropy(logits, target, weight=torch.full((10,), 7.0)), loss)
 assert min(found["weighted"]) > max(found["as it is"]) and int(ratio) == 150
 
 # %%
-# More are found, for some false alarms, but the output is no longer the chance of a 7: the best
-# logit moved up by log 150. In ``cross_entropy``, ``weight`` is one weight in the mean per class.
+# More are found, for some false alarms, but the output is no longer the chance of a 7: the logit to
+# aim at moved up by log 150. ``cross_entropy`` weighs its mean by ``weight``, one per class.
 #
 # Softer labels
 # -------------
 #
 # :term:`Label smoothing <label smoothing>` of 0.1 takes a tenth from the label, and shares it out
-# among all ten classes. Then the loss cannot fall below 0.50, and to be sure does not pay.
+# among all ten classes. Then the loss cannot fall below 0.50, and being too sure does not pay.
 
 smooth = nn.CrossEntropyLoss(label_smoothing=0.1)  # the same function, as a module
 soft = 0.9 * one_hot + 0.1 / 10
@@ -282,28 +281,29 @@ for name, model in {"as it is": networks["which digit"], "smoothed": softened}.i
 assert history[-1]["loss"] > 0.5 and share > 0.93 and 0.78 < sure < 0.88
 
 # %%
-# As many are read. But right in about 95 % of all cases, the network is only some 83 % sure.
+# About as many are read. But right in about 95 % of all cases, the network is only some 83 % sure.
 #
 # What you learnt
 # ---------------
 #
 # - Match output, label and loss to the question: a number, a yes or no, one of many, any of many.
 # - Give logits to the loss, and turn them into probabilities only to read them.
-# - Compare a loss with that of a blind network: log of the number of classes, if they are equal.
+# - Compare a loss with that of a blind network: log of the number of classes, if equally frequent.
 # - Check shape and dtype of the labels; most mistakes are refused, ``mse_loss`` only warns.
 # - Give a rare class more weight to find more of it, and pay with false alarms.
 #
 # Exercises
 # ---------
 #
-# 1. **Predict.** ``cross_entropy`` takes the labels of *which digits* without complaint. Of the
-#    images that show two different digits, how many will a network answer completely that was
-#    trained so, if a digit counts as seen from 50 % on?
+# 1. **Predict.** ``cross_entropy`` takes the labels of *which digits* without complaint. Train a
+#    network like that, and count a digit as seen where its probability is above 50 %. For how many
+#    of the images with two different digits will the answer be complete?
 # 2. **Change.** Leave the loss of the rare class as it is, and say 7 above a logit of −log 150
 #    instead of 0. How does that compare, and what did it cost to train?
-# 3. **Extend.** Of the widths to learn from, let every twentieth lose its decimal point: 15 becomes
-#    150. Write the Huber loss yourself, a square up to an error of 1 and straight from there, and
-#    see how far ``mse_loss``, ``l1_loss`` and yours end from the true widths.
+# 3. **Extend.** Spoil every twentieth of the widths to learn from, as if its decimal point were
+#    lost: 15.0 becomes 150. Write the Huber loss yourself, a square up to an error of 1 and
+#    straight from there, and see how far ``mse_loss``, ``l1_loss`` and yours end from the true
+#    widths.
 #
 # The loss says what is wrong; who mends it is :doc:`/lessons/networks/04_optimizers`.
 
@@ -340,8 +340,8 @@ for seed in range(3):
 # %%
 # .. answer:: 3
 #
-#    Squared, an error of 135 weighs as much as 18,225 errors of 1, and the network bows to the
-#    liars. The others pull with the same force from any distance.
+#    Squared, an error of 135 weighs as much as 18,225 errors of 1, and the network gives in to the
+#    spoilt labels. The other two losses pull no harder from far away than from 1 pixel.
 
 
 def huber(out, y):
