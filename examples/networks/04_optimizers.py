@@ -31,7 +31,7 @@ digits = datasets.mnist()[0]  # x: (10000, 1, 28, 28), y: (10000,)
 #
 # Against the gradient
 # --------------------
-# "Gradient descent moves left, and the gradient shrinks", one reads. It moves against the
+# Some notes say: "Gradient descent moves left, and the gradient shrinks." It moves against the
 # :term:`gradient`, wherever that points. See both sides of :math:`w^2`, and the way down a cosine.
 
 for start in (-1.0, 1.0):
@@ -46,9 +46,9 @@ print("down a cosine, size of the gradient:", [f"{size:.2f}" for size in places.
 assert (places.grad < 0).all() and places.grad.abs().argmax() in (2, 3)
 
 # %%
-# Left of the minimum the step goes right, and from a flat top the gradient grows on the way down.
-# ``moved`` is a new tensor, no :term:`leaf <leaf tensor>`, and ``w`` is where it was. In a model, a
-# step written so trains nothing (:doc:`/lessons/networks/07_training_loop` lets it happen).
+# Left of the minimum the step goes right, and from a flat top the gradient first grows on the way
+# down. ``moved`` is a new tensor, no :term:`leaf <leaf tensor>`, and ``w`` is where it was. In a
+# model, such a step trains nothing (:doc:`/lessons/networks/07_training_loop` lets it happen).
 #
 # SGD by hand
 # -----------
@@ -72,7 +72,7 @@ def sgd(weights, lr, momentum=0.0, weight_decay=0.0):
 
 # %%
 # Real data, and two weights, so that the loss can be drawn: from how symmetric a digit is (0 to 1)
-# and how wide (in pixels), predict the ink, in per cent of the paper. All columns lose their mean.
+# and how wide (in pixels), predict the ink, in per cent of the paper. Each mean is subtracted.
 
 with tempfile.TemporaryDirectory() as folder:
     path = datasets.write_table(folder + "/digits.csv", n=1000)
@@ -123,16 +123,16 @@ print(f"curvature: {flat:.2f} along the valley, {steep:.1f} across; 2 / steep = 
 assert above[0.06] < above[0.001] < 1e4 < above[0.065] and (path[1] != 0).all() and steep < 33
 
 # %%
-# Both move each time, and twice as far for twice the rate: it is the length of the step. In a
-# direction of curvature :math:`c`, a step multiplies the distance from the minimum by
-# :math:`1-\text{rate}\cdot c`. Beyond 0.0627 it explodes across the valley; below, it hardly moves
-# along the floor, about 800 times flatter. No rate suits both.
+# Both weights move each time, and twice as far for twice the rate: it is the length of the step. In
+# a direction of curvature :math:`c`, a step multiplies the distance from the minimum by
+# :math:`1-\text{rate}\cdot c`. Beyond a rate of 0.0627 the steps across the valley explode; below
+# it, they hardly get ahead along the floor, which is about 800 times flatter. No rate suits both.
 #
 # Momentum and Adam
 # -----------------
-# Two ways out. Momentum: along the floor the gradients agree, and the velocity grows to ten times
-# one of them; across, they change sign and cancel. Adam averages, too, and divides by the usual
-# size of the gradient, for each weight alone. Exercise 2 tells Adam from AdamW.
+# There are two ways out. Momentum: along the floor the gradients agree, and the velocity grows to
+# ten times one of them; across, they change sign and cancel. Adam averages, too, and divides by the
+# usual size of the gradient, for each weight alone. Exercise 2 shows how Adam and AdamW differ.
 
 
 def adamw(weights, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
@@ -181,7 +181,7 @@ ax.legend(loc="upper center", ncols=4, fontsize="small")
 assert above["AdamW"] < above["momentum"] < 80 and above["SGD"] == 101
 
 # %%
-# Adam is at ease, as this valley lies along an axis; exercise 3 turns it. It also hides a wrong
+# Adam has it easy, since this valley lies along an axis; exercise 3 turns it. It also hides a wrong
 # scale, as :doc:`/lessons/autograd/04_custom_function` shows.
 #
 # A fair comparison
@@ -218,8 +218,8 @@ def learn(name, lr, seed, new_schedule=lambda optimizer: ConstantLR(optimizer, f
 
 
 # %%
-# All three classes have 0.001 as their default. So compare them there? Or at 1.024? The loss on
-# 2,000 validation images, mean of two seeds:
+# All three classes have 0.001 as their default learning rate. So compare them there? Or at 1.024?
+# The loss on 2,000 validation images, mean of two seeds:
 #
 # .. alt:: Validation loss against the learning rate: four valleys, equally deep; those of AdamW and
 #    Muon come first, then momentum, and last SGD, at a rate about 60 times as high as AdamW's.
@@ -241,7 +241,7 @@ assert max(loss.min() for loss in mean.values()) < min(loss.min() for loss in me
 
 # %%
 # At 0.001 AdamW wins by far, at 1.024 SGD does. Both verdicts are about the rate: SGD multiplies
-# the gradient by it, AdamW moves each weight by about as much. Each at its best, chosen on
+# the gradient by it, AdamW moves each weight by about the rate itself. Each at its best, chosen on
 # validation images, all four are alike on this small network.
 #
 # .. _step-before-schedule:
@@ -278,7 +278,7 @@ for name in ("cosine", "one-cycle"):
 
 # %%
 # A rate that falls to zero lets the weights settle: it may begin higher, and the loss ends lower.
-# Where the rate is too low, falling costs. Warm-up alone takes some harm from rates too high.
+# Where the rate is too low, falling costs. Warm-up alone lessens the harm of too high a rate.
 #
 # What you learnt
 # ---------------
@@ -293,23 +293,23 @@ for name in ("cosine", "one-cycle"):
 # 1. **Predict.** How many numbers do SGD, SGD with momentum, AdamW and Muon keep for each weight?
 #    Which of these are refused, and which only warns: Muon for a layer with a bias;
 #    ``StepLR(optimizer, 1, verbose=True)``; ``schedule.step()`` before ``optimizer.step()``?
-# 2. **Change.** A pixel is white in all images, so the gradient of its weight is always 0; that of
+# 2. **Change.** A pixel is 0 in all images, so the gradient of its weight is always 0; that of
 #    another weight jumps about. Both begin at 1. What is left of them after 200 steps with
-#    :class:`torch.optim.SGD`, :class:`torch.optim.Adam` and :class:`torch.optim.AdamW`, with
-#    weight decay 0.0001 and 0.01?
+#    :class:`torch.optim.SGD`, :class:`torch.optim.Adam` and :class:`torch.optim.AdamW`, with weight
+#    decay 0.0001 and 0.01?
 # 3. **Extend.** Turn the valley by 45°, by a matrix product of ``x`` with a rotation. Who suffers,
 #    SGD or AdamW? Then divide the columns by their standard deviation instead, and find a rate
 #    with which SGD needs a single step.
 #
-# All the batches on this page were cut from tensors that lay ready. Yours come from files:
+# All the batches on this page were cut from tensors that were ready. Your data come from files:
 # :doc:`/lessons/networks/05_data`.
 
 # %%
 # .. answer:: 1
 #
 #    None, one, two and one; AdamW also counts the steps. Muon and ``verbose`` are refused, and the
-#    wrong order warns: the first rate is lost. In between, see what Muon does: of a gradient with
-#    directions of very different strength it makes a step with almost equal ones.
+#    wrong order warns: the first rate is lost. The lines between show what Muon does: the gradient
+#    is far stronger in some directions than in others; the step is almost as strong in all of them.
 
 layer, kept, messages = nn.Linear(50, 20), [], []
 w = layer.weight
@@ -331,7 +331,8 @@ for order in ("right", "wrong"):
     parts = optimizer, StepLR(optimizer, step_size=1, gamma=0.5)
     with warnings.catch_warnings(record=True, action="always") as caught:
         for part in (parts if order == "right" else parts[::-1]) * 3:
-            rates += [optimizer.param_groups[0]["lr"]] * (part is optimizer)
+            if part is optimizer:
+                rates.append(optimizer.param_groups[0]["lr"])
             part.step()
     print(f"{order} order: rates {rates}, {len(caught)} warnings")
 assert kept == [0, 1, 2, 1] and len(messages) == 2 and rates == [0.4, 0.2, 0.1] and caught
@@ -339,9 +340,9 @@ assert kept == [0, 1, 2, 1] and len(messages) == 2 and rates == [0.4, 0.2, 0.1] 
 # %%
 # .. answer:: 2
 #
-#    SGD and AdamW shrink each weight by the factor 1 − rate · decay, beside its gradient. Adam puts
-#    the decay into the gradient, as L2 does, and divides by its size. So the idle weight is gone
-#    with either decay, and the busy one hardly notices a decay a hundred times as strong.
+#    SGD and AdamW shrink each weight by the factor 1 − rate · decay, apart from its gradient step.
+#    Adam puts the decay into the gradient, as L2 does, and divides by its size. So the idle weight
+#    is gone with either decay, and the busy one hardly notices a decay a hundred times as strong.
 
 left = {}
 for optimizer_class in (optim.SGD, optim.Adam, optim.AdamW):
@@ -363,8 +364,9 @@ assert abs(left[optim.Adam, 0.0001][1] - left[optim.Adam, 0.01][1]) < 0.01
 # %%
 # .. answer:: 3
 #
-#    SGD walks the same path, turned: it knows no axes. AdamW does, and is late. Scaled columns make
-#    the valley a round bowl of curvature 2 or nearly so, and a rate of 1/2 jumps into its middle.
+#    SGD walks the same path, turned: it knows no axes. AdamW does, and comes late. Scaled columns
+#    make the valley a round bowl of curvature 2 or nearly so, and a rate of 1/2 jumps into its
+#    middle.
 
 turn = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64) / 2**0.5
 scaled = x / x.std(0)
