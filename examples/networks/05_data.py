@@ -5,8 +5,8 @@ Your own data
 How do my own files become batches?
 
 A model takes many examples at once, as tensors of one shape. You have a table, a folder of images,
-lines of text. A data set hands out one example of these, a loader asks for many and joins them. The
-page before is :doc:`/lessons/networks/04_optimizers`.
+lines of text. A data set hands out one example at a time, a loader asks for many and joins them.
+The page before is :doc:`/lessons/networks/04_optimizers`.
 """
 
 # %%
@@ -73,7 +73,7 @@ assert torch.equal(x, torch.stack([torch.from_numpy(digits[i][0]) for i in range
 
 # %%
 # The loader keeps the :term:`dtype` of NumPy, and of pandas; the layer refuses it. So convert where
-# you read. Older notes say that the loader *compresses*. As the last line checks, it stacks.
+# you read. Older notes say that the loader *compresses*. It stacks, as the last line checks.
 #
 # .. _dataset-methods:
 # .. _last-index:
@@ -81,7 +81,7 @@ assert torch.equal(x, torch.stack([torch.from_numpy(digits[i][0]) for i in range
 #
 # Which methods it needs
 # ----------------------
-# "An abstract class with three methods, ``__init__`` included", one reads. Leave them out, and see.
+# "An abstract class with three methods, ``__init__`` included", notes say. Leave them out, and see.
 
 print("no __getitem__:", refused(lambda: Dataset()[0]))
 print("no __len__:    ", refused(lambda: next(iter(DataLoader(Dataset())))))
@@ -92,7 +92,7 @@ assert isinstance(Dataset(), Dataset) and len(list(digits)) == len(digits)
 
 # %%
 # ``Dataset`` is not abstract, ``IterableDataset`` is. Write ``__getitem__``, mostly ``__len__``,
-# ``__init__`` if you need it. The last index is ``len(digits) - 1``; the error there ends a loop.
+# ``__init__`` if you need it. The last index is ``len(digits) - 1``; the error past it ends a loop.
 #
 # Images in folders
 # -----------------
@@ -125,12 +125,12 @@ figure = plots.images(torch.cat([first, mixed]), titles=torch.cat([zeros, variou
 assert first.shape == (8, 1, 28, 28) and zeros.tolist() == [0] * 8 and len(various.unique()) > 3
 
 # %%
-# In order, a batch holds one class; :doc:`/lessons/networks/07_training_loop` shows the harm.
+# In order, few batches mix classes; :doc:`/lessons/networks/07_training_loop` shows the harm.
 #
 # An order you can repeat
 # -----------------------
-# The order comes from the global generator of random numbers, or from one that you pass. A range is
-# a data set, too: walk through nine numbers, and look at the random number that comes next.
+# The order comes from the global generator of random numbers, or from one that you pass. A
+# ``range`` is a data set, too: walk through nine numbers, and look at the random number after that.
 
 own = torch.Generator().manual_seed(1)
 shuffled = DataLoader(range(9), batch_size=3, shuffle=True, generator=own)
@@ -147,12 +147,12 @@ assert torch.cat(list(shuffled)).tolist() == orders[2] != orders[3]
 # %%
 # Even a loader that does not shuffle takes a number from the global generator, so one more look at
 # the validation set changes what is random later, :term:`dropout` for instance. A ``generator`` of
-# its own disturbs nothing, gives each epoch a new order, and from the same seed the same ones.
+# its own disturbs nothing, gives each epoch a new order, and from the same seed the same orders.
 #
 # Rare classes
 # ------------
-# You look for eights, one row in twelve. A :term:`sampler` chooses the indices, some more often if
-# it is a :class:`torch.utils.data.WeightedRandomSampler`. A weight for each class, then?
+# You look for eights, one row in twelve. A :term:`sampler` chooses the indices, some of them more
+# often if it is a :class:`torch.utils.data.WeightedRandomSampler`. A weight for each class, then?
 #
 # .. alt:: Three bars of 1,000 rows. As in the file, 84 are eights. With one weight per class, none
 #    is. With one weight per example, about half are.
@@ -174,7 +174,7 @@ assert eights["one per class"] == 0 and 400 < eights["one per example"] < 600 > 
 
 # %%
 # Two weights mean rows 0 and 1, and nothing else was drawn; no warning. Each *example* needs one.
-# Even then no eight is new: each comes about six times, and half of the rows do not come at all.
+# Even then no eight is new: each comes about six times, and about half of all rows never come.
 #
 # Lines of different length
 # -------------------------
@@ -213,7 +213,7 @@ print("the same mean: careless", same[0], "with the mask", same[1])
 assert same == [False, True] and torch.equal(mask.sum(1), lengths)
 
 # %%
-# The careless mean counts the filling, so neighbours have a say. The :term:`mask` takes it out.
+# The careless mean counts the filling, so longer lines have a say. The :term:`mask` takes it out.
 #
 # .. _workers-are-processes:
 #
@@ -275,7 +275,7 @@ assert "2000 rows, 1000" in said[1] and said[1].replace("2000", "1000") == said[
 #
 # A closer look
 # -------------
-# Few files are as they should be. On a Chinese Windows, for instance, many are written in GBK:
+# Not all files are as they should be. On a Chinese Windows, for instance, many are written in GBK:
 
 gbk = datasets.write_table(folder / "gbk.csv", n=2, encoding="gbk")
 print("as UTF-8:  ", refused(lambda: gbk.read_text(encoding="utf-8")))
@@ -295,7 +295,7 @@ assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(en
 # ---------------
 # - Write ``__len__`` and ``__getitem__``; convert to ``float32`` there, and name the encoding.
 # - Shuffle for training, with a ``generator`` of its own for an order that you can repeat.
-# - Weigh examples, mask what is filled up, share a stream among workers, guard what starts them.
+# - Weigh examples, mask the filling, share a stream among workers, and guard what starts them.
 # - Read what fits into memory once, for :class:`handbook.Batches`; keep the loader for the rest.
 #
 # Exercises
@@ -306,8 +306,8 @@ assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(en
 #    read as ``"utf-8"``: what is the name of its first column?
 # 2. **Change.** Read all 200 images once, and walk through them with :class:`handbook.Batches`. Are
 #    they the same, and how much faster is an epoch? When would you keep the loader?
-# 3. **Extend.** The keywords of Python have 2 to 8 letters. How much of the batches of five is
-#    filling, shuffled? Write a *batch sampler* that puts words of like length together.
+# 3. **Extend.** The keywords of Python have 2 to 8 letters. Shuffle them, and make batches of five:
+#    how much is filling? Write a *batch sampler* that puts words of similar length together.
 
 # %%
 # .. answer:: 1
@@ -339,7 +339,7 @@ assert images[kept][1] == 9 and names == ["\ufefffile", "file"]
 #
 #    The same pixels, many times faster: no file is opened, and a batch is one index operation. More
 #    is measured in :doc:`/benchmarks`. Keep the loader for data that memory does not hold, and
-#    where each example is prepared anew, in another way, while workers take part of that load.
+#    where each example is prepared in a new way each time, so that workers can share that load.
 
 import time
 
