@@ -313,8 +313,8 @@ assert math.isclose(rows[-1]["loss"], history[-1]["loss"], rel_tol=1e-9)
 # %%
 # .. answer:: 1
 #
-#    All whose gradient is not zero, both times, and with 0.2 twice as far. (A pixel that is black
-#    in the whole batch gives its weights a gradient of zero.)
+#    All whose gradient is not zero, both times, and with 0.2 twice as far. (A pixel without
+#    ink in the whole batch gives its weights a gradient of zero.)
 
 moved, distance = {}, {}
 for lr in (0.1, 0.2):

@@ -132,9 +132,9 @@ except pickle.UnpicklingError as error:
     print(str(error).split("WeightsUnpickler error: ")[1].split(". Please")[0])
 
 # %%
-# Such a file holds a *pickle*, Python's way to write any object. It can name any function, and
-# loading *calls* it. So since PyTorch 2.6 ``weights_only=True`` is the default: classes and
-# functions are refused, but for a few. This pickle makes a folder; it could as well delete yours.
+# Such a file holds a *pickle*, Python's way to write almost any object. It can name any function,
+# and loading *calls* it. So since PyTorch 2.6 ``weights_only=True`` is the default: all but a few
+# classes and functions are refused. This pickle makes a folder; it could as well delete yours.
 
 
 class Trap:
@@ -168,7 +168,7 @@ assert torch.equal(again.eval()(val_x), model.eval()(val_x))
 # Into a changed model
 # --------------------
 #
-# Now the network shall tell 7s from all others: two outputs instead of ten.
+# Now the network is to tell 7s from all other digits: two outputs instead of ten.
 
 changed, saved = new_run()[0], torch.load(folder / "model.pt")
 changed[5] = nn.Linear(64, 2)
@@ -197,9 +197,9 @@ assert nothing < 0.3 and len(report.unexpected_keys) == len(saved)
 # Another device
 # --------------
 #
-# A file remembers the :term:`device` of each tensor, and puts it back there; where there is no such
-# device, it fails. With ``map_location="cpu"`` it can be read anywhere, and ``load_state_dict``
-# copies the numbers to where the model is. Here ``"meta"`` plays the other device.
+# A file remembers the :term:`device` of each tensor, and loading puts it back there, or fails where
+# there is no such device. With ``map_location="cpu"`` it can be read anywhere; ``load_state_dict``
+# copies the numbers to where the model is. Here ``"meta"``, which has only shapes, is the other.
 
 meta, cpu = (torch.load(folder / "model.pt", map_location=device) for device in ("meta", "cpu"))
 print(meta["5.bias"].device, cpu["5.bias"].device)
