@@ -177,7 +177,7 @@ assert never["large"] > 0.5 > 0.3 > never["ordinary"]
 
 # %%
 # Most of the layer is dead: large first steps threw these units below zero for every image, where
-# ReLU has no gradient to pull them back. A smaller :term:`learning rate` spares them.
+# ReLU has no gradient to pull them back. A smaller :term:`learning rate` spares most of them.
 #
 # Images
 # ------
@@ -210,8 +210,7 @@ except FutureWarning as warning:
 # The board needs a list of nodes, each with a name, a kind and inputs. For models without ``if`` on
 # their input, :func:`torch.fx.symbolic_trace` has it, without a warning. We write it ourselves:
 
-graph = GraphDef()
-modules = dict(models["ordinary"].named_modules())
+graph, modules = GraphDef(), dict(models["ordinary"].named_modules())
 for node in torch.fx.symbolic_trace(models["ordinary"]).graph.nodes:
     kind = type(modules[node.target]).__name__ if node.op == "call_module" else node.op
     graph.node.add(name=node.name, op=kind, input=[given.name for given in node.all_input_nodes])
@@ -250,8 +249,8 @@ trace = json.loads((runs / "trace.json").read_text())["traceEvents"]
 calls = sorted((e for e in trace if e.get("cat") == "cpu_op"), key=lambda e: (e["ts"], -e["dur"]))
 
 # %%
-# Operators call operators. Here they stand in order, as high as they lie deep, and the time of each
-# is summed up without that of those it calls.
+# Operators call operators. Here the calls stand in order: the deeper a call is nested, the taller
+# its bar. The time of each operator is summed up, without that of the operators it calls.
 #
 # .. alt:: The operators of one training step, in order: fewest in forward, most in step.
 
@@ -283,7 +282,8 @@ assert counts["forward"] < counts["backward"] < counts["step"] and own["aten::ad
 #
 # In a terminal, ``tensorboard --logdir runs``, then open the address that it prints, such as
 # ``http://localhost:6006``: runs to switch on and off, and a page for each kind of what we wrote.
-# A plug-in that showed traces there was removed; ``https://ui.perfetto.dev`` opens them.
+# The trace, ``trace.json``, opens at ``https://ui.perfetto.dev``: PyTorch's developers `removed
+# <https://github.com/pytorch/kineto/pull/1374>`__ the plug-in for the board in 2026.
 #
 # What you learnt
 # ---------------
@@ -291,7 +291,7 @@ assert counts["forward"] < counts["backward"] < counts["step"] and own["aten::ad
 # - Write into one folder for each run, and ``close`` the writer.
 # - Smooth a loss of single steps before you believe it.
 # - Look at histograms of what layers put out: dead units hide behind a falling loss.
-# - Profile after a few steps, and count the own time of each operator.
+# - Profile after a few steps, and count for each operator only its own time.
 #
 # Exercises
 # ---------
