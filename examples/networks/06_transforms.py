@@ -280,8 +280,8 @@ assert type(sample["image"] / 255) is torch.Tensor
 #
 # Exercises
 # ---------
-# 1. **Predict.** In a folder lie four files with the names of MNIST's, but with 300 digits in them.
-#    What does ``torchvision.datasets.MNIST(folder, download=True)`` do?
+# 1. **Predict.** Four files with the names of MNIST's, but with only 300 digits, lie in the folder
+#    ``MNIST/raw`` below ``root``. What does ``torchvision.datasets.MNIST(root, download=True)`` do?
 # 2. **Change.** Let digits turn by up to 180 degrees instead of 10. Which ones suffer, and why?
 # 3. **Extend.** Write a transform of your own that turns and moves each image of a batch
 #    differently, all at once: a subclass of ``v2.Transform``, with the methods ``make_params`` and
