@@ -158,9 +158,9 @@ assert lost == ["hidden.weight", "hidden.bias"]
 # What the graph keeps
 # --------------------
 # Now the memory. The derivative of :math:`h^2` is :math:`2h`, so the node of the square has kept
-# ``h``; that of the addition needs nothing. :class:`torch.autograd.graph.saved_tensors_hooks` shows
-# what is kept. Send 200 images through LeNet (:doc:`/lessons/start/01_quickstart`), layer by layer,
-# and count what was not there before.
+# ``h``; that of the addition needs nothing. :class:`~torch.autograd.graph.saved_tensors_hooks`
+# shows what is kept. Send 200 images through LeNet (:doc:`/lessons/start/01_quickstart`), layer by
+# layer, and count what was not there before.
 
 model = models.LeNet()
 known = {t.untyped_storage().data_ptr() for t in (train.x, test.x, *model.parameters())}

@@ -15,6 +15,7 @@ CREATE = "lessons/tensors/01_create.html"
 RUN = "lessons/start/02_define_by_run.html"
 QUICK = "lessons/start/01_quickstart.html"
 CUSTOM = "lessons/autograd/04_custom_function.html"
+LAYERS = "lessons/networks/02_layers.html"
 LOOP = "lessons/networks/07_training_loop.html"
 MNIST = "lessons/practice/02_mnist.html"
 GLOSSARY, INSTALL = "glossary.html", "install.html"
@@ -34,9 +35,9 @@ QUERIES = {
         "混淆矩阵": [MNIST],
         "requires_grad 梯度": [CUSTOM, RUN],
         "梯度requires_grad": [CUSTOM, RUN],
-        "Conv2d 卷积": [MNIST, MODELS, GLOSSARY],
+        "Conv2d 卷积": [LAYERS, MODELS, GLOSSARY],
         "随机种子": [CREATE, GLOSSARY],
-        "nn.Conv2d": [MNIST, MODELS, GLOSSARY],
+        "nn.Conv2d": [LAYERS],
         "requires_grad": [CUSTOM, RUN],
         "torch.empty": [CREATE],
         "gradcheck": [CUSTOM],
@@ -51,7 +52,7 @@ QUERIES = {
         "install": [INSTALL],
         "learning rate": [GLOSSARY, LOOP],
         "checkpoint": [TRAINING],
-        "nn.Conv2d": [MNIST, MODELS, GLOSSARY],
+        "nn.Conv2d": [LAYERS],
         "requires_grad": [CUSTOM, RUN],
         "torch.empty": [CREATE],
         "torch.empty(3)": [CREATE],
