@@ -50,7 +50,7 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_preprocess_types = True
-types = """handbook.Batches handbook.datasets.Examples matplotlib.axes.Axes
+types = """handbook.Batches handbook.datasets.Split matplotlib.axes.Axes
     matplotlib.figure.Figure pathlib.Path torch.Tensor torch.nn.Module torch.optim.Optimizer
     torch.optim.lr_scheduler.LRScheduler torch.utils.data.DataLoader"""
 napoleon_type_aliases = {

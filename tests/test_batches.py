@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from handbook import Batches, distributed
-from handbook.batches import walk
+from handbook.batches import iterate_batches
 
 CPU = torch.device("cpu")
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
@@ -18,7 +18,7 @@ def ranks(monkeypatch):
 
     def pretend(rank, world):
         monkeypatch.setattr(distributed, "rank", lambda: rank)
-        monkeypatch.setattr(distributed, "world", lambda: world)
+        monkeypatch.setattr(distributed, "world_size", lambda: world)
         monkeypatch.setattr(distributed, "gather", lambda value: [value] * world)
 
     return pretend
@@ -105,13 +105,13 @@ def test_ranks_share_each_batch_without_rest(ranks, world, batch_size, shuffle):
     weights = torch.zeros(len(whole))
     for rank in range(world):
         ranks(rank, world)
-        for i, ((_, y), size, share) in enumerate(walk(batches, CPU, epoch=1)):
+        for i, ((_, y), size, weight) in enumerate(iterate_batches(batches, CPU, epoch=1)):
             assert len(y) == size or (size == 0 and 1 <= len(y) <= 2)  # lent: counts 0
             found[i] += y.tolist()[:size]
-            weights[i] += (1.0 if share is None else share) / world
+            weights[i] += (1.0 if weight is None else weight) / world
         batches.set_epoch(1)
         assert sum(len(y) for _, y in batches) == sum(
-            size for _, size, _ in walk(batches, CPU, epoch=1)
+            size for _, size, _ in iterate_batches(batches, CPU, epoch=1)
         )
     assert found == whole
     assert torch.allclose(weights, torch.ones(len(whole)))
@@ -122,27 +122,28 @@ def test_no_rank_is_left_with_one_example_of_a_small_last_batch(ranks, world):
     for rank in range(world):
         ranks(rank, world)
         for rest in range(2, 16):
-            *_, ((y,), _, _) = walk(Batches(torch.arange(16 + rest), batch_size=16), CPU)
+            *_, ((y,), _, _) = iterate_batches(Batches(torch.arange(16 + rest), batch_size=16), CPU)
             assert len(y) >= 2
 
 
-def test_one_process_needs_no_share():
-    assert all(share is None for *_, share in walk(Batches(X, Y, batch_size=3), CPU, epoch=1))
+def test_one_process_needs_no_grad_weight():
+    found = iterate_batches(Batches(X, Y, batch_size=3), CPU, epoch=1)
+    assert all(weight is None for *_, weight in found)
 
 
-def test_walk_takes_loaders_lists_and_single_tensors():
+def test_iterate_batches_takes_loaders_lists_and_single_tensors():
     loader = DataLoader(TensorDataset(X, Y), batch_size=4)
-    assert [size for _, size, _ in walk(loader, CPU)] == [4, 4, 2]
-    assert [len(batch) for batch, _, _ in walk([X, X], CPU)] == [1, 1]
-    assert [batch[1] for batch, _, _ in walk([(X, "name")], CPU)] == ["name"]
+    assert [size for _, size, _ in iterate_batches(loader, CPU)] == [4, 4, 2]
+    assert [len(batch) for batch, _, _ in iterate_batches([X, X], CPU)] == [1, 1]
+    assert [batch[1] for batch, _, _ in iterate_batches([(X, "name")], CPU)] == ["name"]
 
 
-def test_walk_tells_a_distributed_sampler_the_epoch(ranks):
+def test_iterate_batches_tells_a_distributed_sampler_the_epoch(ranks):
     sampler = torch.utils.data.DistributedSampler(X, num_replicas=2, rank=0)
     ranks(0, 2)
     loader = DataLoader(X, batch_size=2, sampler=sampler)
     orders = [
-        torch.cat([batch[0] for batch, *_ in walk(loader, CPU, epoch)]).tolist()
+        torch.cat([batch[0] for batch, *_ in iterate_batches(loader, CPU, epoch)]).tolist()
         for epoch in (1, 2, 1)
     ]
     assert orders[0] == orders[2] != orders[1]
@@ -152,7 +153,7 @@ def test_loader_without_distributed_sampler_is_refused_under_torchrun(ranks):
     ranks(0, 2)
     for batches in (DataLoader(TensorDataset(X, Y), batch_size=4), [(X, Y)]):
         with pytest.raises(ValueError, match=r"^2 processes .*DistributedSampler\(dataset, "):
-            next(walk(batches, CPU))
+            next(iterate_batches(batches, CPU))
 
 
 def test_ranks_with_different_numbers_of_batches_are_refused(ranks, monkeypatch):
@@ -160,7 +161,7 @@ def test_ranks_with_different_numbers_of_batches_are_refused(ranks, monkeypatch)
     monkeypatch.setattr(distributed, "gather", lambda value: [value, value + 1])
     sampler = torch.utils.data.DistributedSampler(X, num_replicas=2, rank=0)
     with pytest.raises(ValueError, match="3 to 4 batches"):
-        next(walk(DataLoader(X, batch_size=2, sampler=sampler), CPU, 1))
+        next(iterate_batches(DataLoader(X, batch_size=2, sampler=sampler), CPU, 1))
 
 
 @pytest.mark.parametrize(
@@ -200,4 +201,4 @@ def test_errors_say_what_to_do(kind, tensors, options, message):
 )
 def test_what_does_not_count_its_examples_is_refused(batches, message):
     with pytest.raises(TypeError, match=message):
-        list(walk(batches, CPU))
+        list(iterate_batches(batches, CPU))

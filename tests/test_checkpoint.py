@@ -5,16 +5,17 @@ import os
 import pickle
 import zipfile
 
+import numpy as np
 import pytest
 import torch
+from helpers.training_runs import Run, equal
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import Run, equal
 from torch import nn
 from torch.optim import lr_scheduler
 
-from handbook import classify, load_checkpoint
-from handbook.checkpoint import CheckpointError, _read
+from handbook import classification_step, load_checkpoint
+from handbook.checkpoint import FORMAT, CheckpointError, _read
 
 
 @pytest.mark.parametrize(
@@ -42,16 +43,116 @@ SCHEDULES = {
 
 
 @pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+@pytest.mark.parametrize("interval", ["batch", "epoch"])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_resume(tmp_path, name):
+def test_schedules_resume(tmp_path, name, interval):
     def run(epochs, path=None):
-        run = Run(schedule=False)
-        run.schedule = SCHEDULES[name](run.optimizer)
+        run = Run(scheduler=False)
+        run.interval = interval
+        run.scheduler = SCHEDULES[name](run.optimizer)
         return run.train(epochs, path)
 
     straight = run(4).state()
     run(2, tmp_path / "run.pt")
     assert equal(run(4, tmp_path / "run.pt").state(), straight)
+
+
+def test_a_plateau_resumes(tmp_path):
+    def run(epochs, path=None):
+        run = Run(scheduler=False)
+        run.interval = "epoch"
+        run.scheduler = lr_scheduler.ReduceLROnPlateau(run.optimizer, patience=0, threshold=0.5)
+        return run.train(epochs, path)
+
+    straight = run(4).state()
+    assert straight["optimizer"]["param_groups"][0]["lr"] < 1e-4
+    run(2, tmp_path / "run.pt")
+    assert equal(run(4, tmp_path / "run.pt").state(), straight)
+
+
+@pytest.mark.parametrize("path", [None, "run.pt"])
+def test_what_on_epoch_end_changes_is_saved_too(tmp_path, path):
+    """A rate lowered by hand, a random number drawn, a number added to the row."""
+
+    def run(epochs, path=None):
+        run = Run(scheduler=False)
+
+        def lower(row):
+            run.optimizer.param_groups[0]["lr"] *= 0.5
+            row["drawn"] = torch.rand(()).item()
+
+        return run.train(epochs, path, on_epoch_end=lower)
+
+    straight = run(4).state()
+    if path:
+        run(2, tmp_path / path)
+        run(3, tmp_path / path)
+    assert equal(run(4, path and tmp_path / path).state(), straight)
+
+
+def test_an_epoch_is_saved_before_on_epoch_end_sees_it(tmp_path):
+    path = tmp_path / "run.pt"
+
+    def fails(row):
+        if row["epoch"] == 2:
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        Run().train(4, path, on_epoch_end=fails)
+    assert len(load_checkpoint(path, Run().model)) == 2
+    assert equal(Run().train(4, path).state(), Run().train(4).state())
+
+
+def test_without_a_path_no_checkpoint_code_runs(monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("a checkpoint was made")
+
+    monkeypatch.setattr("handbook.training.Checkpoint", never)
+    assert len(Run().train(2).history) == 2
+    with pytest.raises(AssertionError, match="a checkpoint was made"):
+        Run().train(2, "run.pt")
+
+
+# Where the file lies
+
+
+def test_the_home_folder_a_link_and_another_working_folder(tmp_path, monkeypatch):
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.chdir(tmp_path)
+    Run().train(1, "~/run.pt")
+    assert os.listdir(home) == ["run.pt"] and sorted(os.listdir()) == ["elsewhere", "home"]
+    assert len(load_checkpoint("~/run.pt", Run().model)) == 1
+
+    link = tmp_path / "link.pt"
+    link.symlink_to(home / "run.pt")
+    Run().train(2, link)
+    assert link.is_symlink() and os.listdir(home) == ["run.pt"]
+    assert len(load_checkpoint(link, Run().model)) == 2
+
+    history = Run().train(3, "relative.pt", on_epoch_end=lambda row: os.chdir(elsewhere)).history
+    assert os.listdir(elsewhere) == []
+    os.chdir(tmp_path)
+    assert load_checkpoint("relative.pt", Run().model) == history
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(tmp_path):
+    """As a learning rate that `np.geomspace` gave."""
+
+    def run(epochs, path=None):
+        run = Run(scheduler=False)
+        run.optimizer = torch.optim.AdamW(run.model.parameters(), lr=np.float64(0.01))
+        run.interval = "epoch"
+        run.scheduler = lr_scheduler.StepLR(run.optimizer, np.int64(2), gamma=np.float32(0.5))
+        return run.train(epochs, path, on_epoch_end=lambda row: row.update(x=np.float32(0.5)))
+
+    straight = run(4).state()
+    run(2, tmp_path / "run.pt")
+    assert equal(run(4, tmp_path / "run.pt").state()["model"], straight["model"])
+    assert torch.load(tmp_path / "run.pt")["history"][0]["x"] == 0.5
 
 
 def test_the_same_objects_may_go_on(tmp_path):
@@ -70,7 +171,7 @@ def test_an_interrupted_epoch_is_done_again(tmp_path):
         seen.append(1)
         if len(seen) == 2 * (4 + 3) + 2:  # 4 batches and 3 of validation in an epoch
             raise KeyboardInterrupt
-        return classify(model, x, y)
+        return classification_step(model, x, y)
 
     with pytest.raises(KeyboardInterrupt):
         run.train(4, path, interrupted)
@@ -78,12 +179,12 @@ def test_an_interrupted_epoch_is_done_again(tmp_path):
     assert equal(Run().train(4, path).state(), straight)
 
 
-def test_stopped_by_on_epoch_stays_stopped(tmp_path):
+def test_stopped_by_on_epoch_end_stays_stopped(tmp_path):
     path = tmp_path / "run.pt"
-    stop = {"on_epoch": lambda row: row["epoch"] == 2}
+    stop = {"on_epoch_end": lambda row: row["epoch"] == 2}
     assert len(Run().train(4, path, **stop).history) == 2
     assert len(Run().train(4, path, **stop).history) == 2
-    go_on = Run().train(4, path)  # without on_epoch nothing says stop
+    go_on = Run().train(4, path)  # without on_epoch_end nothing says stop
     assert equal(go_on.state(), Run().train(4).state())
 
 
@@ -179,21 +280,13 @@ def test_a_malicious_pickle_runs_no_code(path, how, tmp_path_factory):
     if how == "pickle":
         path.write_bytes(pickle.dumps(Evil(trace)))
     elif how == "torch":
-        torch.save({"format": "handbook checkpoint 1", "model": Evil(trace)}, path)
+        torch.save({"format": FORMAT, "model": Evil(trace)}, path)
     else:
         state = torch.load(path, weights_only=True)
         state["history"].append(Evil(trace))
         torch.save(state, path)
     refused(path, "cannot be read as a checkpoint")
     assert not os.path.exists(trace)
-
-
-def test_huge_declared_sizes_are_refused_before_they_are_read(tmp_path):
-    path = tmp_path / "bomb.pt"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb/data.pkl", bytes(50_000_000))
-    assert path.stat().st_size < 100_000
-    refused(path, "is not as torch.save writes it")
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):
@@ -206,44 +299,113 @@ def test_another_model(path):
             Run(width=9))  # fmt: skip
     run = Run()
     run.model.add_module("5", nn.Linear(2, 2))
-    run.optimizer.add_param_group({"params": list(run.model[5].parameters())})
-    run.schedule = None
-    refused(path, "schedule=OneCycleLR, but now schedule=none", run)
+    refused(path, "it lacks 5.weight; it lacks 5.bias", run)
     run = Run()
     run.model[1] = nn.Identity()
+    run.optimizer = torch.optim.AdamW(run.model.parameters(), lr=1e-2)
+    run.scheduler = None
     refused(path, "it has 1.weight; it has 1.bias; it has 1.running_mean; 2 more", run)
-    run = Run()
-    run.model.add_module("5", nn.Linear(2, 2))
-    refused(path, "it lacks 5.weight", run)
     run = Run()
     run.model.double()
     refused(path, r"0.weight was float32 \(8, 6\) and is float64 \(8, 6\)", run)
 
 
-def test_another_optimizer_schedule_or_setting(path):
-    def run(optimizer=torch.optim.AdamW, **settings):
-        run = Run()
-        run.optimizer = optimizer(run.model.parameters(), **{"lr": 1e-2, **settings})
-        run.schedule = lr_scheduler.OneCycleLR(run.optimizer, 1e-2, total_steps=16)
+def with_optimizer(make=torch.optim.AdamW, groups=None, **settings):
+    """Return a run with another optimizer, and the scheduler made again for it."""
+    run = Run()
+    held = groups(run.model) if groups else run.model.parameters()
+    run.optimizer = make(held, **{"lr": 1e-2, **settings})
+    run.scheduler = lr_scheduler.OneCycleLR(run.optimizer, 1e-2, total_steps=16)
+    return run
+
+
+def test_another_optimizer_scheduler_or_setting(path):
+    sgd = with_optimizer(torch.optim.SGD, momentum=0.9)
+    refused(path, "with optimizer=AdamW, but now optimizer=SGD", sgd)
+    changed = with_optimizer(weight_decay=0.5)
+    refused(path, "with weight_decay=0.01, but now weight_decay=0.5", changed)
+    longer = with_optimizer()
+    longer.scheduler = lr_scheduler.OneCycleLR(longer.optimizer, 1e-2, total_steps=20)
+    refused(path, "with total_steps=16, but now total_steps=20", longer)
+    higher = with_optimizer()
+    higher.scheduler = lr_scheduler.OneCycleLR(higher.optimizer, 2e-2, total_steps=16)
+    refused(path, "with initial_lr=0.0004, but now initial_lr=0.0008", higher)
+    longer.scheduler = lr_scheduler.CosineAnnealingLR(longer.optimizer, 19)
+    refused(path, "scheduler=OneCycleLR, but now scheduler=CosineAnnealingLR", longer)
+
+
+@pytest.mark.parametrize("kind", [float, torch.tensor, np.float64])
+def test_another_learning_rate_or_betas(tmp_path, kind):
+    path = tmp_path / "run.pt"
+
+    def run(lr=1e-2, betas=(0.9, 0.999)):
+        run = Run(scheduler=False)
+        run.optimizer = torch.optim.AdamW(run.model.parameters(), lr=kind(lr), betas=betas)
         return run
 
-    sgd = run(torch.optim.SGD, momentum=0.9)
-    refused(path, "with optimizer=AdamW, but now optimizer=SGD", sgd)
-    refused(path, r"with lr=0.01, but now lr=0.02", run(lr=2e-2))
-    refused(path, r"betas=\(0.9, 0.999\), but now betas=\(0.8, 0.999\)", run(betas=(0.8, 0.999)))
-    longer = run()
-    longer.schedule = lr_scheduler.OneCycleLR(longer.optimizer, 1e-2, total_steps=20)
-    refused(path, "with total_steps=16, but now total_steps=20", longer)
-    longer.schedule = lr_scheduler.CosineAnnealingLR(longer.optimizer, 9)
-    refused(path, "schedule=OneCycleLR, but now schedule=CosineAnnealingLR", longer)
+    history = run().train(1, path).history
+    refused(path, r"with lr=0.0\d+, but now lr=0.0\d+: choose another path", run(2e-2))
+    refused(path, r"betas=\[0.9, 0.999\], but now betas=\[0.8, 0.999\]", run(betas=(0.8, 0.999)))
+    assert run().train(2, path).history[:1] == history
+
+
+def two_groups(model):
+    weights, *rest = model.parameters()
+    return [{"params": [weights], "weight_decay": 0.1}, {"params": rest}]
+
+
+def test_another_setting_of_one_group(tmp_path):
+    path = tmp_path / "run.pt"
+    with_optimizer(groups=two_groups).train(1, path)
+    changed = with_optimizer(groups=two_groups)
+    changed.optimizer.param_groups[0]["weight_decay"] = 0.2
+    refused(path, "weight_decay of group 0=0.1, but now weight_decay of group 0=0.2", changed)
+    assert len(with_optimizer(groups=two_groups).train(2, path).history) == 2
 
 
 def test_other_parameter_groups(path):
-    run = Run()
-    weights, *rest = run.model.parameters()
-    run.optimizer = torch.optim.AdamW([{"params": [weights]}, {"params": rest}], lr=1e-2)
-    run.schedule = lr_scheduler.OneCycleLR(run.optimizer, 1e-2, total_steps=16)
-    refused(path, "does not fit this model, optimizer and schedule", run)
+    message = "with parameter groups=1, but now parameter groups=2"
+    refused(path, message, with_optimizer(groups=two_groups))
+
+
+def test_an_optimizer_of_other_parameters_of_the_same_shapes(tmp_path):
+    """Its momentum would be given to the wrong layer."""
+
+    def run(which):
+        run = Run(scheduler=False)
+        run.model.add_module("5", nn.Linear(2, 2))
+        run.model.add_module("6", nn.Linear(2, 2))
+        run.optimizer = torch.optim.SGD(run.model[which].parameters(), lr=0.1, momentum=0.9)
+        return run
+
+    path = tmp_path / "run.pt"
+    run(5).train(1, path)
+    message = "parameters of group 0=5.weight, but now parameters of group 0=6.weight"
+    refused(path, message, run(6))
+    assert len(run(5).train(2, path).history) == 2
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+def test_another_schedule_inside_a_sequence(tmp_path):
+    path = tmp_path / "run.pt"
+
+    def run(end=20, warm_up=3):
+        run = Run(scheduler=False)
+        parts = [lr_scheduler.LinearLR(run.optimizer, total_iters=3)]
+        parts.append(lr_scheduler.CosineAnnealingLR(run.optimizer, end))
+        run.scheduler = lr_scheduler.SequentialLR(run.optimizer, parts, [warm_up])
+        return run
+
+    run().train(1, path)
+    refused(path, "with scheduler 1: T_max=20, but now scheduler 1: T_max=40", run(end=40))
+    refused(path, r"with milestones=\[3\], but now milestones=\[4\]", run(warm_up=4))
+    assert len(run().train(2, path).history) == 2
+
+
+def test_more_epochs_than_the_schedule_was_made_for(path):
+    """The rate of a cosine would climb again; a run that goes on must say what it wants."""
+    with pytest.raises(ValueError, match="OneCycleLR ends after total_steps=16 steps"):
+        Run().train(5, path)
 
 
 def test_a_setting_of_speed_alone_may_change(path):
@@ -295,7 +457,7 @@ def test_an_error_while_writing_leaves_the_old_file(path, call, monkeypatch):
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(CheckpointError, match="No space left on device") as caught:
         Run().train(2, path)
-    assert "the file of the epoch before is untouched" in str(caught.value)
+    assert "the file written before is untouched" in str(caught.value)
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pt"]
@@ -306,14 +468,16 @@ def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path, monk
     (tmp_path / "file").write_text("not a folder")
     seen = []
     with pytest.raises(CheckpointError, match=r"cannot write .*: choose another"):
-        Run().train(1, tmp_path / "file" / "run.pt", on_epoch=seen.append)
+        Run().train(1, tmp_path / "file" / "run.pt", on_epoch_end=seen.append)
     with pytest.raises(CheckpointError, match=r"\(File name too long\): choose another"):
-        Run().train(1, tmp_path / ("x" * 252), on_epoch=seen.append)  # with .part it is too long
+        Run().train(
+            1, tmp_path / ("x" * 252), on_epoch_end=seen.append
+        )  # with .part it is too long
     assert seen == []
 
 
 def test_what_could_not_be_read_again_is_not_written(path):
-    before = path.read_bytes()
-    with pytest.raises(CheckpointError, match="untouched"):
-        Run().train(2, path, on_epoch=lambda row: row.update(thing=Run()))
-    assert path.read_bytes() == before
+    """The epoch itself was saved before ``on_epoch_end`` put something odd into its row."""
+    with pytest.raises(CheckpointError, match="the file written before is untouched"):
+        Run().train(2, path, on_epoch_end=lambda row: row.update(thing=Run()))
+    assert load_checkpoint(path, Run().model)[1].keys() == Run().train(1).history[0].keys()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handbook import datasets
-from handbook.datasets import originals
+from handbook.datasets import _mnist_files as originals
 
 module = importlib.import_module("handbook.datasets.mnist")  # the name alone is the function
 FILES = {
@@ -77,7 +77,7 @@ def test_no_image_occurs_twice():
 def test_examples_unpack():
     train, test = datasets.mnist()
     x, y = train
-    assert isinstance(train, datasets.Examples) and x is train.x and y is train.y
+    assert isinstance(train, datasets.Split) and x is train.x and y is train.y
     assert train.x.data_ptr() != test.x.data_ptr()
 
 
@@ -132,7 +132,7 @@ def test_full_set_from_original_files(kind, packed, small, tmp_path):
         path.unlink()
     train, test = datasets.mnist(full=True, root=kind(tmp_path))
     for part, name in ((train, "train"), (test, "t10k")):
-        assert isinstance(part, datasets.Examples)
+        assert isinstance(part, datasets.Split)
         assert part.x.dtype == torch.float32 and part.y.dtype == torch.int64
         images = torch.from_numpy(small[f"{name}-images-idx3-ubyte"])
         assert torch.equal(part.x, images[:, None].float() / 255)

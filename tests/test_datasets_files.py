@@ -44,16 +44,16 @@ def table(tmp_path):
 
 
 def test_table_of_digits(tmp_path):
-    path = datasets.write_table(tmp_path / "digits.csv", n=500)
+    path = datasets.write_csv(tmp_path / "digits.csv", n=500)
     content = path.read_bytes()
-    x, y = datasets.read_table(path, "label", MEASURES)
+    x, y = datasets.load_csv(path, "label", MEASURES)
     assert x.shape == (500, 5) and x.dtype == torch.float32 and y.dtype == torch.int64
     images, labels = datasets.mnist()[0]
     assert torch.equal(y, labels[:500])
     torch.testing.assert_close(x[:, 0], images[:500].mean((1, 2, 3)), atol=5.1e-5, rtol=0)
     holes = {digit: x[y == digit, 4].median().item() for digit in (0, 1, 7, 8)}
     assert holes == {0: 1, 1: 0, 7: 0, 8: 2}  # as we write them
-    assert datasets.write_table(path, n=500).read_bytes() == content
+    assert datasets.write_csv(path, n=500).read_bytes() == content
 
 
 def test_measures_of_a_drawn_image():
@@ -72,29 +72,29 @@ def test_measures_of_a_drawn_image():
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16"])
 def test_encodings_are_found(tmp_path, encoding):
-    path = datasets.write_table(tmp_path / "digits.csv", n=30, encoding=encoding)
+    path = datasets.write_csv(tmp_path / "digits.csv", n=30, encoding=encoding)
     assert "五" in path.read_text(encoding)
-    expected = datasets.read_table(
-        datasets.write_table(tmp_path / "plain.csv", n=30), "label", MEASURES
+    expected = datasets.load_csv(
+        datasets.write_csv(tmp_path / "plain.csv", n=30), "label", MEASURES
     )
     for given_encoding in (None, encoding):
-        got = datasets.read_table(path, "label", MEASURES, encoding=given_encoding)
+        got = datasets.load_csv(path, "label", MEASURES, encoding=given_encoding)
         assert torch.equal(got.x, expected.x) and torch.equal(got.y, expected.y)
 
 
 def test_columns_named_in_chinese(table):
     path = table("身高,体重\r\n1.7,60\r\n1.6,55.5\r\n".encode("gbk"))
-    x, y = datasets.read_table(path, "体重")
+    x, y = datasets.load_csv(path, "体重")
     assert y.dtype == torch.float32 and y.tolist() == [60, 55.5]
     torch.testing.assert_close(x, torch.tensor([[1.7], [1.6]]))
-    refused("'体长' is not there; there are '身高', '体重'", datasets.read_table, path, "体长")
+    refused("'体长' is not there; there are '身高', '体重'", datasets.load_csv, path, "体长")
 
 
 def test_line_ends_empty_lines_quotes_and_spaces(table):
     path = table('"a", b ,y\r\n\r\n 1 ,"2",3\r\n,,\r\n4,5e-1,-6\r\n\r\n')
-    x, y = datasets.read_table(path, "y", ["b", "a"])
+    x, y = datasets.load_csv(path, "y", ["b", "a"])
     assert x.tolist() == [[2, 1], [0.5, 4]] and y.tolist() == [3, -6]
-    assert datasets.read_table(table("a,y\r1,2\r"), "y").x.tolist() == [[1]]
+    assert datasets.load_csv(table("a,y\r1,2\r"), "y").x.tolist() == [[1]]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_line_ends_empty_lines_quotes_and_spaces(table):
     ],
 )  # fmt: skip
 def test_tables_are_refused(table, content, message):
-    refused(message, datasets.read_table, table(content), "y")
+    refused(message, datasets.load_csv, table(content), "y")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -138,7 +138,7 @@ def test_the_line_that_is_in_another_encoding_is_named(table, written, read, end
     rows = ["a,b,y", "x,1,2", "五,1,2", "六,1,2"] + ["x,1,2"] * 9999
     path = table(end.join(rows).encode(written))
     message = rf"table\.csv, line {line}: this is not {read} text; pass its encoding"
-    refused(message, datasets.read_table, path, "y", ["b"], encoding=read)
+    refused(message, datasets.load_csv, path, "y", ["b"], encoding=read)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
@@ -146,22 +146,22 @@ def test_the_line_that_is_in_another_encoding_is_named(table, written, read, end
 def test_the_line_that_breaks_off_is_named(table, encoding, lines):
     content = ("a,y\n" + "1,2\n" * (lines - 2) + "上").encode(encoding)
     message = rf"line {lines}: this is not {encoding} text"
-    refused(message, datasets.read_table, table(content[:-1]), "y", encoding=encoding)
+    refused(message, datasets.load_csv, table(content[:-1]), "y", encoding=encoding)
 
 
 def test_arguments_of_tables_are_checked(tmp_path, table):
     path = table("a,y\n1,2\n")
-    refused("no file", datasets.read_table, tmp_path / "none.csv", "y")
-    refused("no file", datasets.read_table, tmp_path, "y")
-    refused(r"such as \['a'\]", datasets.read_table, path, "y", "a")
-    refused("other than itself", datasets.read_table, path, "y", ["a", "y"])
-    refused("other than itself", datasets.read_table, path, "y", [])
-    refused("line 1: this is not ascii", datasets.read_table, table("a,ÿ\n"), "a", encoding="ascii")
+    refused("no file", datasets.load_csv, tmp_path / "none.csv", "y")
+    refused("no file", datasets.load_csv, tmp_path, "y")
+    refused(r"such as \['a'\]", datasets.load_csv, path, "y", "a")
+    refused("other than itself", datasets.load_csv, path, "y", ["a", "y"])
+    refused("other than itself", datasets.load_csv, path, "y", [])
+    refused("line 1: this is not ascii", datasets.load_csv, table("a,ÿ\n"), "a", encoding="ascii")
     with pytest.raises(LookupError, match="unknown encoding"):
-        datasets.read_table(path, "y", encoding="gkb")
-    refused("0 rows", datasets.write_table, path, n=0)
-    refused("10001 rows", datasets.write_table, path, n=10_001)
-    refused("latin-1 has no Chinese", datasets.write_table, path, encoding="latin-1")
+        datasets.load_csv(path, "y", encoding="gkb")
+    refused("0 rows", datasets.write_csv, path, n=0)
+    refused("10001 rows", datasets.write_csv, path, n=10_001)
+    refused("latin-1 has no Chinese", datasets.write_csv, path, encoding="latin-1")
     assert path.read_bytes() == b"a,\xc3\xbf\n"  # nothing was written
 
 
@@ -183,7 +183,7 @@ def test_any_table_of_numbers_is_read(tmp_path_factory, rows, encoding, end):
     text = end.join(",".join(map(str, row)) for row in [names, *rows]) + end
     path = tmp_path_factory.mktemp("fuzz") / "t.csv"
     path.write_bytes(text.encode(encoding))
-    x, y = datasets.read_table(path, names[-1])
+    x, y = datasets.load_csv(path, names[-1])
     assert x.tolist() == [row[:-1] for row in rows]
     expected = [row[-1] for row in rows]
     assert y.dtype == (
@@ -205,7 +205,7 @@ def test_any_bytes_are_a_table_or_refused_in_one_line(tmp_path_factory, content)
     path = tmp_path_factory.getbasetemp() / "bytes.csv"
     path.write_bytes(content)
     try:
-        x, y = datasets.read_table(path, "y")
+        x, y = datasets.load_csv(path, "y")
     except ValueError as error:
         assert str(error).isprintable() and len(str(error)) < 600
     else:
@@ -216,13 +216,13 @@ def test_any_bytes_are_a_table_or_refused_in_one_line(tmp_path_factory, content)
 
 
 def test_images_come_back_as_they_were(tmp_path):
-    root = datasets.write_images(tmp_path / "digits", each=7)
-    x, y = datasets.read_images(root)
+    root = datasets.write_image_folder(tmp_path / "digits", per_class=7)
+    x, y = datasets.load_image_folder(root)
     images, labels = datasets.mnist()[0]
     assert y.tolist() == [digit for digit in range(10) for _ in range(7)]
     assert torch.equal(x, torch.cat([images[labels == digit][:7] for digit in range(10)]))
     assert datasets.class_names(root) == [str(digit) for digit in range(10)]
-    rows = datasets.write_table(tmp_path / "t.csv", n=40).read_text("utf-8").splitlines()[1:]
+    rows = datasets.write_csv(tmp_path / "t.csv", n=40).read_text("utf-8").splitlines()[1:]
     for row, image in zip(rows, images, strict=False):
         name = row.split(",")[0]
         if (root / name).exists():
@@ -245,7 +245,7 @@ def test_colour_images_and_what_is_passed_over(folder):
     (folder / ".hidden").mkdir()
     (folder / "cat" / ".DS_Store").write_bytes(b"\0")
     os.symlink(folder / "cat" / "0.png", folder / "dog" / "2.png")  # inside: like a copy
-    x, y = datasets.read_images(str(folder))
+    x, y = datasets.load_image_folder(str(folder))
     assert x.shape == (5, 3, 3, 4) and y.tolist() == [0, 0, 1, 1, 1]
     assert x[1, :, 0, 0].tolist() == pytest.approx([1, 0.2, 0])
     assert datasets.class_names(folder) == ["cat", "dog"]
@@ -287,7 +287,7 @@ def claim(width, height):
 )
 def test_files_are_refused(folder, name, content, message):
     (folder / "cat" / name).write_bytes(content)
-    refused(message, datasets.read_images, folder)
+    refused(message, datasets.load_image_folder, folder)
 
 
 @pytest.mark.parametrize(
@@ -303,32 +303,32 @@ def test_files_are_refused(folder, name, content, message):
 )
 def test_images_must_be_alike(folder, mode, size, message):
     Image.new(mode, size).save(folder / "dog" / "9.png")
-    refused(message, datasets.read_images, folder)
+    refused(message, datasets.load_image_folder, folder)
 
 
 def test_folders_are_refused(folder, tmp_path):
-    refused("no folder", datasets.read_images, tmp_path / "none")
+    refused("no folder", datasets.load_image_folder, tmp_path / "none")
     refused("no folder", datasets.class_names, folder / "cat" / "0.png")
-    refused("holds no folders", datasets.read_images, folder / "cat")
+    refused("holds no folders", datasets.load_image_folder, folder / "cat")
     (folder / "eel").mkdir()
-    refused("eel is empty", datasets.read_images, folder)
+    refused("eel is empty", datasets.load_image_folder, folder)
     (folder / "eel" / "inner").mkdir()
-    refused("inner is no file", datasets.read_images, folder)
+    refused("inner is no file", datasets.load_image_folder, folder)
     (folder / "eel" / "inner").rmdir()
     outside = tmp_path / "secret.png"
     Image.new("RGB", (4, 3)).save(outside)
     link = folder / "eel" / "0.png"
     for leads in (outside, link, tmp_path / "absent"):
         os.symlink(leads, link)
-        refused("leads elsewhere", datasets.read_images, folder)
+        refused("leads elsewhere", datasets.load_image_folder, folder)
         link.unlink()
     (folder / "eel").rmdir()
     (tmp_path / "other").mkdir()
     outside.rename(tmp_path / "other" / "0.png")
     os.symlink(tmp_path / "other", folder / "eel")
-    refused("leads elsewhere", datasets.read_images, folder)
-    refused("0 images of each", datasets.write_images, tmp_path / "w", each=0)
-    refused("there are 1 to 1000", datasets.write_images, tmp_path / "w", each=1001)
+    refused("leads elsewhere", datasets.load_image_folder, folder)
+    refused("0 images of each", datasets.write_image_folder, tmp_path / "w", per_class=0)
+    refused("there are 1 to 1000", datasets.write_image_folder, tmp_path / "w", per_class=1001)
     assert not (tmp_path / "w").exists()
 
 
@@ -346,7 +346,7 @@ def test_damaged_images_are_read_or_refused_in_one_line(tmp_path_factory, kind, 
     (root / "a").mkdir(parents=True, exist_ok=True)
     (root / "a" / "0").write_bytes(content)
     try:
-        x, y = datasets.read_images(root)
+        x, y = datasets.load_image_folder(root)
     except ValueError as error:
         assert str(error).isprintable() and len(str(error)) < 600
     else:
@@ -364,9 +364,9 @@ before = peak()
 for path in sys.argv[1:]:
     try:
         if path.endswith(".csv"):
-            datasets.read_table(path, "y")
+            datasets.load_csv(path, "y")
         else:
-            datasets.read_images(path)
+            datasets.load_image_folder(path)
     except ValueError as error:
         print(error)
 print(peak() - before)

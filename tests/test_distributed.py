@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-import ranks
 import torch
-from runs import equal
+from helpers import rank_functions as ranks
+from helpers.training_runs import equal
 
 from handbook import distributed
 
-SCRIPT = Path(__file__).with_name("ranks.py")
+SCRIPT = Path(__file__).parent / "helpers/rank_functions.py"
 
 
 def torchrun(folder, *names, n=2):
@@ -76,7 +76,7 @@ def test_resumed_is_uninterrupted_on_two_ranks(folder, result, second):
 def test_a_checkpoint_has_the_names_of_the_bare_model_and_one_stream_for_each_rank(folder, second):
     state = torch.load(folder / "run.pt", weights_only=True)
     assert list(state["model"])[:2] == ["0.weight", "0.bias"]
-    zero, one = (each["torch"] for each in state["randomness"]["ranks"])
+    zero, one = (each["torch"] for each in state["rng"]["ranks"])
     assert not torch.equal(zero, one)
 
 
@@ -137,20 +137,20 @@ def test_a_rank_that_dies_ends_the_run_within_seconds(folder, second):
 
 
 def test_alone_everything_is_as_it_is():
-    assert (distributed.rank(), distributed.world()) == (0, 1)
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
     assert distributed.gather("x") == ["x"]
-    assert distributed.on_first(max, 1, 2) == 2
+    assert distributed.on_rank_zero(max, 1, 2) == 2
 
 
 def test_an_environment_that_only_names_a_world_size_is_not_torchrun(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert distributed.world() == 1
+    assert distributed.world_size() == 1
 
 
 def test_device(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
-    assert distributed.start() == torch.device("cpu")
-    assert distributed.start("meta") == torch.device("meta")
+    assert distributed.init() == torch.device("cpu")
+    assert distributed.init("meta") == torch.device("meta")
 
 
 def test_more_processes_than_accelerators(monkeypatch):
@@ -159,4 +159,4 @@ def test_more_processes_than_accelerators(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"use --nproc-per-node=1, or fit\(..., device='cpu'\)"):
-        distributed.start("cuda")
+        distributed.init("cuda")

@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from handbook import Batches, classify, datasets, fit, load_checkpoint
+from handbook import Batches, classification_step, datasets, fit, load_checkpoint
 from handbook.checkpoint import CheckpointError
-from handbook.datasets import originals
+from handbook.datasets import _mnist_files as originals
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes pipes")
 embedded = importlib.import_module("handbook.datasets.mnist")  # the name alone is the function
@@ -51,7 +51,7 @@ def resume(path):
     model = nn.Linear(3, 2)
     adam = torch.optim.AdamW(model.parameters())
     batches = Batches(X, Y, batch_size=10)
-    rows = fit(model, batches, classify, optimizer=adam, epochs=2, checkpoint=path)
+    rows = fit(model, batches, classification_step, optimizer=adam, epochs=2, checkpoint=path)
     return [rows, *model.state_dict().values()]
 
 
@@ -382,7 +382,7 @@ def test_tensors_that_claim_too_much(saved, elements, shape, stride, offset):
     for part in ("model", "optimizer", "history"):
         Forger.elements, claim = elements, Claim(shape, stride, offset)
         plain = {name: {} for name in state} | {"format": state["format"], "history": []}
-        plain |= {"stopped": False, "schedule": None, part: {"weight": claim}}
+        plain |= {"stopped": False, "scheduler": None, part: {"weight": claim}}
         out.seek(0)
         out.truncate()
         Forger(out, protocol=2).dump(plain)

@@ -165,14 +165,14 @@ def test_lenet_learns_to_read_digits():
     train, test = datasets.mnist()
     model, epochs = LeNet(), 5
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * 157)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * 157)
     for _ in range(epochs):
         for index in torch.randperm(10_000).split(64):
             loss = nn.functional.cross_entropy(model(train.x[index]), train.y[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            schedule.step()
+            scheduler.step()
     with torch.no_grad():
         accuracy = (model(test.x).argmax(1) == test.y).float().mean()
     assert accuracy > 0.98

@@ -15,17 +15,17 @@ SETUP = """
 import time, torch
 from pathlib import Path
 from torch import nn
-from handbook import Batches, fit, regress
+from handbook import Batches, fit, regression_step
 
 x = torch.linspace(-1, 1, 40).unsqueeze(1)
 
-def train(epochs, on_epoch=None):
+def train(epochs, on_epoch_end=None):
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     batches = Batches(x, x, batch_size=10, shuffle=True)
-    options = {"optimizer": sgd, "checkpoint": "run.pt", "on_epoch": on_epoch}
-    return fit(model, batches, regress, epochs=epochs, **options)
+    options = {"optimizer": sgd, "checkpoint": "run.pt", "on_epoch_end": on_epoch_end}
+    return fit(model, batches, regression_step, epochs=epochs, **options)
 """
 SLOW = """
 def slow(row):

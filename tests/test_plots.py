@@ -39,7 +39,7 @@ def test_matplotlib_and_torchvision_load_when_first_used():
 
 
 def test_curves_draw_training_and_validation_of_every_metric():
-    loss, accuracy = plots.curves(HISTORY).axes
+    loss, accuracy = plots.learning_curves(HISTORY).axes
     assert [panel.get_xlabel() for panel in (loss, accuracy)] == ["epoch", "epoch"]
     assert [panel.get_ylabel() for panel in (loss, accuracy)] == ["loss", "accuracy"]
     train, validation = accuracy.lines
@@ -50,7 +50,7 @@ def test_curves_draw_training_and_validation_of_every_metric():
 
 
 def test_curves_of_one_metric_without_validation():
-    figure = plots.curves([{"epoch": 1, "loss": 0.9, "accuracy": 0.6}], "accuracy")
+    figure = plots.learning_curves([{"epoch": 1, "loss": 0.9, "accuracy": 0.6}], "accuracy")
     (panel,) = figure.axes
     assert panel.get_ylabel() == "accuracy" and len(panel.lines) == 1
     figure.canvas.draw()
@@ -59,7 +59,7 @@ def test_curves_of_one_metric_without_validation():
 
 def test_curves_start_where_validation_starts():
     first = {"epoch": 1, "loss": 1.0}
-    (panel,) = plots.curves([first, {"epoch": 2, "loss": 0.9, "val_loss": 0.8}]).axes
+    (panel,) = plots.learning_curves([first, {"epoch": 2, "loss": 0.9, "val_loss": 0.8}]).axes
     assert panel.lines[1].get_xydata().tolist() == [[2, 0.8]]
 
 
@@ -69,7 +69,7 @@ def test_curves_start_where_validation_starts():
 )
 def test_curves_refuse(history, metric, message):
     with pytest.raises(ValueError, match=message):
-        plots.curves(history, metric)
+        plots.learning_curves(history, metric)
 
 
 # Images
@@ -84,7 +84,7 @@ def drawn(figure):
 )
 def test_images_shows_every_image(shape, each):
     x = torch.rand(shape)
-    pictures = drawn(plots.images(x, ncols=2))
+    pictures = drawn(plots.image_grid(x, ncols=2))
     assert [picture.shape for picture in pictures] == [each] * 5
     expected = x.movedim(1, -1) if len(each) == 3 else x.reshape(5, *each)
     assert all((a == b.numpy()).all() for a, b in zip(pictures, expected, strict=True))
@@ -93,7 +93,7 @@ def test_images_shows_every_image(shape, each):
 @settings(max_examples=20)
 @given(st.integers(1, 10), st.integers(1, 12))
 def test_images_fill_rows_from_the_left(number, ncols):
-    figure = plots.images(torch.zeros(number, 2, 2), titles=range(number), ncols=ncols)
+    figure = plots.image_grid(torch.zeros(number, 2, 2), titles=range(number), ncols=ncols)
     places = [panel.get_subplotspec() for panel in figure.axes]
     rows = [place.rowspan.start for place in places]
     columns = [place.colspan.start for place in places]
@@ -105,12 +105,12 @@ def test_images_fill_rows_from_the_left(number, ncols):
 
 def test_images_share_one_grey_scale():
     x = torch.tensor([0.0, 0.5, 2.0, -1.0]).view(4, 1, 1, 1).expand(4, 1, 2, 2)
-    figure = plots.images(x)
+    figure = plots.image_grid(x)
     assert {panel.images[0].get_clim() for panel in figure.axes} == {(-1.0, 2.0)}
 
 
 def test_images_mark_what_is_wrong():
-    figure = plots.images(
+    figure = plots.image_grid(
         torch.zeros(3, 8, 8),
         titles=torch.tensor([7, 1, 4]),
         correct=torch.tensor([True, False, True]),
@@ -123,7 +123,7 @@ def test_images_mark_what_is_wrong():
 
 def test_images_need_no_gradient():
     layer = nn.Conv2d(1, 4, 3)
-    assert len(plots.images(layer.weight).axes) == 4
+    assert len(plots.image_grid(layer.weight).axes) == 4
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_images_need_no_gradient():
 )
 def test_images_refuse(x, options, message):
     with pytest.raises(ValueError, match=message):
-        plots.images(x, **options)
+        plots.image_grid(x, **options)
 
 
 # Confusion
@@ -150,7 +150,7 @@ def test_images_refuse(x, options, message):
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1))
 def test_confusion_counts(pairs):
     truth, prediction = torch.tensor(pairs).T
-    panel = plots.confusion(truth.to(torch.uint8), prediction)
+    panel = plots.confusion_matrix(truth.to(torch.uint8), prediction)
     numbers = {text.get_position()[::-1]: int(text.get_text()) for text in panel.texts}
     assert numbers == {pair: pairs.count(pair) for pair in pairs}
     shares = panel.images[0].get_array()
@@ -159,7 +159,9 @@ def test_confusion_counts(pairs):
 
 
 def test_confusion_is_labelled():
-    panel = plots.confusion(torch.tensor([0, 1]), torch.tensor([1, 1]), names=["cat", "dog", "owl"])
+    panel = plots.confusion_matrix(
+        torch.tensor([0, 1]), torch.tensor([1, 1]), names=["cat", "dog", "owl"]
+    )
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("predicted class", "true class")
     for axis in (panel.xaxis, panel.yaxis):
         assert [text.get_text() for text in axis.get_ticklabels()] == ["cat", "dog", "owl"]
@@ -178,7 +180,7 @@ def test_confusion_is_labelled():
 )
 def test_confusion_refuses(truth, prediction, names, message):
     with pytest.raises(ValueError, match=message):
-        plots.confusion(torch.tensor(truth), torch.tensor(prediction), names)
+        plots.confusion_matrix(torch.tensor(truth), torch.tensor(prediction), names)
 
 
 # Boundary
@@ -200,7 +202,7 @@ def test_boundary_lies_where_the_model_puts_it():
         x, y = points.T
         return torch.stack((-10 * x, torch.where(y < 3, x, -x), torch.where(y < 3, -x, x)), dim=1)
 
-    panel = plots.boundary(model, POINTS, torch.tensor([0, 1, 2]))
+    panel = plots.decision_boundary(model, POINTS, torch.tensor([0, 1, 2]))
     assert [region_of(panel, *point) for point in POINTS.tolist()] == [0, 1, 2]
     assert region_of(panel, -0.5, 3.9) == 0
     assert [line.get_xydata().tolist() for line in panel.lines] == [[p] for p in POINTS.tolist()]
@@ -215,14 +217,16 @@ def test_boundary_lies_where_the_model_puts_it():
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 def test_boundary_of_one_logit(shape):
-    panel = plots.boundary(lambda p: p[:, 0].reshape(shape), POINTS, torch.tensor([0, 1, 1]))
+    panel = plots.decision_boundary(
+        lambda p: p[:, 0].reshape(shape), POINTS, torch.tensor([0, 1, 1])
+    )
     assert [region_of(panel, *point) for point in POINTS.tolist()] == [0, 1, 1]
 
 
 def test_boundary_leaves_the_model_alone():
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    plots.boundary(model, POINTS, torch.tensor([0, 1, 1]))
+    plots.decision_boundary(model, POINTS, torch.tensor([0, 1, 1]))
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -241,4 +245,4 @@ def test_boundary_leaves_the_model_alone():
 )
 def test_boundary_refuses(x, y, message):
     with pytest.raises(ValueError, match=message):
-        plots.boundary(lambda points: points, x, torch.tensor(y))
+        plots.decision_boundary(lambda points: points, x, torch.tensor(y))

@@ -65,7 +65,7 @@ def test_windows_are_what_an_output_depends_on(data):
     size = data.draw(st.tuples(st.integers(5, 7), st.integers(5, 8)))
     layer = nn.Conv2d(2, 4, kernel, stride, padding, dilation, groups, padding_mode=mode)
     before = [p.clone() for p in layer.parameters()]
-    figure = plots.windows(layer, size=size, which=(0, -1))
+    figure = plots.receptive_fields(layer, size=size, which=(0, -1))
     assert all(map(torch.equal, before, layer.parameters()))
 
     numbers = torch.arange(1.0, size[0] * size[1] + 1).view(1, 1, *size)
@@ -107,7 +107,7 @@ def test_windows_of_pooling(data):
     mean = nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=counted)
     size = data.draw(st.tuples(st.integers(4, 7), st.integers(4, 8)))
     image = torch.arange(1.0, size[0] * size[1] + 1).view(1, 1, *size)
-    figure = plots.windows(largest, mean, size=size, which=(0, -1))
+    figure = plots.receptive_fields(largest, mean, size=size, which=(0, -1))
     for panel, layer in zip(figure.axes, (largest, mean), strict=True):
         output = layer(image)
         output = (output[0] if isinstance(output, tuple) else output).flatten()
@@ -128,7 +128,7 @@ def test_windows_say_what_they_show():
         nn.Conv2d(1, 1, 2, padding="same", padding_mode="reflect"),
         nn.MaxPool2d(2),
     ]
-    figure = plots.windows(*layers, size=5, names=["a", "b", "c", "d"])
+    figure = plots.receptive_fields(*layers, size=5, names=["a", "b", "c", "d"])
     assert [panel.get_title(loc="left").splitlines() for panel in figure.axes] == [
         ["a", "stride=1", "(5, 5) becomes (3, 3)"],
         ["b", "padding=same", "(5, 5) becomes (5, 5)"],
@@ -138,7 +138,7 @@ def test_windows_say_what_they_show():
     _, masks, hatched = grid(figure.axes[3], 5)
     assert hatched[:, 4].all() and hatched[4].all() and not hatched[:4, :4].any()
     assert masks[0].sum() == masks[1].sum() == 4 and not (masks[0] & masks[1]).any()
-    figure = plots.windows(nn.MaxPool2d(2), which=[3])
+    figure = plots.receptive_fields(nn.MaxPool2d(2), which=[3])
     assert figure.axes[0].get_title(loc="left").startswith("MaxPool2d, 2 × 2\n")
 
 
@@ -175,7 +175,7 @@ class Wider(nn.MaxPool2d):
 )
 def test_windows_refuse(layers, options, kind, message):
     with pytest.raises(kind, match=message) as caught:
-        plots.windows(*layers, **options)
+        plots.receptive_fields(*layers, **options)
     assert "\n" not in str(caught.value)
 
 
@@ -193,7 +193,7 @@ def test_channels_are_those_that_the_output_depends_on(inputs, outputs, groups):
         (grad,) = torch.autograd.grad(channel.square().sum(), x, retain_graph=True)
         expected += (grad.abs().sum((0, 2, 3)) > 0).tolist()
     with torch.no_grad():
-        (panel,) = plots.channels(layer).axes
+        (panel,) = plots.channel_map(layer).axes
     fills = [to_hex(box.get_facecolor()) for box in panel.patches]
     assert [fill != "#ffffff" for fill in fills] == expected
     assert len(set(fills) - {"#ffffff"}) == groups
@@ -214,7 +214,7 @@ def test_channels_are_those_that_the_output_depends_on(inputs, outputs, groups):
 )
 def test_channels_refuse(layers, options, kind, message):
     with pytest.raises(kind, match=message) as caught:
-        plots.channels(*layers, **options)
+        plots.channel_map(*layers, **options)
     assert "\n" not in str(caught.value)
 
 
@@ -222,9 +222,9 @@ def test_pictures_of_layers_can_be_read_on_a_phone():
     from test_plots_tensors import legible
 
     modes = [nn.Conv2d(1, 1, 3, padding=1, padding_mode=m) for m in ("zeros", "circular")]
-    legible(plots.windows(*modes, nn.MaxPool2d(2), size=6))
+    legible(plots.receptive_fields(*modes, nn.MaxPool2d(2), size=6))
     legible(
-        plots.channels(
+        plots.channel_map(
             nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(4, 8, 1), ncols=3
         )
     )

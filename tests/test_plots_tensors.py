@@ -71,7 +71,7 @@ X = torch.arange(12).reshape(3, 4)
 )
 def test_layout_shows_where_each_element_lies(tensor, expected):
     """The colour of an element is that of its cell in the storage, and of no other cell."""
-    figure = plots.layout(tensor)
+    figure = plots.memory_layout(tensor)
     drawn = cells(figure.axes[0])
     grid, storage = drawn[: len(expected)], drawn[len(expected) :]
     assert [int(text) for text, _ in grid] == expected
@@ -84,7 +84,9 @@ def test_layout_shows_where_each_element_lies(tensor, expected):
 
 
 def test_layout_tells_a_view_from_a_copy():
-    figure = plots.layout(X, X.T, X.T.reshape(3, 4), X[1:], names=["x", "x.T", "copy", "x[1:]"])
+    figure = plots.memory_layout(
+        X, X.T, X.T.reshape(3, 4), X[1:], names=["x", "x.T", "copy", "x[1:]"]
+    )
     titles = [panel.get_title(loc="left").splitlines() for panel in figure.axes]
     assert [title[0] for title in titles] == ["x", "x.T", "copy", "x[1:]"]
     assert titles[1][1] == "shape (4, 3), stride (1, 4)"
@@ -101,7 +103,9 @@ def test_layout_tells_a_view_from_a_copy():
 
 def test_layout_of_other_element_sizes_and_values():
     bits = torch.tensor([1.0, -2.5]).view(torch.int16)
-    figure = plots.layout(bits, torch.tensor([True, False]), torch.tensor([1e-9, float("nan")]))
+    figure = plots.memory_layout(
+        bits, torch.tensor([True, False]), torch.tensor([1e-9, float("nan")])
+    )
     assert [text for text, _ in cells(figure.axes[0])] == ["0", "16256", "0", "-16352"] * 2
     assert [text for text, _ in cells(figure.axes[1])] == ["True", "False"] * 2
     assert [text for text, _ in cells(figure.axes[2])] == ["1e-09", "nan"] * 2
@@ -115,7 +119,7 @@ def test_layout_of_other_element_sizes_and_values():
 def test_layout_can_be_read(shape, random, ncols):
     x = torch.randn(shape)
     turned = x.permute(random.sample(range(x.ndim), x.ndim))
-    figure = plots.layout(x, turned, x.clone(), ncols=ncols)
+    figure = plots.memory_layout(x, turned, x.clone(), ncols=ncols)
     assert [len(cells(panel)) for panel in figure.axes] == [2 * x.numel()] * 3
     if ncols == 1:
         legible(figure)
@@ -124,16 +128,16 @@ def test_layout_can_be_read(shape, random, ncols):
 
 def test_layout_draws_where_it_is_told():
     figure, panels = plt.subplots(1, 2)
-    assert plots.layout(X, X.T, ax=panels) is figure
-    assert plots.layout(X[0], ax=panels[0]) is figure
+    assert plots.memory_layout(X, X.T, ax=panels) is figure
+    assert plots.memory_layout(X[0], ax=panels[0]) is figure
     assert len(cells(panels[1])) == 24
     with pytest.raises(ValueError, match="2 axes for 1 tensors"):
-        plots.layout(X, ax=panels)
+        plots.memory_layout(X, ax=panels)
 
 
 def test_layout_needs_no_gradient_and_leaves_the_tensor_alone():
     x = torch.ones(2, 2, requires_grad=True)
-    plots.layout(x, (x * 2).T)
+    plots.memory_layout(x, (x * 2).T)
     assert x.requires_grad and x.grad is None
 
 
@@ -155,7 +159,7 @@ def test_layout_needs_no_gradient_and_leaves_the_tensor_alone():
 )
 def test_layout_refuses(tensors, options, message):
     with pytest.raises(ValueError, match=message) as caught:
-        plots.layout(*tensors, **options)
+        plots.memory_layout(*tensors, **options)
     assert "\n" not in str(caught.value)
 
 

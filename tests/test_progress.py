@@ -6,8 +6,8 @@ import sys
 import torch
 from torch import nn
 
-from handbook import Batches, fit, regress
-from handbook.progress import Progress
+from handbook import Batches, fit, regression_step
+from handbook.progress import ProgressBar
 
 X = torch.linspace(-1, 1, 20).unsqueeze(1)
 
@@ -16,7 +16,9 @@ def train(progress):
     model = nn.Linear(1, 1)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     batches = Batches(X, X, batch_size=5)
-    return fit(model, batches, regress, optimizer=sgd, val=batches, epochs=2, progress=progress)
+    return fit(
+        model, batches, regression_step, optimizer=sgd, val=batches, epochs=2, progress=progress
+    )
 
 
 def test_silent_without_a_terminal(capsys):
@@ -26,7 +28,7 @@ def test_silent_without_a_terminal(capsys):
 
 def test_hidden_means_the_very_same_iterable():
     batches = [1, 2]
-    assert Progress(False, 3, batches).watch(batches, 1) is batches
+    assert ProgressBar(False, 3, batches).track(batches, 1) is batches
 
 
 def test_one_bar_for_each_epoch_with_its_results(capsys):
@@ -41,19 +43,19 @@ def test_one_bar_for_each_epoch_with_its_results(capsys):
 
 
 def test_shown_on_a_terminal_and_in_a_notebook(monkeypatch):
-    assert not Progress(None, 1, []).show
+    assert not ProgressBar(None, 1, []).show
     with monkeypatch.context() as patch:
         patch.setattr(sys.stderr, "isatty", lambda: True)
-        assert Progress(None, 1, []).show
-        assert not Progress(False, 1, []).show
+        assert ProgressBar(None, 1, []).show
+        assert not ProgressBar(False, 1, []).show
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "get_ipython", print, raising=False)
-        assert Progress(None, 1, []).show
+        assert ProgressBar(None, 1, []).show
 
 
 def test_only_rank_0_shows(monkeypatch):
     monkeypatch.setattr("handbook.distributed.rank", lambda: 1)
-    assert not Progress(True, 1, []).show
+    assert not ProgressBar(True, 1, []).show
 
 
 def test_data_of_unknown_length(capsys):
@@ -62,15 +64,15 @@ def test_data_of_unknown_length(capsys):
             return iter(X)
 
     loader = torch.utils.data.DataLoader(Stream(), batch_size=5)
-    bar = Progress(True, 1, loader)
-    assert len(list(bar.watch(loader, 1))) == 4
-    bar.row({"epoch": 1})
+    bar = ProgressBar(True, 1, loader)
+    assert len(list(bar.track(loader, 1))) == 4
+    bar.finish_epoch({"epoch": 1})
     assert "4step" in capsys.readouterr().err
 
 
 def test_an_error_ends_the_line(capsys):
-    bar = Progress(True, 1, [1, 2])
-    steps = iter(bar.watch([1, 2], 1))
+    bar = ProgressBar(True, 1, [1, 2])
+    steps = iter(bar.track([1, 2], 1))
     next(steps)
     steps.close()
     assert capsys.readouterr().err.endswith("\n")

@@ -6,9 +6,10 @@ import weakref
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
-from handbook import Batches, classify, evaluate, fit, regress
+from handbook import Batches, classification_step, evaluate, fit, regression_step
 
 X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -27,34 +28,51 @@ def same(a, b):
     return all(map(torch.equal, a.state_dict().values(), b.state_dict().values()))
 
 
-@pytest.mark.parametrize("clip", [None, 0.1])
-@pytest.mark.parametrize("scheduled", [False, True])
+@pytest.mark.parametrize("max_norm", [None, 0.1])
+@pytest.mark.parametrize("interval", [None, "batch", "epoch"])
 @pytest.mark.parametrize("kind", ["Batches", "DataLoader"])
-def test_same_parameters_as_a_plain_loop(kind, scheduled, clip):
+def test_same_parameters_as_a_plain_loop(kind, interval, max_norm):
     def parts():
         model = network()
         optimizer = adam(model)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer) if scheduled else None
+        scheduler = lr_scheduler.LinearLR(optimizer, total_iters=2) if interval else None
         if kind == "Batches":
-            return model, optimizer, schedule, Batches(X, Y, batch_size=16, shuffle=True)
+            return model, optimizer, scheduler, Batches(X, Y, batch_size=16, shuffle=True)
         loader = DataLoader(TensorDataset(X, Y), batch_size=16, shuffle=True)
-        return model, optimizer, schedule, loader
+        return model, optimizer, scheduler, loader
 
-    model, optimizer, schedule, batches = parts()
+    model, optimizer, scheduler, batches = parts()
     for _ in range(3):
         for x, y in batches:
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(model(x), y)
             loss.backward()
-            if clip:
-                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            if max_norm:
+                nn.utils.clip_grad_norm_(model.parameters(), max_norm)
             optimizer.step()
-            if schedule:
-                schedule.step()
-    ours, optimizer, schedule, batches = parts()
-    options = {"optimizer": optimizer, "schedule": schedule, "clip": clip, "epochs": 3}
-    fit(ours, batches, classify, **options)
+            if interval == "batch":
+                scheduler.step()
+        if interval == "epoch":
+            scheduler.step()
+    ours, optimizer, scheduler, batches = parts()
+    fit(
+        ours, batches, classification_step, optimizer=optimizer, scheduler=scheduler,
+        scheduler_interval=interval, max_grad_norm=max_norm, epochs=3,
+    )  # fmt: skip
     assert same(ours, model)
+
+
+def test_a_plateau_lowers_the_rate_by_the_loss_of_validation():
+    model = network()
+    optimizer = adam(model)
+    plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=2.0)
+    batches, rates = Batches(X, Y, batch_size=25), []
+    options = {"scheduler": plateau, "scheduler_interval": "epoch", "val": batches, "epochs": 4}
+    fit(
+        model, batches, classification_step, optimizer=optimizer, **options,
+        on_epoch_end=lambda row: rates.append(optimizer.param_groups[0]["lr"]),
+    )  # fmt: skip
+    assert rates == [0.005, 0.0025, 0.00125, 0.000625]  # a threshold that no epoch can reach
 
 
 def test_history_has_a_row_for_each_epoch_of_means_over_examples():
@@ -63,7 +81,7 @@ def test_history_has_a_row_for_each_epoch_of_means_over_examples():
     batches = Batches(X, Y, batch_size=16)  # the last batch has 2 examples
     frozen = torch.optim.SGD(model.parameters(), lr=0.0)
     model[2].p = before[2].p = 0.0
-    history = fit(model, batches, classify, optimizer=frozen, val=batches, epochs=2)
+    history = fit(model, batches, classification_step, optimizer=frozen, val=batches, epochs=2)
     logits = before(X)
     loss = nn.functional.cross_entropy(logits, Y).item()
     accuracy = (logits.argmax(1) == Y).float().mean().item()
@@ -79,28 +97,30 @@ def test_history_has_a_row_for_each_epoch_of_means_over_examples():
 def test_it_learns():
     model = network()
     batches = Batches(X, Y, batch_size=10, shuffle=True)
-    history = fit(model, batches, classify, optimizer=adam(model), epochs=40)
+    history = fit(model, batches, classification_step, optimizer=adam(model), epochs=40)
     assert history[-1]["loss"] < 0.3 < history[0]["loss"]
-    assert evaluate(model, batches, classify)["accuracy"] > 0.95
+    assert evaluate(model, batches, classification_step)["accuracy"] > 0.95
 
 
 def test_evaluate_is_in_eval_mode_and_leaves_the_mode_as_it_was():
     model = network()
     batches = Batches(X, Y, batch_size=16)
-    assert evaluate(model, batches, classify) == evaluate(model, batches, classify)
+    assert evaluate(model, batches, classification_step) == evaluate(
+        model, batches, classification_step
+    )
     assert model.training
     model.eval()
-    evaluate(model, batches, classify)
+    evaluate(model, batches, classification_step)
     assert not model.training
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_evaluate_does_not_shuffle_and_does_not_count_as_a_pass():
     batches = Batches(X, Y, batch_size=16, shuffle=True)
-    evaluate(network(), batches, classify)
+    evaluate(network(), batches, classification_step)
     assert batches.epoch == 1
-    ordered = evaluate(network(), Batches(X, Y, batch_size=16), classify)
-    assert evaluate(network(), batches, classify) == ordered
+    ordered = evaluate(network(), Batches(X, Y, batch_size=16), classification_step)
+    assert evaluate(network(), batches, classification_step) == ordered
 
 
 def test_on_epoch_sees_each_row_and_ends_the_training():
@@ -111,8 +131,8 @@ def test_on_epoch_sees_each_row_and_ends_the_training():
         return row["epoch"] == 2
 
     batches = Batches(X, Y, batch_size=16)
-    options = {"optimizer": adam(model), "epochs": 5, "on_epoch": stop_after_two}
-    assert fit(model, batches, classify, **options) == rows
+    options = {"optimizer": adam(model), "epochs": 5, "on_epoch_end": stop_after_two}
+    assert fit(model, batches, classification_step, **options) == rows
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
@@ -123,14 +143,25 @@ def test_on_epoch_may_add_to_the_row():
     def note(row):
         row["lr"] = optimizer.param_groups[0]["lr"]
 
-    history = fit(model, Batches(X, Y, batch_size=16), classify, optimizer=optimizer, on_epoch=note)
+    history = fit(
+        model,
+        Batches(X, Y, batch_size=16),
+        classification_step,
+        optimizer=optimizer,
+        on_epoch_end=note,
+    )
     assert history[0]["lr"] == 1e-2
 
 
 def test_zero_epochs_train_nothing():
     model = network()
     before = copy.deepcopy(model)
-    assert fit(model, Batches(X, Y, batch_size=9), classify, optimizer=adam(model), epochs=0) == []
+    assert (
+        fit(
+            model, Batches(X, Y, batch_size=9), classification_step, optimizer=adam(model), epochs=0
+        )
+        == []
+    )
     assert same(model, before)
 
 
@@ -177,7 +208,7 @@ def test_graphs_of_a_step_are_not_kept():
 # What goes wrong
 
 
-def refused(kind, message, model, batches, step=classify, **options):
+def refused(kind, message, model, batches, step=classification_step, **options):
     options.setdefault("optimizer", adam(model))
     with pytest.raises(kind, match=message) as caught:
         fit(model, batches, step, **options)
@@ -200,14 +231,16 @@ def test_nan_says_where():
 
 
 def regress_to_input(model, x, y):
-    return regress(model[0], x, y.repeat(1, 3)[:, :16])
+    return regression_step(model[0], x, y.repeat(1, 3)[:, :16])
 
 
 def test_nan_of_validation_is_a_result():
     model, x = network(), X.clone()
     x[0] = float("nan")
     val = Batches(x, Y, batch_size=10)
-    history = fit(model, Batches(X, Y, batch_size=10), classify, optimizer=adam(model), val=val)
+    history = fit(
+        model, Batches(X, Y, batch_size=10), classification_step, optimizer=adam(model), val=val
+    )
     assert history[0]["val_loss"] != history[0]["val_loss"]
 
 
@@ -216,12 +249,12 @@ def test_nan_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
     refuse = []
 
     def step(model, x, y):
-        loss, metrics = classify(model, x, y)
+        loss, metrics = classification_step(model, x, y)
         return (loss * float("nan") if refuse else loss), metrics
 
     batches = Batches(X, Y, batch_size=10)
     options = {"optimizer": adam(model), "checkpoint": path, "epochs": 3}
-    options["on_epoch"] = lambda row: refuse.append(row["epoch"]) if row["epoch"] == 2 else None
+    options["on_epoch_end"] = lambda row: refuse.append(row["epoch"]) if row["epoch"] == 2 else None
     with pytest.raises(RuntimeError, match="epoch 3, step 1"):
         fit(model, batches, step, **options)
     assert len(torch.load(path, weights_only=True)["history"]) == 2
@@ -236,21 +269,45 @@ def test_an_index_beyond_an_embedding():
     def step(model, x):
         return model(x).mean(), {}
 
-    message = r"index out of range in self; an embedding needs indices from 0 to num_embeddings"
-    refused(IndexError, message, nn.Embedding(5, 2), Batches(Y + 4, batch_size=25), step)
+    hint = "an index is 5, but an embedding of 5 rows takes indices from 0 to 4"
+    refused(IndexError, hint, nn.Embedding(5, 2), Batches(Y + 4, batch_size=25), step)
 
 
 def test_wrong_dtype_and_shape():
     refused(RuntimeError, r"x\.float\(\)", network(), Batches(X.double(), Y, batch_size=25))
-    refused(RuntimeError, "compare the shape", network(), Batches(X[:, :5], Y, batch_size=25))
-    refused(TypeError, "missing 1 required", network(), Batches(X, batch_size=25))
+    shapes = r"failed on a batch of float32 \(25, 5\), int64 \(25,\)"
+    refused(RuntimeError, shapes, network(), Batches(X[:, :5], Y, batch_size=25))
+    refused(TypeError, "failed on a batch of float32", network(), Batches(X, batch_size=25))
+
+
+def test_one_output_and_labels_of_its_shape_are_refused():
+    """As the tutorials of a binary loss have it: cross-entropy would be 0 whatever happens."""
+    model, labels = nn.Linear(6, 1), Y[:, None].float()
+    refused(ValueError, r"must be \(B, C\) and \(B,\)", model, Batches(X, labels, batch_size=9))
+    refused(ValueError, "binary_cross_entropy_with_logits", model, Batches(X, Y, batch_size=9))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("what", ["loss", "metric"])
+def test_a_step_that_returns_a_float_is_refused_in_any_batch(batch, what):
+    calls = []
+
+    def step(model, x, y):
+        calls.append(1)
+        loss, metrics = classification_step(model, x, y)
+        if len(calls) < batch:
+            return loss, metrics
+        return (loss.item(), metrics) if what == "loss" else (loss, {"accuracy": 0.5})
+
+    refused(TypeError, "step must return", network(), Batches(X, Y, batch_size=10), step)
+    assert len(calls) == batch
 
 
 @pytest.mark.parametrize("batches", [[], DataLoader(TensorDataset(X[:0], Y[:0]))])
 def test_empty_data(batches):
     refused(ValueError, "there are no batches: the data is empty", network(), batches)
     with pytest.raises(ValueError, match="there are no batches"):
-        evaluate(network(), batches, classify)
+        evaluate(network(), batches, classification_step)
 
 
 def test_a_generator_is_used_up_after_one_epoch():
@@ -261,23 +318,303 @@ def test_parts_that_do_not_belong_together():
     batches = Batches(X, Y, batch_size=25)
     model, other = network(), network()
     refused(ValueError, "holds no parameter of this model", model, batches, optimizer=adam(other))
-    schedule = torch.optim.lr_scheduler.ConstantLR(adam(model))
-    refused(ValueError, "schedule belongs to another", model, batches, schedule=schedule)
+    scheduler = lr_scheduler.ConstantLR(adam(model))
+    options = {"scheduler": scheduler, "scheduler_interval": "batch"}
+    refused(ValueError, "scheduler belongs to another", model, batches, **options)
+    frozen = network().requires_grad_(False)
+    refused(ValueError, r"requires a gradient, .* requires_grad_\(True\)", frozen, batches)
+
+
+def test_a_loss_with_parameters_of_its_own_is_refused():
+    """Neither moved to the device nor saved: a run that resumes would not be the same."""
+    model, loss = network(), nn.Linear(2, 2)
+    both = torch.optim.AdamW([*model.parameters(), *loss.parameters()])
+    message = r"holds 2 parameters that the model does not have, the first of shape \(2, 2\): make"
+    refused(ValueError, message, model, Batches(X, Y, batch_size=25), optimizer=both)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    model = network()
+    lbfgs = torch.optim.LBFGS(model.parameters())
+    refused(
+        TypeError, "write the loop by hand", model, Batches(X, Y, batch_size=9), optimizer=lbfgs
+    )
+
+
+def test_a_lazy_layer_must_have_seen_an_input():
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    message = r"0.weight has no size yet: run the model once, model\(x\)"
+    refused(ValueError, message, model, Batches(X, Y, batch_size=9), optimizer=sgd)
+    model(X)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    fit(model, Batches(X, Y, batch_size=9), classification_step, optimizer=sgd)
+
+
+@pytest.mark.parametrize("norm", [0, -1, float("nan")])
+def test_a_norm_that_clips_all_or_nothing_is_refused(norm):
+    message = f"max_grad_norm is {norm}: it must be positive"
+    refused(ValueError, message, network(), Batches(X, Y, batch_size=9), max_grad_norm=norm)
+
+
+# The scheduler
+
+
+@pytest.mark.parametrize("interval", [None, "step", "epochs", 1])
+def test_the_call_says_when_the_scheduler_moves(interval):
+    model = network()
     optimizer = adam(model)
-    one_cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=3)
-    options = {"optimizer": optimizer, "schedule": one_cycle, "epochs": 2}
-    refused(ValueError, "2 epochs have 4: .* total_steps=4", model, batches, **options)
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
-    refused(TypeError, "in on_epoch", model, batches, optimizer=optimizer, schedule=plateau)
+    scheduler = lr_scheduler.StepLR(optimizer, 30)
+    options = {"optimizer": optimizer, "scheduler": scheduler, "scheduler_interval": interval}
+    message = "scheduler_interval='batch' or scheduler_interval='epoch'"
+    refused(ValueError, message, model, Batches(X, Y, batch_size=9), **options)
+
+
+def test_an_interval_without_a_scheduler_is_refused():
+    batches = Batches(X, Y, batch_size=9)
+    refused(ValueError, "there is no scheduler", network(), batches, scheduler_interval="epoch")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheduler_interval": "batch", "val": [(X, Y)]}, "scheduler_interval='epoch'"),
+        ({"scheduler_interval": "epoch"}, "pass val="),
+    ],
+)
+def test_a_plateau_needs_a_loss_of_validation(options, message):
+    model = network()
+    optimizer = adam(model)
+    options |= {"optimizer": optimizer, "scheduler": lr_scheduler.ReduceLROnPlateau(optimizer)}
+    refused(ValueError, message, model, Batches(X, Y, batch_size=9), **options)
+
+
+SHORT = {  # of 8 batches in 2 epochs, or of 2 epochs
+    "one cycle": (
+        lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=7), "batch",
+        "OneCycleLR ends after total_steps=7 steps, .* needs 8, .*: make it with total_steps=8",
+    ),
+    "cosine": (
+        lambda o: lr_scheduler.CosineAnnealingLR(o, 1), "epoch",
+        "CosineAnnealingLR climbs again after T_max=1 steps, .* needs 2, one per epoch",
+    ),
+    "cosine per batch": (
+        lambda o: lr_scheduler.CosineAnnealingLR(o, 2), "batch",
+        "climbs again after T_max=2 steps, .* needs 8, one per batch: make it with T_max=8",
+    ),
+    "after a warm-up": (
+        lambda o: lr_scheduler.SequentialLR(
+            o, [lr_scheduler.LinearLR(o, total_iters=3), lr_scheduler.CosineAnnealingLR(o, 4)], [3]
+        ), "batch",
+        "climbs again after T_max=4 steps, .* needs 5",
+    ),
+    "chained": (
+        lambda o: lr_scheduler.ChainedScheduler(
+            [lr_scheduler.ConstantLR(o), lr_scheduler.CosineAnnealingLR(o, 7)]
+        ), "batch",
+        "T_max=7 steps, .* needs 8",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+@pytest.mark.parametrize("name", SHORT)
+def test_a_schedule_that_ends_before_the_training_is_refused(name):
+    make, interval, message = SHORT[name]
+    model = network()
+    before = copy.deepcopy(model)
+    optimizer = adam(model)
+    options = {"optimizer": optimizer, "scheduler": make(optimizer), "epochs": 2}
+    options["scheduler_interval"] = interval
+    refused(ValueError, message, model, Batches(X, Y, batch_size=13), **options)
+    assert same(model, before)
+
+
+@pytest.mark.parametrize("interval", ["batch", "epoch"])
+def test_a_schedule_that_is_long_enough_runs(interval):
+    model = network()
+    optimizer = adam(model)
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, 8 if interval == "batch" else 2)
+    options = {"scheduler": scheduler, "scheduler_interval": interval, "epochs": 2}
+    fit(model, Batches(X, Y, batch_size=13), classification_step, optimizer=optimizer, **options)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+
+
+# What on_epoch_end returns
+
+
+@pytest.mark.parametrize("answer", [0.35, 1, torch.tensor(True), "stop", [], {}])
+def test_on_epoch_end_returns_true_or_nothing(answer):
+    message = "on_epoch_end returned .*: return True to stop, and nothing to continue"
+    batches = Batches(X, Y, batch_size=25)
+    refused(TypeError, message, network(), batches, on_epoch_end=lambda row: answer)
+
+
+@pytest.mark.parametrize("answer", [None, False])
+def test_on_epoch_end_without_true_continues(answer):
+    model = network()
+    options = {"optimizer": adam(model), "epochs": 3, "on_epoch_end": lambda row: answer}
+    batches = Batches(X, Y, batch_size=25)
+    assert len(fit(model, batches, classification_step, **options)) == 3
+
+
+# What is no longer finite
+
+
+class RootMeanSquare(nn.Module):
+    """The root of the mean square: at 0 its slope is infinite, and 0 times that is nan."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("mask", torch.full((2,), float("-inf")))  # allowed: from the start
+
+    def forward(self, x):
+        return (self.scale * x).square().mean().sqrt()
+
+
+def root(model, x):
+    loss = model(x)
+    return loss, {}
+
+
+def test_a_gradient_of_nan_in_the_last_step_is_an_error_with_step_and_parameter(tmp_path):
+    model, path = RootMeanSquare(), tmp_path / "run.pt"
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    ones = torch.ones(4, 1)
+    assert len(fit(model, [ones, ones], root, optimizer=sgd, checkpoint=path)) == 1
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError, match="scale is not finite after epoch 2, step 3, although"):
+        fit(model, [ones, ones, 0 * ones], root, optimizer=sgd, epochs=2, checkpoint=path)
+    assert path.read_bytes() == before
+    with pytest.raises(RuntimeError, match="scale is not finite after epoch 1, step 1"):
+        fit(model := RootMeanSquare(), [0 * ones], root,
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1))  # fmt: skip
+
+
+def test_a_buffer_that_is_no_longer_finite_is_an_error():
+    def step(model, x, y):
+        if model.training:
+            model[1].running_var.fill_(float("inf"))
+        return classification_step(model, x, y)
+
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, momentum=0.0), nn.Linear(4, 2))
+    refused(RuntimeError, "1.running_var is not finite", model, Batches(X, Y, batch_size=25), step)
+
+
+# Modes
+
+
+def modes(model):
+    return [module.training for module in model.modules()]
+
+
+def test_a_frozen_batch_norm_keeps_its_mode_and_statistics():
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
+    model[1].eval()
+    before, mean = modes(model), model[1].running_mean.clone()
+    batches, seen = Batches(X, Y, batch_size=25), []
+
+    def step(model, x, y):
+        seen.append(modes(model))
+        return classification_step(model, x, y)
+
+    fit(model, batches, step, optimizer=adam(model), val=batches)
+    assert seen == [before] * 2 + [[False] * 5] * 2
+    assert modes(model) == before and torch.equal(model[1].running_mean, mean)
+    evaluate(model, batches, classification_step)
+    assert modes(model) == before
+
+
+@pytest.mark.parametrize("call", ["fit", "evaluate"])
+@pytest.mark.parametrize("training", [True, False])
+def test_modes_come_back_after_an_error_too(call, training):
+    model = network().train(training)
+    model[2].train(not training)
+    before = modes(model)
+
+    def step(model, x, y):
+        raise ValueError("boom")
+
+    batches = Batches(X, Y, batch_size=25)
+    with pytest.raises(ValueError, match="boom"):
+        if call == "fit":
+            fit(model, batches, step, optimizer=adam(model))
+        else:
+            evaluate(model, batches, step)
+    assert modes(model) == before
+
+
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode():
+    model, seen = network().eval(), []
+
+    def step(model, x, y):
+        seen.append(all(modes(model)))
+        return classification_step(model, x, y)
+
+    fit(model, Batches(X, Y, batch_size=25), step, optimizer=adam(model))
+    assert seen == [True, True] and not any(modes(model))
+
+
+# Order
+
+
+class Order:
+    """A sampler of batches that keeps its order by the epoch, as for buckets of equal length."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __iter__(self):
+        return iter([[0, 1], [2, 3]])
+
+    def __len__(self):
+        return 2
+
+
+class Ordered(TensorDataset, Order):
+    """A data set that is told the epoch, such as one that shuffles a stream."""
+
+    def __init__(self, *tensors):
+        TensorDataset.__init__(self, *tensors)
+        Order.__init__(self)
+
+    __len__ = TensorDataset.__len__
+
+
+@pytest.mark.parametrize("where", ["batch_sampler", "sampler", "dataset", "loader"])
+def test_whatever_keeps_the_order_is_told_the_epoch(where):
+    keeper, data = Order(), TensorDataset(X, Y)
+    if where == "batch_sampler":
+        loader = DataLoader(data, batch_sampler=keeper)
+    if where == "sampler":
+        keeper.__class__ = type("Single", (Order,), {"__iter__": lambda self: iter([0, 1])})
+        loader = DataLoader(data, sampler=keeper)
+    if where == "dataset":
+        keeper = Ordered(X, Y)
+        loader = DataLoader(keeper, batch_size=25)
+    if where == "loader":
+        loader = DataLoader(data, batch_size=25)
+        loader.set_epoch = keeper.set_epoch
+    model = network()
+    fit(model, loader, classification_step, optimizer=adam(model), epochs=3)
+    assert keeper.epochs == [1, 2, 3]
 
 
 def test_metrics_must_stay_the_same():
     def step(model, x, y):
-        loss, metrics = classify(model, x, y)
+        loss, metrics = classification_step(model, x, y)
         return loss, metrics if len(x) == 15 else {}
 
     refused(
-        ValueError, "other metrics for some batches", network(), Batches(X, Y, batch_size=15), step
+        ValueError,
+        "different metrics for some batches",
+        network(),
+        Batches(X, Y, batch_size=15),
+        step,
     )
 
 
@@ -288,5 +625,5 @@ def test_an_error_in_the_step_keeps_its_cause():
     with pytest.raises(KeyError, match="mine"):
         fit(m := network(), Batches(X, Y, batch_size=9), step, optimizer=adam(m))
     with pytest.raises(ValueError) as caught:
-        fit(m := network(), Batches(X, Y + 5, batch_size=9), classify, optimizer=adam(m))
-    assert isinstance(caught.value.__cause__, ValueError)
+        fit(m := network(), Batches(X, Y + 5, batch_size=9), classification_step, optimizer=adam(m))
+    assert isinstance(caught.value.__cause__, IndexError)

@@ -10,14 +10,14 @@ from torch.utils.data import DataLoader, TensorDataset
 import handbook
 from handbook import (
     Batches,
-    classify,
+    classification_step,
     datasets,
     evaluate,
     fit,
     load_checkpoint,
     models,
     plots,
-    regress,
+    regression_step,
 )
 
 
@@ -46,8 +46,16 @@ for first, second in batches:
 nets: Sequence[nn.Module] = [models.MLP(784, (32,)), models.LeNet(), models.ResNet(width=8)]
 for model in nets:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=100)
-    history = fit(model, batches, classify, optimizer=optimizer, schedule=schedule, epochs=2)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=100)
+    history = fit(
+        model,
+        batches,
+        classification_step,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        scheduler_interval="batch",
+        epochs=2,
+    )
     history += fit(
         model,
         DataLoader(TensorDataset(x, y), batch_size=64),
@@ -55,19 +63,19 @@ for model in nets:
         optimizer=optimizer,
         val=DataLoader(TensorDataset(*test)),
         device=torch.device("cpu"),
-        clip=1.0,
+        max_grad_norm=1.0,
         checkpoint=Path("run.pt"),
-        on_epoch=lambda row: row["val_mae"] < 0.1,
+        on_epoch_end=lambda row: row["val_mae"] < 0.1,
         progress=False,
     )
-    fit(model, [(x,), (x,)], Step(), optimizer=optimizer, on_epoch=lambda row: print(row))
+    fit(model, [(x,), (x,)], Step(), optimizer=optimizer, on_epoch_end=lambda row: print(row))
     fit(model, batches, lambda m, a, b: (m(a).mean(), {}), optimizer=optimizer, device="cpu")
     epochs: list[int] = [row["epoch"] for row in history]
-    loss: float = evaluate(model, DataLoader(TensorDataset(x, y)), regress)["loss"]
+    loss: float = evaluate(model, DataLoader(TensorDataset(x, y)), regression_step)["loss"]
     rows: list[dict[str, float]] = load_checkpoint("run.pt", model)
-    plots.curves(history).suptitle(f"{loss} {rows} {epochs}")
-    plots.images(x[:8], titles=["a"] * 8, ncols=4).savefig("images.png")
-    plots.confusion(y, model(x).argmax(1), names=list("0123456789")).set_xlabel("x")
-    plots.boundary(lambda points: points, x[:, 0, 0, :2], y).legend()
+    plots.learning_curves(history).suptitle(f"{loss} {rows} {epochs}")
+    plots.image_grid(x[:8], titles=["a"] * 8, ncols=4).savefig("images.png")
+    plots.confusion_matrix(y, model(x).argmax(1), names=list("0123456789")).set_xlabel("x")
+    plots.decision_boundary(lambda points: points, x[:, 0, 0, :2], y).legend()
 
 version: str = handbook.__version__

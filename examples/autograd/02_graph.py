@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from handbook import Batches, classify, datasets, fit, models, plots
+from handbook import Batches, classification_step, datasets, fit, models, plots
 
 torch.manual_seed(0)
 train, test = datasets.mnist()
@@ -126,7 +126,7 @@ for keeps in (False, True):
     reader = Reader(keeps)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=0.01)
     batches = Batches(*train, batch_size=100, shuffle=True)
-    fit(reader, batches, classify, optimizer=optimizer, epochs=2)
+    fit(reader, batches, classification_step, optimizer=optimizer, epochs=2)
     reader.cpu()
     accuracy[keeps] = (reader(test.x).argmax(1) == test.y).float().mean().item()
     print(f"keeps: {keeps!s:5}  {accuracy[keeps]:.1%} right")

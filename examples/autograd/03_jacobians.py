@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
-from handbook import Batches, classify, datasets, fit, models, plots
+from handbook import Batches, classification_step, datasets, fit, models, plots
 
 torch.manual_seed(0)
 train, test = datasets.mnist()
@@ -88,7 +88,7 @@ assert moved.tolist() == (A @ v).tolist() == [1, 3] and weighted.tolist() == [1,
 model = models.LeNet()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
 batches = Batches(*train, batch_size=100, shuffle=True)
-fit(model, batches, classify, optimizer=optimizer, epochs=2, device="cpu", progress=False)
+fit(model, batches, classification_step, optimizer=optimizer, epochs=2, device="cpu")
 model.eval().requires_grad_(False)  # from now on we only ask
 
 
@@ -284,7 +284,7 @@ order = lengths.argsort(descending=True)
 hardest, easier = order[:12], order[1000:]
 guesses = model(x[hardest]).argmax(1)
 titles = [f"{a}, read {b}" for a, b in zip(y[hardest].tolist(), guesses.tolist(), strict=True)]
-figure = plots.images(x[hardest], titles, ncols=6)
+figure = plots.image_grid(x[hardest], titles, ncols=6)
 shares = [(lengths[part].sum() / lengths.sum()).item() for part in (order[:20], easier)]
 print(f"of all pulling: hardest 20 images {shares[0]:.0%}, easier 1000 images {shares[1]:.0%}")
 assert shares[0] > 0.1 > 5 * shares[1] and (guesses != y[hardest]).all()

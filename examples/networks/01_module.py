@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from handbook import Batches, classify, datasets, evaluate, fit, plots, shapes
+from handbook import Batches, classification_step, datasets, evaluate, fit, plots, summary
 
 torch.manual_seed(0)
 digits, _ = datasets.mnist()
@@ -138,7 +138,10 @@ class Deep(nn.Module):
 def learn(model, epochs):
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     batches, held_out = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=250)
-    return fit(model, batches, classify, optimizer=sgd, val=held_out, epochs=epochs, device="cpu")
+    return fit(
+        model, batches, classification_step,
+        optimizer=sgd, val=held_out, epochs=epochs, device="cpu",
+    )  # fmt: skip
 
 
 # %%
@@ -185,12 +188,12 @@ assert [len(model.state_dict()) for model in models.values()] == [2, 8]
 # -------------------
 #
 # For a fully connected layer you can tell the number beforehand: a weight for each pair of input
-# and output, and a :term:`bias` for each output. :func:`handbook.shapes` counts layer by layer.
+# and output, and a :term:`bias` for each output. :func:`handbook.summary` counts layer by layer.
 
 by_hand = (784 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 10 + 10)
 counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
 print("by hand:", by_hand, " counted:", counts)
-print(shapes(models["ModuleList"], val[0][:1]))
+print(summary(models["ModuleList"], val[0][:1]))
 assert counts == {"list": 64 * 10 + 10, "ModuleList": by_hand} and by_hand == 59_210
 
 # %%
@@ -257,7 +260,7 @@ with reader[2].register_forward_hook(catch), reader[5].register_forward_hook(cat
     reader(image)
 print("caught by a call:", [tuple(maps.shape) for maps in caught.values()])
 large = [F.interpolate(maps / maps.max(), size=28)[0] for maps in caught.values()]
-figure = plots.images(torch.cat(large), ncols=8)
+figure = plots.image_grid(torch.cat(large), ncols=8)
 assert len(caught) == 2 and all(maps.min() == 0 for maps in caught.values())
 
 # %%
@@ -347,7 +350,7 @@ def without(channel):
         return output
 
     handle = reader[4].register_forward_hook(erase)
-    row = evaluate(reader, Batches(*val, batch_size=250), classify, device="cpu")
+    row = evaluate(reader, Batches(*val, batch_size=250), classification_step, device="cpu")
     handle.remove()
     return row["accuracy"]
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from handbook import datasets, plots, shapes
+from handbook import datasets, plots, summary
 
 torch.manual_seed(0)
 train, _ = datasets.mnist()
@@ -29,11 +29,11 @@ x, y = train.x[:64], train.y[:64]  # (64, 1, 28, 28), (64,)
 # --------------------
 # It should read digits, and was written down quickly: a :term:`convolution` with ``padding=1``,
 # which keeps the size; :term:`pooling`, which halves it; so 6 · 14 · 14 numbers for the last layer.
-# :func:`handbook.shapes` runs a model and notes what each layer does.
+# :func:`handbook.summary` runs a model and notes what each layer does.
 
 layers = [nn.Conv2d(1, 6, kernel_size=5, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
 try:
-    shapes(nn.Sequential(*layers, nn.Linear(6 * 14 * 14, 10)), x)
+    summary(nn.Sequential(*layers, nn.Linear(6 * 14 * 14, 10)), x)
 except RuntimeError as error:
     print(error)
     assert "4 (Linear) failed" in str(error) and "64x1014 and 1176x10" in str(error)
@@ -42,7 +42,7 @@ except RuntimeError as error:
 # Read the two pairs from the left: 64 images came, with 1014 numbers each; the layer was made to
 # turn 1176 into 10. So 1014 would run. But why 1014?
 
-table = shapes(nn.Sequential(*layers, nn.Linear(1014, 10)), x)
+table = summary(nn.Sequential(*layers, nn.Linear(1014, 10)), x)
 print(table)
 assert table[0].output == (64, 6, 26, 26) and table[3].output == (64, 6 * 13 * 13)
 
@@ -91,8 +91,8 @@ assert conv.weight.shape == (6, 1, 5, 5) and conv(x[0]).shape == (6, 24, 24)
 #
 # Every argument, drawn
 # ---------------------
-# Where does the window stop? :func:`handbook.plots.windows` runs a layer on an image with numbered
-# cells and draws what it reads: its first window, orange, and its second, blue.
+# Where does the window stop? :func:`handbook.plots.receptive_fields` runs a layer on an image with
+# numbered cells and draws what it reads: its first window, orange, and its second, blue.
 #
 # .. alt:: Six grids of six by six numbered cells, with two windows of nine cells. Stride 2: they
 #    share three; the last row and column are hatched. Dilation 2: the nine cells have gaps.
@@ -100,7 +100,7 @@ assert conv.weight.shape == (6, 1, 5, 5) and conv(x[0]).shape == (6, 24, 24)
 
 modes = ("zeros", "reflect", "replicate", "circular")
 settings = [{"stride": 2}, {"dilation": 2}, *({"padding": 1, "padding_mode": m} for m in modes)]
-figure = plots.windows(*(nn.Conv2d(1, 1, 3, **options) for options in settings), size=6)
+figure = plots.receptive_fields(*(nn.Conv2d(1, 1, 3, **options) for options in settings), size=6)
 
 # %%
 # ``stride`` is the distance from window to window, ``dilation`` that from cell to cell in a window.
@@ -140,7 +140,7 @@ assert kept == [28, 26, 14] and nn.Conv2d(1, 6, 5, padding="same")(x).shape[2] =
 # .. alt:: Three tables of output channels against input channels. Groups 1: all filled. Groups 2:
 #    two blocks on the diagonal. Groups 4: each input feeds two outputs of its own.
 
-figure = plots.channels(*(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), ncols=3)
+figure = plots.channel_map(*(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), ncols=3)
 
 # %%
 # Pooling
@@ -325,8 +325,8 @@ assert size(33, 3, s=2, p=1) == 17 and output.shape == (7, 5, 18) and hidden.sha
 flexible = nn.Sequential(*layers[:3], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10))
 for pixels in (4, 28, 40):
     print(pixels, "pixels:", tuple(flexible(torch.zeros(2, 1, pixels, pixels)).shape))
-print("parameters:", shapes(flexible, x).total)
-assert shapes(flexible, x).total == 226 and flexible(torch.zeros(2, 1, 4, 4)).shape == (2, 10)
+print("parameters:", summary(flexible, x).total)
+assert summary(flexible, x).total == 226 and flexible(torch.zeros(2, 1, 4, 4)).shape == (2, 10)
 
 # %%
 # .. answer:: 3

@@ -75,8 +75,8 @@ def sgd(weights, lr, momentum=0.0, weight_decay=0.0):
 # and how wide (in pixels), predict the ink, in per cent of the paper. Each mean is subtracted.
 
 with tempfile.TemporaryDirectory() as folder:
-    path = datasets.write_table(folder + "/digits.csv", n=1000)
-    table = datasets.read_table(path, "ink", columns=["symmetry", "width"])
+    path = datasets.write_csv(folder + "/digits.csv", n=1000)
+    table = datasets.load_csv(path, "ink", columns=["symmetry", "width"])
 x, y = (table.x - table.x.mean(0)).double(), 100 * (table.y - table.y.mean()).double()
 
 

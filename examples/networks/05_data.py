@@ -28,8 +28,8 @@ from handbook import Batches, datasets, plots
 torch.manual_seed(0)
 work = tempfile.TemporaryDirectory()  # the last line of the page deletes it
 folder = Path(work.name)
-table = datasets.write_table(folder / "digits.csv")
-root = datasets.write_images(folder / "digits")
+table = datasets.write_csv(folder / "digits.csv")
+root = datasets.write_image_folder(folder / "digits")
 print(*table.read_text(encoding="utf-8").splitlines()[:3], sep="\n")
 
 
@@ -121,7 +121,7 @@ class Folder(Dataset):
 images = Folder(root)
 loaders = [DataLoader(images, batch_size=8, shuffle=shuffle) for shuffle in (False, True)]
 (first, zeros), (mixed, various) = (next(iter(loader)) for loader in loaders)
-figure = plots.images(torch.cat([first, mixed]), titles=torch.cat([zeros, various]), ncols=8)
+figure = plots.image_grid(torch.cat([first, mixed]), titles=torch.cat([zeros, various]), ncols=8)
 assert first.shape == (8, 1, 28, 28) and zeros.tolist() == [0] * 8 and len(various.unique()) > 3
 
 # %%
@@ -277,19 +277,20 @@ assert "2000 rows, 1000" in said[1] and said[1].replace("2000", "1000") == said[
 # -------------
 # Not all files are as they should be. On a Chinese Windows, for instance, many are written in GBK:
 
-gbk = datasets.write_table(folder / "gbk.csv", n=2, encoding="gbk")
+gbk = datasets.write_csv(folder / "gbk.csv", n=2, encoding="gbk")
 print("as UTF-8:  ", refused(lambda: gbk.read_text(encoding="utf-8")))
 print("as Latin-1:", gbk.read_text(encoding="latin-1").splitlines()[1])
 print("as GBK:    ", gbk.read_text(encoding="gbk").splitlines()[1])
-(datasets.write_images(folder / "few", each=1) / "3" / "0001.png").write_bytes(b"not a photo")
-print(refused(lambda: datasets.read_table(gbk, "label", encoding="utf-8")))
-print(refused(lambda: datasets.read_table(gbk, "digit")))
-print(refused(lambda: datasets.read_images(folder / "few")))
+few = datasets.write_image_folder(folder / "few", per_class=1)
+(few / "3" / "0001.png").write_bytes(b"not a photo")
+print(refused(lambda: datasets.load_csv(gbk, "label", encoding="utf-8")))
+print(refused(lambda: datasets.load_csv(gbk, "digit")))
+print(refused(lambda: datasets.load_image_folder(folder / "few")))
 assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(encoding="gbk")
 
 # %%
 # The error is the lucky case: Latin-1 reads any bytes, and gives garbage. On its own,
-# :func:`handbook.datasets.read_table` finds UTF-8 or GBK; errors name the file and the line.
+# :func:`handbook.datasets.load_csv` finds UTF-8 or GBK; errors name the file and the line.
 #
 # What you learnt
 # ---------------
@@ -328,7 +329,7 @@ class Squares(Dataset):
 
 
 (batch,) = DataLoader(Squares(), batch_size=2, sampler=[3, 5])
-marked = datasets.write_table(folder / "marked.csv", encoding="utf-8-sig")
+marked = datasets.write_csv(folder / "marked.csv", encoding="utf-8-sig")
 names = [marked.read_text(encoding=name).split(",")[0] for name in ("utf-8", "utf-8-sig")]
 print(batch, names)
 assert sizes == [64, 64, 64, 8] and kept == 192 and batch.tolist() == [9, 25]
@@ -343,7 +344,7 @@ assert images[kept][1] == 9 and names == ["\ufefffile", "file"]
 
 import time
 
-memory = datasets.read_images(root)
+memory = datasets.load_image_folder(root)
 seconds = {}
 for batches in (DataLoader(images, batch_size=50), Batches(*memory, batch_size=50)):
     start = time.perf_counter()

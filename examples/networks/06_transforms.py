@@ -41,7 +41,7 @@ digits, _ = datasets.mnist()
 
 steps = [v2.Grayscale(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
 with tempfile.TemporaryDirectory() as root:
-    datasets.write_images(root, each=30)
+    datasets.write_image_folder(root, per_class=30)
     folder = torchvision.datasets.ImageFolder(root)
     image = folder[0][0]
     folder.transform = v2.Compose(steps[:2])
@@ -165,7 +165,7 @@ flip = v2.RandomHorizontalFlip(p=0.5)
 six = scaled(x[y == 5][:1]).expand(6, 1, 28, 28)
 rows = {"at once": affine(six), "one by one": torch.stack([affine(image) for image in six])}
 rows["flip"] = torch.stack([flip(image) for image in six])
-figure = plots.images(torch.cat(list(rows.values())), [name for name in rows for _ in six], 6)
+figure = plots.image_grid(torch.cat(list(rows.values())), [name for name in rows for _ in six], 6)
 different = {name: len(images.unique(dim=0)) for name, images in rows.items()}
 print("different images:", different)
 assert different == {"at once": 1, "one by one": 6, "flip": 2} and normalize(six).min() < -0.4

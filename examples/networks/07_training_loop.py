@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from handbook import Batches, classify, datasets, fit, plots
+from handbook import Batches, classification_step, datasets, fit, plots
 
 torch.manual_seed(0)
 device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
@@ -218,7 +218,7 @@ def train_by_hand(model, data, val, lr, epochs, batch_size=50):
 few = train[0][:500], train[1][:500]
 model = new_model(dropout=0.5)
 history = train_by_hand(model, few, val, lr=0.3, epochs=60)
-figure = plots.curves(history, "loss")
+figure = plots.learning_curves(history, "loss")
 best = min(history, key=lambda row: row["val_loss"])
 print(f"validation loss: lowest {best['val_loss']:.3f}, in the end {history[-1]['val_loss']:.3f}")
 print(f"accuracy: training {score(model, few)[1]:.1%}, validation {score(model, val)[1]:.1%}")
@@ -267,7 +267,7 @@ assert reached[0.1, 1000] < 0.7 < 0.8 < min(reached[0.1, 50], reached[0.1, 10])
 # -------------
 #
 # You will not type all this for every model. :func:`handbook.fit` is this loop in a function, and
-# :func:`handbook.classify` the line that computes the loss. Is it really the same?
+# :func:`handbook.classification_step` the line that computes the loss. Is it really the same?
 
 by_hand = new_model(dropout=0.5)
 rows = train_by_hand(by_hand, train, val, lr=0.3, epochs=3)
@@ -275,7 +275,7 @@ rows = train_by_hand(by_hand, train, val, lr=0.3, epochs=3)
 packaged = new_model(dropout=0.5)
 batches = Batches(*train, batch_size=50, shuffle=True)
 optimizer = torch.optim.SGD(packaged.parameters(), lr=0.3)
-history = fit(packaged, batches, classify, optimizer=optimizer, epochs=3)
+history = fit(packaged, batches, classification_step, optimizer=optimizer, epochs=3)
 
 pairs = list(zip(by_hand.parameters(), packaged.parameters(), strict=True))
 same = all(torch.equal(a, b) for a, b in pairs)

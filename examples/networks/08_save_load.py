@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from handbook import Batches, classify, datasets, fit, load_checkpoint
+from handbook import Batches, classification_step, datasets, fit, load_checkpoint
 
 torch.manual_seed(0)
 temporary = tempfile.TemporaryDirectory()  # removed at the end, with all files
@@ -50,15 +50,15 @@ def new_run():
     hidden = nn.Linear(784, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.3)
     model = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(64, 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=6 * 40)
-    return model, optimizer, schedule
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=6 * 40)
+    return model, optimizer, scheduler
 
 
 # %%
 # It is trained by the loop of the page before, for three epochs.
 
 
-def train(model, optimizer, schedule, epochs):
+def train(model, optimizer, scheduler, epochs):
     curve = []
     model.train()
     for epoch in epochs:
@@ -68,7 +68,7 @@ def train(model, optimizer, schedule, epochs):
             loss = F.cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-            schedule.step()
+            scheduler.step()
             curve.append(loss.item())
     return curve
 
@@ -215,7 +215,7 @@ assert meta["5.bias"].is_meta and torch.equal(cpu["5.bias"], model[5].bias)
 
 whole = new_run()
 curve = train(*whole, epochs=range(1, 7))
-stopped, parts = new_run(), ("model", "optimizer", "schedule")
+stopped, parts = new_run(), ("model", "optimizer", "scheduler")
 before = train(*stopped, epochs=range(1, 4))
 state = {name: part.state_dict() for name, part in zip(parts, stopped, strict=True)}
 torch.save(state | {"epoch": 3, "random": torch.get_rng_state()}, folder / "run.pt")
@@ -238,8 +238,8 @@ def resume(forgotten):
 #    stopped. The one resumed with its weights alone rises after step 120, and comes back later.
 
 after, apart = {}, {}
-rest = ["optimizer", "schedule", "epoch", "random"]
-for forgotten in ([], ["optimizer"], ["schedule"], ["epoch"], ["random"], rest):
+rest = ["optimizer", "scheduler", "epoch", "random"]
+for forgotten in ([], ["optimizer"], ["scheduler"], ["epoch"], ["random"], rest):
     name = " ".join(forgotten) or "nothing"
     model, after[name] = resume(forgotten)
     pairs = list(zip(whole[0].parameters(), model.parameters(), strict=True))
@@ -274,9 +274,14 @@ ax.legend()
 
 
 def with_fit(epochs):
-    model, optimizer, schedule = new_run()
-    kept = {"optimizer": optimizer, "schedule": schedule, "checkpoint": folder / "fit.pt"}
-    return model, fit(model, batches, classify, epochs=epochs, device="cpu", **kept)
+    model, optimizer, scheduler = new_run()
+    kept = {
+        "optimizer": optimizer,
+        "scheduler": scheduler,
+        "scheduler_interval": "batch",
+        "checkpoint": folder / "fit.pt",
+    }
+    return model, fit(model, batches, classification_step, epochs=epochs, device="cpu", **kept)
 
 
 with_fit(3)
@@ -319,10 +324,10 @@ assert same and rows == history and torch.equal(reader(val_x), model.eval()(val_
 #    What the model holds now: the tensors of a state dict are those of the model, and no copies.
 #    Copy it, or write it to a file.
 
-model, optimizer, schedule = new_run()
+model, optimizer, scheduler = new_run()
 best = model.state_dict()
 copied = copy.deepcopy(best)
-train(model, optimizer, schedule, epochs=range(1, 2))
+train(model, optimizer, scheduler, epochs=range(1, 2))
 for name, kept in {"best": best, "copied": copied}.items():
     print(name, "is still the first:", torch.equal(kept["5.bias"], new_run()[0][5].bias))
 assert torch.equal(best["5.bias"], model[5].bias) and not torch.equal(

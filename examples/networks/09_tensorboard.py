@@ -35,7 +35,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.tensorboard import SummaryWriter
 
-from handbook import Batches, classify, datasets, fit
+from handbook import Batches, classification_step, datasets, fit
 
 torch.manual_seed(0)
 place = tempfile.TemporaryDirectory()
@@ -91,7 +91,7 @@ def how_often_on(model):
 
 
 # %%
-# The loss of each step is written by the step function, the rest by ``on_epoch``, for which
+# The loss of each step is written by the step function, the rest by ``on_epoch_end``, for which
 # :func:`handbook.fit` has a place. A ``/`` in a name makes groups; a folder keeps a run apart.
 
 
@@ -101,12 +101,12 @@ def train_and_write(name, lr, epochs=5):
     writer = SummaryWriter(runs / name)
 
     def step(model, x, y):
-        loss, metrics = classify(model, x, y)
+        loss, metrics = classification_step(model, x, y)
         if model.training:
             writer.add_scalar("step/loss", loss.item(), next(steps))
         return loss, metrics
 
-    def on_epoch(row):
+    def on_epoch_end(row):
         for key in ("loss", "val_loss", "val_accuracy"):
             writer.add_scalar(f"epoch/{key}", row[key], row["epoch"])
         rates, logits = how_often_on(model)
@@ -117,7 +117,7 @@ def train_and_write(name, lr, epochs=5):
 
     batches, asked = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=500)
     fit(model, batches, step, optimizer=optimizer, val=asked, epochs=epochs, device="cpu",
-        on_epoch=on_epoch)  # fmt: skip
+        on_epoch_end=on_epoch_end)  # fmt: skip
     writer.close()
     return model
 
@@ -232,7 +232,7 @@ def steps(model, n):
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for x, y in itertools.islice(Batches(*train, batch_size=1000), n):
         with record_function("forward"):
-            loss, _ = classify(model, x, y)
+            loss, _ = classification_step(model, x, y)
         optimizer.zero_grad()
         with record_function("backward"):
             loss.backward()
@@ -300,8 +300,8 @@ assert counts["forward"] < counts["backward"] < counts["step"] and own["aten::ad
 #    How many points does the file hold?
 # 2. **Change.** Write two runs into the same folder. What does the curve of ``step/loss`` look
 #    like?
-# 3. **Extend.** Let ``on_epoch`` end a run as soon as half of a layer is dead. (A true answer ends
-#    the training.)
+# 3. **Extend.** Let ``on_epoch_end`` end a run as soon as half of a layer is dead. (Return True to
+#    stop.)
 
 # %%
 # .. answer:: 1
@@ -342,8 +342,8 @@ def half_is_dead(row):
 model = new_model()
 optimizer = torch.optim.AdamW(model.parameters(), lr=5e-2)
 batches = Batches(*train, batch_size=50, shuffle=True)
-rows = fit(model, batches, classify, optimizer=optimizer, epochs=5, device="cpu",
-           on_epoch=half_is_dead)  # fmt: skip
+rows = fit(model, batches, classification_step, optimizer=optimizer, epochs=5, device="cpu",
+           on_epoch_end=half_is_dead)  # fmt: skip
 print("ended after epoch", len(rows))
 place.cleanup()
 assert len(rows) < 5 and not runs.exists()

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from handbook import Batches, classify, datasets, evaluate, fit, models, plots
+from handbook import Batches, classification_step, datasets, evaluate, fit, models, plots
 
 torch.manual_seed(0)
 
@@ -46,15 +46,22 @@ assert len(train_x) + len(val_x) == len(train.x)
 # All networks get the same optimizer, schedule and number of epochs:
 
 
-def learn(model, step=classify, epochs=6):
+def learn(model, step=classification_step, epochs=6):
     batches = Batches(train_x, train_y, batch_size=64, shuffle=True)
     val = Batches(val_x, val_y, batch_size=500)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=0.01, total_steps=epochs * len(batches)
     )
     history = fit(
-        model, batches, step, optimizer=optimizer, schedule=schedule, val=val, epochs=epochs
+        model,
+        batches,
+        step,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        scheduler_interval="batch",
+        val=val,
+        epochs=epochs,
     )
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size:>9,} parameters  validation accuracy {history[-1]['val_accuracy']:.1%}")
@@ -112,8 +119,8 @@ cnn = cnn.to(memory_format=torch.channels_last)  # another order in memory: fast
 # Training
 # --------
 # More images would help, and we can make some: a digit that moves by one pixel is still the same
-# digit. This is *data augmentation*. A function in place of ``classify`` moves each image at
-# random, by up to one pixel in both directions, but only while the model is training.
+# digit. This is *data augmentation*. A function in place of ``classification_step`` moves each
+# image at random, by up to one pixel in both directions, but only while the model is training.
 
 
 def shift(x):  # (B, 1, 28, 28)
@@ -123,7 +130,7 @@ def shift(x):  # (B, 1, 28, 28)
 
 
 def classify_shifted(model, x, y):
-    return classify(model, shift(x) if model.training else x, y)
+    return classification_step(model, shift(x) if model.training else x, y)
 
 
 histories["CNN with shifts"] = learn(cnn, classify_shifted)
@@ -199,13 +206,13 @@ ax.legend()
 # The mistakes
 # ------------
 # A :term:`confusion matrix` has a row for each true digit and a column for each prediction.
-# :func:`handbook.plots.confusion` draws it:
+# :func:`handbook.plots.confusion_matrix` draws it:
 #
 # .. alt:: Confusion matrix of the CNN. Nearly all of the 2,000 images lie on the diagonal; the few
 #    mistakes are scattered, mostly one to a cell.
 
 predictions = logits.argmax(1)  # the logits of the last model, the CNN
-panel = plots.confusion(test.y, predictions)
+panel = plots.confusion_matrix(test.y, predictions)
 
 # %%
 # So few mistakes are left that most cells off the diagonal hold one image or none: too few to
@@ -219,7 +226,7 @@ losses = F.cross_entropy(logits, test.y, reduction="none")  # (2000,)
 worst = losses.argsort(descending=True)[:12]
 probability = logits.softmax(1).amax(1)
 titles = [f"{test.y[i]}, read {predictions[i]}: {probability[i]:.0%}" for i in worst]
-figure = plots.images(test.x[worst], titles=titles, ncols=4)
+figure = plots.image_grid(test.x[worst], titles=titles, ncols=4)
 assert not (predictions == test.y)[worst].any()
 
 # %%
@@ -245,7 +252,8 @@ assert left < 0.5 * wrong["CNN with shifts"]
 # ---------------
 # - Choose by a validation set, and open the test set once.
 # - Use convolutions for images: fewer parameters, and less than half of the mistakes.
-# - Move the training images a little, in a function that takes the place of ``classify``.
+# - Move the training images a little, in a function that takes the place of
+#   ``classification_step``.
 # - Compute the standard error of an accuracy before you believe a difference.
 # - Look at the mistakes one by one, and ask which of them announced themselves.
 #
@@ -275,7 +283,7 @@ assert needed == 9_900
 
 shifted_mlp = models.MLP(hidden=(128,))
 learn(shifted_mlp, classify_shifted)
-result = evaluate(shifted_mlp, Batches(*test, batch_size=500), classify)
+result = evaluate(shifted_mlp, Batches(*test, batch_size=500), classification_step)
 mistakes = round((1 - result["accuracy"]) * n)
 print(f"mistakes: {wrong['MLP, 128 hidden']} without shifts, {mistakes} with")
 assert 1.5 * wrong["CNN with shifts"] < mistakes < wrong["MLP, 128 hidden"]

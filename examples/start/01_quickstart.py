@@ -25,7 +25,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from handbook import Batches, classify, datasets, evaluate, fit, models, plots
+from handbook import Batches, classification_step, datasets, evaluate, fit, models, plots
 
 torch.manual_seed(0)
 
@@ -50,7 +50,7 @@ assert train.x.shape == (10_000, 1, 28, 28) and test.x.shape == (2_000, 1, 28, 2
 #
 # .. alt:: Twelve handwritten digits, white on black, each with its answer above it.
 
-figure = plots.images(train.x[:12], titles=train.y[:12], ncols=4)
+figure = plots.image_grid(train.x[:12], titles=train.y[:12], ncols=4)
 
 # %%
 # No two people write alike. That is the whole difficulty.
@@ -63,7 +63,7 @@ figure = plots.images(train.x[:12], titles=train.y[:12], ncols=4)
 # .. alt:: The averages of the ten digits: blurred, but each is easily recognized.
 
 averages = torch.stack([train.x[train.y == digit].mean(dim=0) for digit in range(10)])
-figure = plots.images(averages, titles=range(10), ncols=5)
+figure = plots.image_grid(averages, titles=range(10), ncols=5)
 
 # %%
 # They look good. How many of the test pictures do they read? The share of right answers is called
@@ -87,7 +87,7 @@ assert 0.75 < nearest < 0.88
 
 model = models.LeNet()
 numbers = sum(parameter.numel() for parameter in model.parameters())
-before = evaluate(model, Batches(*test, batch_size=1000), classify)
+before = evaluate(model, Batches(*test, batch_size=1000), classification_step)
 print(f"numbers inside:  {numbers:,}")
 print(f"before training: {before['accuracy']:.1%} right")
 assert numbers == 61_706 and before["accuracy"] < 0.2
@@ -107,18 +107,21 @@ assert numbers == 61_706 and before["accuracy"] < 0.2
 #    PyTorch does this for you.
 # 4. Move them all. That is the work of the :term:`optimizer`, here ``AdamW``.
 #
-# :func:`handbook.fit` repeats these four steps; ``classify`` tells it how to do step 2 when there
-# are classes to choose from. Once through all 10,000 pictures is one :term:`epoch`. The
+# :func:`handbook.fit` repeats these four steps; ``classification_step`` tells it how to do step 2
+# when there are classes to choose from. Once through all 10,000 pictures is one :term:`epoch`. The
 # :term:`learning rate`, ``lr``, says how far the numbers move, and the schedule changes it on the
 # way: small steps to begin with, then large ones, tiny ones at the end.
 
 epochs = 5
 batches = Batches(*train, batch_size=128, shuffle=True)  # pictures and answers, in random order
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-schedule = torch.optim.lr_scheduler.OneCycleLR(
+scheduler = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, max_lr=0.01, total_steps=epochs * len(batches)
 )
-history = fit(model, batches, classify, optimizer=optimizer, schedule=schedule, epochs=epochs)
+history = fit(
+    model, batches, classification_step,
+    optimizer=optimizer, scheduler=scheduler, scheduler_interval="batch", epochs=epochs,
+)  # fmt: skip
 for row in history:
     print(f"epoch {row['epoch']}:  loss {row['loss']:.3f}  accuracy {row['accuracy']:.1%}")
 assert history[-1]["loss"] < history[0]["loss"] / 5
@@ -130,7 +133,7 @@ assert history[-1]["loss"] < history[0]["loss"] / 5
 # But these are the pictures that the network was learning from, and a pupil who knows the answers
 # by heart gets good marks too. What counts are pictures that it has never learned from:
 
-after = evaluate(model, Batches(*test, batch_size=1000), classify)
+after = evaluate(model, Batches(*test, batch_size=1000), classification_step)
 print(f"after training: {after['accuracy']:.1%} right")
 assert after["accuracy"] > 0.97
 
@@ -194,7 +197,7 @@ shown = torch.cat([right, wrong])  # the places of these twelve
 titles = [
     f"{predictions[i]}" if correct[i] else f"{predictions[i]}, not {test.y[i]}" for i in shown
 ]
-figure = plots.images(test.x[shown], titles=titles, ncols=4, correct=correct[shown])
+figure = plots.image_grid(test.x[shown], titles=titles, ncols=4, correct=correct[shown])
 
 # %%
 # The new network reads as well as the one that was trained. How to halve its mistakes, and how much
@@ -237,8 +240,8 @@ assert accuracy < 0.5
 pupil = models.LeNet()
 few = Batches(train.x[:500], train.y[:500], batch_size=128, shuffle=True)
 optimizer = torch.optim.AdamW(pupil.parameters(), lr=0.003)
-history = fit(pupil, few, classify, optimizer=optimizer, epochs=50)
-result = evaluate(pupil, Batches(*test, batch_size=1000), classify)
+history = fit(pupil, few, classification_step, optimizer=optimizer, epochs=50)
+result = evaluate(pupil, Batches(*test, batch_size=1000), classification_step)
 print(f"its 500:       {history[-1]['accuracy']:.1%} right")
 print(f"test pictures: {result['accuracy']:.1%} right")
 assert history[-1]["accuracy"] > 0.99 and 0.85 < result["accuracy"] < 0.95

@@ -126,8 +126,16 @@ def every_row(model, x, y):
 batches = Batches(*train, batch_size=200, shuffle=True)
 model = Reader()
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
-schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, 6 * len(batches))
-history = fit(model, batches, every_row, optimizer=optimizer, schedule=schedule, epochs=6)
+scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, 6 * len(batches))
+history = fit(
+    model,
+    batches,
+    every_row,
+    optimizer=optimizer,
+    scheduler=scheduler,
+    scheduler_interval="batch",
+    epochs=6,
+)
 model.cpu()  # reading one image at a time is no work for an accelerator
 print(f"training accuracy after all 28 rows: {history[-1]['accuracy']:.1%}")
 assert history[-1]["accuracy"] > 0.94

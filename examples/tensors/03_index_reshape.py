@@ -106,7 +106,7 @@ assert y[2].tolist() == [8, 0, 0, 0] and x[2].tolist() == [8, 9, 10, 11]
 
 # %%
 # The rule itself is short: the shape, where to begin (``storage_offset``) and how far to go in
-# memory for one step along each axis (:term:`stride`). :func:`handbook.plots.layout`
+# memory for one step along each axis (:term:`stride`). :func:`handbook.plots.memory_layout`
 # draws a tensor above the memory it walks through; the colours are those of the memory.
 #
 # .. alt:: Four grids, each above the same row of twelve memory cells, pale to dark. x runs row by
@@ -118,7 +118,7 @@ for name, view in views.items():
     print(f"{name:9} shape {tuple(view.shape)!s:7} stride {view.stride()!s:7} "
           f"offset {view.storage_offset()}")  # fmt: skip
     assert view.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
-figure = plots.layout(*views.values(), names=list(views), ncols=2)
+figure = plots.memory_layout(*views.values(), names=list(views), ncols=2)
 assert x.stride() == (4, 1) and x.T.stride() == (1, 4) and x[:, 1].storage_offset() == 1
 
 # %%

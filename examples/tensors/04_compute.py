@@ -239,7 +239,7 @@ row.mul_(10)
 w += 1
 new = w + 1
 assert w.data_ptr() == before != new.data_ptr() and row.tolist() == [1, 11, 21]
-figure = plots.layout(w, row, new, names=["w", "row", "new = w + 1"], ncols=2)
+figure = plots.memory_layout(w, row, new, names=["w", "row", "new = w + 1"], ncols=2)
 
 # %%
 # Between the two stands ``out=``: it writes a result over *another* tensor that you have ready.

@@ -117,7 +117,7 @@ for name, view in views.items():
     assert view.strides == tuple(4 * n for n in tensors[name].stride())
     assert np.shares_memory(piece, tensors[name].numpy())
 tensors["as int64"] = torch.as_tensor(piece, dtype=torch.int64)
-plots.layout(*tensors.values(), names=list(tensors), ncols=2)
+plots.memory_layout(*tensors.values(), names=list(tensors), ncols=2)
 assert not np.shares_memory(piece, tensors["as int64"].numpy())
 
 # %%

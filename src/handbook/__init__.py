@@ -5,21 +5,21 @@ from typing import Any
 
 from .batches import Batches
 from .checkpoint import load_checkpoint
-from .shapes import shapes
-from .steps import classify, regress
+from .steps import classification_step, regression_step
+from .summary import summary
 from .training import evaluate, fit
 
 __all__ = [
     "Batches",
-    "classify",
+    "classification_step",
     "datasets",
     "evaluate",
     "fit",
     "load_checkpoint",
     "models",
     "plots",
-    "regress",
-    "shapes",
+    "regression_step",
+    "summary",
 ]
 
 

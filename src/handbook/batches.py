@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DistributedSampler
 
 from . import distributed
-from .kinds import Data
+from ._typing import BatchIterable
 
 
 class Batches:
@@ -112,13 +113,13 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of the next epoch: tuples with one tensor ``(B, …)`` each."""
         epoch = self.epoch
-        for i, (batch, size, _) in enumerate(self.shards(epoch), start=1):
+        for i, (batch, size, _) in enumerate(self._rank_shards(epoch), start=1):
             if i == len(self):  # before the last one: not all who take it ask for another
                 self.epoch = epoch + 1
             if size:
                 yield batch
 
-    def shards(self, epoch: int | None) -> Iterator[tuple[tuple[Tensor, ...], int, int]]:
+    def _rank_shards(self, epoch: int | None) -> Iterator[tuple[tuple[Tensor, ...], int, int]]:
         """Yield this rank's part of each batch, its examples, and those of the whole batch.
 
         A small last batch is dealt out in pairs, because BatchNorm cannot train on one example. A
@@ -126,11 +127,11 @@ class Batches:
         ranks do together. ``epoch=None`` means: in order.
         """
         order = self._order(epoch)
-        rank, world = distributed.rank(), distributed.world()
+        rank, world_size = distributed.rank(), distributed.world_size()
         for i in range(len(self)):
             start = i * self.batch_size
             total = min(self.batch_size, len(self.tensors[0]) - start)
-            parts = world if total == self.batch_size else max(1, min(world, total // 2))
+            parts = world_size if total == self.batch_size else max(1, min(world_size, total // 2))
             first, last = start + rank * total // parts, start + (rank + 1) * total // parts
             size = last - first if rank < parts else 0
             if not size:
@@ -151,31 +152,27 @@ class Batches:
         return order.to(self.tensors[0].device)
 
 
-def walk(
-    batches: Data, device: torch.device, epoch: int | None = None
+def iterate_batches(
+    batches: BatchIterable, device: torch.device, epoch: int | None = None
 ) -> Iterator[tuple[Sequence[Any], int, Tensor | None]]:
-    """Yield ``(batch, size, share)`` for each batch, with its tensors on ``device``.
+    """Yield ``(batch, size, grad_weight)`` for each batch, with its tensors on ``device``.
 
-    ``size`` is the number of examples of this rank. ``share`` is what the gradient must be
+    ``size`` is the number of examples of this rank. ``grad_weight`` is what the gradient must be
     multiplied by so that its average over ranks is the gradient over all examples; None for 1.
+    Without an epoch, as for `evaluate`, nothing is shuffled by `Batches`, and an example that a
+    `DistributedSampler` repeats to fill up the ranks is left out.
     """
     if isinstance(batches, Tensor):
         raise TypeError("batches is a tensor: cut it into batches with Batches(x, batch_size=…)")
     if isinstance(batches, Batches):
-        world, there = distributed.world(), all(t.device == device for t in batches.tensors)
-        for tensors, size, total in batches.shards(epoch):
-            share = None
-            if size * world != total:
-                share = torch.full((), size * world / total, device=device)
-            if not there:
-                tensors = tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
-            yield tensors, size, share
+        yield from _own_batches(batches, device, epoch)
         return
-    sampler: Any = getattr(batches, "sampler", None)
-    announced = _check_split(batches, sampler, epoch)
-    if epoch is not None and hasattr(sampler, "set_epoch"):
-        sampler.set_epoch(epoch)
-    count = 0
+    announced = _check_split(batches, epoch)
+    if epoch is not None:
+        for owner in order_keepers(batches):
+            if hasattr(owner, "set_epoch"):
+                owner.set_epoch(epoch)
+    count = seen = 0
     for count, batch in enumerate(batches, start=1):
         if count - 1 == announced:
             break
@@ -183,10 +180,17 @@ def walk(
         if not isinstance(parts, list | tuple) or not _counts(parts):
             raise TypeError(
                 "a batch must be a tensor (B, …) or a tuple that begins with one, its examples "
-                f"along axis 0, but it is {_kind(batch)}"
+                f"along axis 0, but it is {_describe(batch)}"
             )
+        size = len(parts[0])
+        if epoch is None and (own := _own_examples(batches, seen, size)) < size:
+            parts, seen, size = [part[:own] for part in parts], seen + size, own
+            if not own:
+                continue
+        else:
+            seen += size
         moved = [p.to(device, non_blocking=True) if hasattr(p, "to") else p for p in parts]
-        yield moved, len(moved[0]), None
+        yield moved, size, None
     if announced not in (None, count):
         given = "more than" if count > announced else f"{count} of"
         raise ValueError(
@@ -195,39 +199,80 @@ def walk(
         )
 
 
+def _own_batches(
+    batches: Batches, device: torch.device, epoch: int | None
+) -> Iterator[tuple[Sequence[Tensor], int, Tensor | None]]:
+    """Yield the same for `Batches`."""
+    world_size = distributed.world_size()
+    there = all(tensor.device == device for tensor in batches.tensors)
+    for tensors, size, total in batches._rank_shards(epoch):
+        weight = None
+        if size * world_size != total:
+            weight = torch.full((), size * world_size / total, device=device)
+        if not there:
+            tensors = tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
+        yield tensors, size, weight
+
+
+def order_keepers(loader: Any) -> list[Any]:
+    """Return every object inside a loader that may keep its order or its random numbers."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    found = [
+        loader,
+        getattr(loader, "dataset", None),
+        getattr(loader, "sampler", None),
+        batch_sampler,
+        getattr(batch_sampler, "sampler", None),
+    ]
+    return list({id(one): one for one in found if one is not None}.values())
+
+
 def _counts(parts: Sequence[Any]) -> bool:
     """Say whether the first part of a batch counts its examples."""
     return len(parts) > 0 and isinstance(parts[0], Tensor) and parts[0].ndim > 0
 
 
-def _kind(batch: Any) -> str:
+def _describe(batch: Any) -> str:
     if isinstance(batch, list | tuple):
-        return f"a {type(batch).__name__} of {', '.join(map(_kind, batch)) or 'nothing'}"
+        return f"a {type(batch).__name__} of {', '.join(map(_describe, batch)) or 'nothing'}"
     if isinstance(batch, Tensor):
         return f"a tensor {tuple(batch.shape)}"
     return f"a {type(batch).__name__}"
 
 
-def _check_split(batches: Data, sampler: object, epoch: int | None) -> int | None:
+def _own_examples(loader: Any, seen: int, size: int) -> int:
+    """Return how many of the next ``size`` examples are not repeated by a `DistributedSampler`.
+
+    Its ranks take turns, and behind the end of the data the first examples come again.
+    """
+    samplers = [one for one in order_keepers(loader) if isinstance(one, DistributedSampler)]
+    if not samplers:
+        return size
+    rank, world_size = samplers[0].rank, samplers[0].num_replicas
+    before_the_end = -(-(len(samplers[0].dataset) - rank) // world_size)  # type: ignore[arg-type]
+    return min(max(before_the_end - seen, 0), size)
+
+
+def _check_split(loader: Any, epoch: int | None) -> int | None:
     """Refuse a loader that does not split its data over the ranks, or not equally.
 
     Return how many batches all ranks have announced; None where that need not hold.
     """
-    world = distributed.world()
-    if world == 1:
+    world_size = distributed.world_size()
+    if world_size == 1:
         return None
-    if not hasattr(sampler, "num_replicas"):
+    if not any(hasattr(owner, "num_replicas") for owner in order_keepers(loader)):
         raise ValueError(
-            f"{world} processes would each walk through all of the data: use handbook.Batches, "
+            f"{world_size} processes would each go through all of the data: use handbook.Batches, "
             "or DataLoader(..., sampler=torch.utils.data.DistributedSampler(dataset, "
             "int(os.environ['WORLD_SIZE']), int(os.environ['RANK'])))"
         )
-    if epoch is not None and isinstance(batches, Sized):
-        lengths = set(distributed.gather(len(batches)))
+    if epoch is not None and isinstance(loader, Sized):
+        lengths = set(distributed.gather(len(loader)))
         if len(lengths) > 1:
             raise ValueError(
                 f"the processes have {min(lengths)} to {max(lengths)} batches: give all of them "
-                "equally many, or they wait for each other for ever"
+                "equally many, or they wait for each other until the timeout"
             )
-        return len(batches)
+        return len(loader)
     return None

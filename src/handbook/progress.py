@@ -6,22 +6,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from . import distributed
-from .errors import length
+from .validation import num_batches
 
 T = TypeVar("T")
 
 
-class Progress:
+class ProgressBar:
     """A bar for each epoch, with its results behind it; only on rank 0.
 
     Parameters
     ----------
     show : bool, optional
-        True: always; False: never; default: where somebody can watch it.
+        True: always; False: never; default: on a terminal and in a notebook.
     epochs : int
         How many there will be.
     batches : iterable
-        What an epoch walks through; its length, if it has one, is that of the bar.
+        What an epoch goes through; its length, if it has one, is that of the bar.
     """
 
     def __init__(self, show: bool | None, epochs: int, batches: Iterable[Any]) -> None:
@@ -33,21 +33,21 @@ class Progress:
         self.batches = batches
         self.bar: Any = None
 
-    def watch(self, steps: Iterable[T], epoch: int) -> Iterable[T]:
+    def track(self, steps: Iterable[T], epoch: int) -> Iterable[T]:
         """Return ``steps`` as they are, or with a bar that counts them."""
         return self._counted(steps, epoch) if self.show else steps
 
-    def row(self, row: dict[str, Any]) -> None:
+    def finish_epoch(self, row: dict[str, Any]) -> None:
         """Write the results of the epoch behind its bar, and end it."""
         if self.bar is not None:
             self.bar.set_postfix({name: row[name] for name in row if name != "epoch"})
             self.bar.close()
 
     def _counted(self, steps: Iterable[T], epoch: int) -> Iterator[T]:
-        from tqdm import tqdm  # only now: a script that nobody watches need not load it
+        from tqdm import tqdm  # slow to import, and needed only where a bar is shown
 
         self.bar = tqdm(
-            total=length(self.batches), desc=f"epoch {epoch}/{self.epochs}", unit="step"
+            total=num_batches(self.batches), desc=f"epoch {epoch}/{self.epochs}", unit="step"
         )
         try:
             for step in steps:

@@ -5,13 +5,14 @@ metrics, scalar tensors too; each is a mean over the examples of the batch. Writ
 any other task: it is a plain function.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NO_LABEL = -(2**63)  # cross_entropy would silently pass over labels of -100
+NO_LABEL = -(2**63)  # cross_entropy would silently skip labels of -100
 
 
-def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def classification_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the cross-entropy and the accuracy of a classifier.
 
     Parameters
@@ -32,17 +33,32 @@ def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, 
     Raises
     ------
     ValueError
-        If a label is not one of the classes.
+        If a label is not one of the classes, labels and outputs differ in shape, or the model has
+        one output: that needs a binary loss.
+    TypeError
+        If the labels are not int64.
 
     Examples
     --------
     >>> import torch
     >>> logits = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
-    >>> loss, metrics = classify(nn.Identity(), logits, torch.tensor([0, 1, 1]))
+    >>> loss, metrics = classification_step(nn.Identity(), logits, torch.tensor([0, 1, 1]))
     >>> print(f"{loss:.4f} {metrics['accuracy']:.4f}")
     0.4963 0.6667
     """
     logits = model(x)
+    if logits.ndim < 2 or logits.shape[:1] + logits.shape[2:] != y.shape:
+        raise ValueError(
+            f"the model returns {tuple(logits.shape)} and the labels are {tuple(y.shape)}, but "
+            "they must be (B, C) and (B,): one row of logits and one number for each example"
+        )
+    if logits.shape[1] == 1:
+        raise ValueError(
+            "the model has one output, which cannot tell classes apart: give it two, or write a "
+            "step with F.binary_cross_entropy_with_logits"
+        )
+    if y.dtype != torch.int64:
+        raise TypeError(f"labels must be int64, but they are {y.dtype}: y.long() converts them")
     try:
         loss = F.cross_entropy(logits, y, ignore_index=NO_LABEL)
     except IndexError as error:
@@ -53,7 +69,7 @@ def classify(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, 
     return loss, {"accuracy": (logits.argmax(1) == y).float().mean()}
 
 
-def regress(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def regression_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the mean squared error and the mean absolute error of a regression.
 
     Parameters
@@ -79,7 +95,8 @@ def regress(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, T
     Examples
     --------
     >>> import torch
-    >>> loss, metrics = regress(nn.Identity(), torch.tensor([1.0, 4.0]), torch.tensor([2.0, 2.0]))
+    >>> x, y = torch.tensor([1.0, 4.0]), torch.tensor([2.0, 2.0])
+    >>> loss, metrics = regression_step(nn.Identity(), x, y)
     >>> print(loss.item(), metrics["mae"].item())
     2.5 1.5
     """

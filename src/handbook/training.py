@@ -4,96 +4,201 @@ import torch
 from torch import nn
 
 from . import distributed
-from .averages import Averages
-from .batches import walk
+from ._modes import evaluation_mode, training_mode
+from ._running_means import RunningMeans
+from ._typing import (
+    BatchIterable,
+    Device,
+    EpochMetrics,
+    LRScheduler,
+    OnEpochEnd,
+    Optimizer,
+    Path,
+    SchedulerInterval,
+    Step,
+)
+from .batches import iterate_batches
 from .checkpoint import Checkpoint
-from .errors import check, explained
-from .kinds import Data, Device, OnEpoch, Optimizer, Path, Row, Schedule, Step
-from .progress import Progress
+from .progress import ProgressBar
+from .rng import RandomStreams
+from .validation import (
+    FiniteCheck,
+    annotate_errors,
+    step_scheduler,
+    validate_arguments,
+    validate_schedule,
+    wants_to_stop,
+)
 
 
-@distributed.together()
+@distributed.report_errors()
 def fit(
-    model: nn.Module, batches: Data, step: Step, *, optimizer: Optimizer,
-    schedule: Schedule | None = None, val: Data | None = None, epochs: int = 1,
-    device: Device = None, clip: float | None = None, checkpoint: Path | None = None,
-    on_epoch: OnEpoch | None = None, progress: bool | None = None) -> list[Row]:  # fmt: skip
+    model: nn.Module,
+    batches: BatchIterable,
+    step: Step,
+    *,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None = None,
+    scheduler_interval: SchedulerInterval | None = None,
+    val: BatchIterable | None = None,
+    epochs: int = 1,
+    device: Device = None,
+    max_grad_norm: float | None = None,
+    checkpoint: Path | None = None,
+    on_epoch_end: OnEpochEnd | None = None,
+    progress: bool | None = None,
+) -> list[EpochMetrics]:
     """Train a model and return the history; the same line, run again, resumes.
 
     Parameters
     ----------
     model : nn.Module
-        Trained in place, on `device`: by default the accelerator, or else the CPU.
-    batches, val : Batches, DataLoader or iterable
-        Tuples of tensors ``(B, …)`` to train on, and to evaluate on after each epoch.
+        Trained in place, on ``device``. A module inside it that is in evaluation mode, such as a
+        frozen BatchNorm, stays so, unless the whole model is in evaluation mode.
+    batches : Batches, DataLoader or iterable
+        What an epoch goes through: tuples of tensors ``(B, …)``.
     step : callable
-        ``step(model, *batch) -> (loss, metrics)``, scalars ``()``: means over the batch.
+        ``step(model, *batch) -> (loss, metrics)``: the loss, and a dict of metrics by name; all of
+        them tensors ``()``, means over the batch.
     optimizer : Optimizer
-        Stepped once per batch; before that, `clip` bounds the norm of the gradient.
-    schedule : LRScheduler
-        Stepped once per batch, after the optimizer.
+        Holds parameters of the model, and moves them once per batch.
+    scheduler : LRScheduler, optional
+        Changes the learning rate while the model trains.
+    scheduler_interval : {"batch", "epoch"}
+        When the scheduler moves: after each batch, or after each epoch. Say it whenever you pass
+        a scheduler. A ``ReduceLROnPlateau`` moves per epoch, by the ``val_loss``.
+    val : Batches, DataLoader or iterable, optional
+        What the model is evaluated on after each epoch, as ``batches``.
     epochs : int
-        The total: those that the file `checkpoint` holds already are not trained again.
-    on_epoch : callable
-        Called with each new row of the history; a true answer ends the training.
-    progress : bool
-        Show a bar; by default where somebody watches: on a terminal, in a notebook.
+        Total number of epochs; when resuming, only the remaining ones run.
+    device : torch.device or str, optional
+        Where to compute. By default the accelerator if there is one, else the CPU.
+    max_grad_norm : float, optional
+        Clip the gradient so that the norm over all parameters is at most this.
+    checkpoint : path-like, optional
+        File to write at the end of each epoch, and to resume from if it is there.
+    on_epoch_end : callable, optional
+        Called with each new row of the history, after it was saved. Return True to stop.
+    progress : bool, optional
+        Show a progress bar. By default on a terminal and in a notebook.
 
     Returns
     -------
     list of dict
         ``{"epoch": 1, "loss": …, "accuracy": …, "val_loss": …}``: means over all examples.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If the arguments do not fit together; before the first batch wherever that is possible.
+    RuntimeError
+        If the loss or a parameter is not finite. The checkpoint of the epoch before stays.
+    CheckpointError
+        If the checkpoint is damaged or belongs to another run, or cannot be written.
+
     Examples
     --------
-    >>> from handbook import regress
+    >>> from handbook import regression_step
     >>> x, model = torch.ones(8, 1), nn.Linear(1, 1)
     >>> sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    >>> fit(model, [(x, 3 * x)], regress, optimizer=sgd, epochs=50)[-1]["loss"] < 0.01
+    >>> fit(model, [(x, 3 * x)], regression_step, optimizer=sgd, epochs=50)[-1]["loss"] < 0.01
     True
     """
-    device = distributed.start(device)
-    check(model.to(device), optimizer, schedule, batches, epochs)
-    saved = Checkpoint(checkpoint, model, optimizer, schedule, batches, val, device)
-    history, bar = saved.resume(), Progress(progress, epochs, batches)
-    while len(history) < epochs and not (on_epoch and saved.stopped):
-        epoch = len(history) + 1
-        averages, forward = Averages(epoch), distributed.parallel(explained(step), model.train())
-        for batch, size, share in bar.watch(walk(batches, device, epoch), epoch):
-            optimizer.zero_grad()
-            loss, metrics = forward(*batch)  # step(model, *batch)
-            loss.backward(share)  # share: None, or the weight of this process's part
-            if clip is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), clip)
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            averages.add(size, loss, metrics)  # still tensors: nothing waits for the device
-        row = {"epoch": epoch, **averages.means()}
-        distributed.synchronize(model)
-        if val is not None:
-            row |= {f"val_{k}": v for k, v in evaluate(model, val, step, device=device).items()}
-        history.append(row)
-        bar.row(row)
-        saved.save(history, stopped=on_epoch is not None and on_epoch(row))
-    saved.finish()
+    device = distributed.init(device)
+    model.to(device)
+    validate_arguments(
+        model, optimizer, scheduler, scheduler_interval, batches, val, max_grad_norm, checkpoint
+    )
+    streams = RandomStreams(device, batches, val)
+    streams.fork_ranks()
+    history: list[EpochMetrics] = []
+    stopped = False
+    run = None
+    if checkpoint is not None:
+        run = Checkpoint(checkpoint, model, optimizer, scheduler, streams)
+        history, stopped = run.load()
+    validate_schedule(scheduler, scheduler_interval, batches, epochs - len(history))
+
+    finite = FiniteCheck(model)
+    bar = ProgressBar(progress, epochs, batches)
+    with training_mode(model):
+        forward = distributed.wrap_step(annotate_errors(step), model)
+        while len(history) < epochs and not (stopped and on_epoch_end):
+            epoch = len(history) + 1
+            means = RunningMeans(epoch)
+            steps = bar.track(iterate_batches(batches, device, epoch), epoch)
+            for batch, size, grad_weight in steps:
+                optimizer.zero_grad()
+                loss, metrics = forward(*batch)  # step(model, *batch)
+                distributed.weight_gradient(loss, grad_weight)  # nothing to do in one process
+                loss.backward()
+                if max_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+                optimizer.step()
+                if scheduler is not None and scheduler_interval == "batch":
+                    scheduler.step()
+                means.add(size, loss, metrics)  # still tensors: nothing waits for the device
+
+            row = {"epoch": epoch, **means.compute()}
+            distributed.average_buffers(model)
+            finite.check(epoch, means.steps)
+            if val is not None:
+                scores = evaluate(model, val, step, device=device)
+                row |= {f"val_{name}": value for name, value in scores.items()}
+            if scheduler_interval == "epoch":
+                step_scheduler(scheduler, row)
+            history.append(row)
+            bar.finish_epoch(row)
+            if run is not None:
+                run.save(history, stopped=False)
+            if on_epoch_end is not None:
+                stopped = distributed.any_rank(wants_to_stop(on_epoch_end(row)))
+                if run is not None:  # on_epoch_end may have changed the row, or the rate
+                    run.save(history, stopped)
+    streams.rejoin_ranks()
     return history
 
 
-@distributed.together()
-def evaluate(model: nn.Module, batches: Data, step: Step, *, device: Device = None) -> Row:
-    """Return loss and metrics as floats, means over all examples; the parameters are fit's.
+@distributed.report_errors()
+def evaluate(
+    model: nn.Module, batches: BatchIterable, step: Step, *, device: Device = None
+) -> dict[str, float]:
+    """Return loss and metrics of a model, means over all examples, without training it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Moved to ``device``. It runs in evaluation mode; afterwards each of its modules has the
+        mode it had before.
+    batches : Batches, DataLoader or iterable
+        Tuples of tensors ``(B, …)``. `Batches` are taken in order, without shuffling.
+    step : callable
+        ``step(model, *batch) -> (loss, metrics)``, as for `fit`.
+    device : torch.device or str, optional
+        Where to compute. By default the accelerator if there is one, else the CPU.
+
+    Returns
+    -------
+    dict
+        ``{"loss": …, "accuracy": …}``: floats, in the units of the step.
+
+    Raises
+    ------
+    ValueError
+        If there are no batches.
 
     Examples
     --------
-    >>> from handbook import Batches, regress
-    >>> evaluate(nn.Identity(), Batches(torch.ones(5), torch.zeros(5), batch_size=2), regress)
+    >>> from handbook import Batches, regression_step
+    >>> batches = Batches(torch.ones(5), torch.zeros(5), batch_size=2)
+    >>> evaluate(nn.Identity(), batches, regression_step)
     {'loss': 1.0, 'mae': 1.0}
     """
-    device, training, forward = distributed.start(device), model.training, explained(step)
-    model, averages = model.to(device).eval(), Averages()
-    with torch.no_grad():
-        for batch, size, _ in walk(batches, device):
-            averages.add(size, *forward(model, *batch))
-    model.train(training)
-    return averages.means()
+    device = distributed.init(device)
+    model.to(device)
+    forward = annotate_errors(step)
+    means = RunningMeans()
+    with evaluation_mode(model), torch.no_grad():
+        for batch, size, _ in iterate_batches(batches, device):
+            means.add(size, *forward(model, *batch))
+    return means.compute()

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handbook import Batches, classify, fit, models
+from handbook import Batches, classification_step, fit, models
 
 STEPS, EPOCHS, ROUNDS, LR = 200, 4, 15, 0.01
 
@@ -107,7 +107,7 @@ def handbook(batches: Timed, accuracy: bool) -> nn.Module:
         return F.cross_entropy(model(x), y), {}
 
     model = network()
-    step = classify if accuracy else loss_alone
+    step = classification_step if accuracy else loss_alone
     fit(model, batches, step, optimizer=sgd(model), epochs=EPOCHS, progress=False)
     return model
 

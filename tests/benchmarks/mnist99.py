@@ -4,9 +4,9 @@ Both train on the 60,000 images and are tested on the 10,000, on two threads, ea
 process. The time begins after the imports and ends when a network that is tested at 99.0 % or
 better is there: loading and preparing the data is part of it, and so is testing.
 
-- official: network, optimizer, schedule and data pipeline of examples/mnist in pytorch/examples,
+- official: network, optimizer, scheduler and data pipeline of examples/mnist in pytorch/examples,
   tested after each epoch as there. It ends after the first epoch that reaches 99.0 %.
-- handbook: a smaller network, the data as one tensor, a one-cycle schedule, labels smoothed,
+- handbook: a smaller network, the data as one tensor, a one-cycle scheduler, labels smoothed,
   batches moved by up to a pixel; two epochs, then one test. All of that was chosen by training on
   50,000 images and validating on the other 10,000 training images, never on the test set. The
   training does not stop when it is good: every seed is reported, also one below 99.0 %.
@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handbook import Batches, classify, datasets, evaluate, fit
+from handbook import Batches, classification_step, datasets, evaluate, fit
 
 GOAL = 0.99
 SEEDS = range(2000, 2010)  # fresh: none of them was used before
@@ -67,7 +67,7 @@ def official(root: Path, most: int = 14) -> list[float]:
     test = DataLoader(MNIST(root, train=False, transform=prepare), batch_size=1000)
     model = Net()
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     reached: list[float] = []
     while len(reached) < most and not (reached and reached[-1] >= GOAL):
         model.train()
@@ -81,7 +81,7 @@ def official(root: Path, most: int = 14) -> list[float]:
             for x, y in test:
                 right += int((model(x).argmax(1) == y).sum())
         reached.append(right / 10_000)
-        schedule.step()
+        scheduler.step()
     return reached
 
 
@@ -119,12 +119,12 @@ def handbook(root: Path, seed: int, epochs: int, batch_size: int, lr: float) -> 
     train, test = datasets.mnist(full=True, root=root)
     model, batches = small(), Batches(*train, batch_size=batch_size, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, total_steps=epochs * len(batches), pct_start=0.25,
         anneal_strategy="linear", final_div_factor=1000,
     )  # fmt: skip
-    fit(model, batches, shifted, optimizer=optimizer, schedule=schedule, epochs=epochs)
-    right = evaluate(model, Batches(*test, batch_size=1000), classify)["accuracy"]
+    fit(model, batches, shifted, optimizer=optimizer, scheduler=scheduler, epochs=epochs)
+    right = evaluate(model, Batches(*test, batch_size=1000), classification_step)["accuracy"]
     return [round(right, 4)]  # a number of images out of 10,000, without rounding errors
 
 

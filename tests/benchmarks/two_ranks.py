@@ -29,7 +29,7 @@ def worker(part: int) -> None:
     import torch
     import torch.distributed as dist
 
-    from handbook import Batches, classify, datasets, fit, models
+    from handbook import Batches, classification_step, datasets, fit, models
 
     torch.manual_seed(0)
     train, _ = datasets.mnist()
@@ -37,8 +37,9 @@ def worker(part: int) -> None:
     batches = Batches(train.x[:count], train.y[:count], batch_size=BATCH // part, shuffle=True)
     model, ends = models.LeNet(), []
     fit(
-        model, batches, classify, optimizer=torch.optim.AdamW(model.parameters()), device="cpu",
-        epochs=EPOCHS, progress=False, on_epoch=lambda row: ends.append(time.perf_counter()),
+        model, batches, classification_step,
+        optimizer=torch.optim.AdamW(model.parameters()), device="cpu",
+        epochs=EPOCHS, progress=False, on_epoch_end=lambda row: ends.append(time.perf_counter()),
     )  # fmt: skip
     epochs = [b - a for a, b in itertools.pairwise(ends)]  # not the first one
     found = {"epoch": statistics.median(epochs), "all_reduces": 0.0}

@@ -1,16 +1,16 @@
 """Data that the pages use: plain tensors out, most of them from files inside the package."""
 
-from .folder import class_names, read_images
-from .mnist import Examples, mnist
-from .table import read_table
-from .written import write_images, write_table
+from .export import write_csv, write_image_folder
+from .folder import class_names, load_image_folder
+from .mnist import Split, mnist
+from .table import load_csv
 
 __all__ = [
-    "Examples",
+    "Split",
     "class_names",
+    "load_csv",
+    "load_image_folder",
     "mnist",
-    "read_images",
-    "read_table",
-    "write_images",
-    "write_table",
+    "write_csv",
+    "write_image_folder",
 ]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from .mnist import Examples
-from .paths import shown
-from .pixels import CHANNELS, Kind, kind, pixels
+from ._image_io import CHANNELS, Kind, kind, pixels
+from ._paths import shown
+from .mnist import Split
 
 
 def class_names(root: str | Path) -> list[str]:
@@ -16,7 +16,7 @@ def class_names(root: str | Path) -> list[str]:
     Parameters
     ----------
     root : str or Path
-        The folder that :func:`read_images` reads.
+        The folder that :func:`load_image_folder` reads.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def class_names(root: str | Path) -> list[str]:
     >>> import tempfile
     >>> from handbook import datasets
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     class_names(datasets.write_images(folder, each=1))[:3]
+    ...     class_names(datasets.write_image_folder(folder, per_class=1))[:3]
     ['0', '1', '2']
     """
     root = Path(root)
@@ -48,7 +48,7 @@ def class_names(root: str | Path) -> list[str]:
     return names
 
 
-def read_images(root: str | Path) -> Examples:
+def load_image_folder(root: str | Path) -> Split:
     """Read a folder of images, ``root/<class>/<image>``.
 
     Files beside the folders, and names that begin with a dot, are passed over.
@@ -61,7 +61,7 @@ def read_images(root: str | Path) -> Examples:
 
     Returns
     -------
-    Examples
+    Split
         ``x``: float32 ``(N, C, H, W)`` from 0 to 1, with one channel for grey images and three for
         colour. ``y``: int64 ``(N,)``, numbers of the classes in :func:`class_names`. In the order
         of the classes, then of the names of the files.
@@ -82,7 +82,7 @@ def read_images(root: str | Path) -> Examples:
     >>> import tempfile
     >>> from handbook import datasets
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     x, y = read_images(datasets.write_images(folder, each=3))
+    ...     x, y = load_image_folder(datasets.write_image_folder(folder, per_class=3))
     >>> x.shape, y[:5]
     (torch.Size([30, 1, 28, 28]), tensor([0, 0, 0, 1, 1]))
     """
@@ -100,7 +100,7 @@ def read_images(root: str | Path) -> Examples:
     x = torch.empty(len(files), CHANNELS[mode], height, width)
     for i, (file, _) in enumerate(files):
         x[i] = pixels(file)  # from 0 to 255
-    return Examples(x.div_(255), torch.tensor([k for _, k in files]))
+    return Split(x.div_(255), torch.tensor([k for _, k in files]))
 
 
 def _files(root: Path, folder: Path) -> Iterator[Path]:

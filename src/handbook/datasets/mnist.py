@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .originals import original
+from ._mnist_files import original
 
 EMBEDDED = files("handbook") / "data" / "mnist-10000.npz"
 CHECKSUM = "1982674f7ff13183fcfde3989c940fc217cd811dedf7cc7b455707e56c8df48e"
 
 
-class Examples(NamedTuple):
+class Split(NamedTuple):
     """Inputs and their answers, in the same order.
 
     A tuple of two tensors, so that it unpacks: ``Batches(*train, batch_size=128)``. For the same
@@ -27,7 +27,7 @@ class Examples(NamedTuple):
     y: Tensor  #: Answers; axis 0 counts the examples.
 
 
-def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Examples]:
+def mnist(full: bool = False, root: str | Path = "data") -> tuple[Split, Split]:
     """Load handwritten digits, ready for training.
 
     Parameters
@@ -41,7 +41,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
 
     Returns
     -------
-    train, test : Examples
+    train, test : Split
         ``x``: float32 ``(N, 1, 28, 28)``, from 0 (paper) to 1 (ink). ``y``: int64 ``(N,)``,
         the digits 0 to 9.
 
@@ -67,7 +67,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Examples, Exam
     return _full(Path(root).expanduser() / "MNIST" / "raw") if full else _embedded()
 
 
-def _embedded() -> tuple[Examples, Examples]:
+def _embedded() -> tuple[Split, Split]:
     content = b""
     if EMBEDDED.is_file():
         with EMBEDDED.open("rb") as file:
@@ -79,13 +79,13 @@ def _embedded() -> tuple[Examples, Examples]:
     return _examples(part["x_train"], part["y_train"]), _examples(part["x_test"], part["y_test"])
 
 
-def _full(folder: Path) -> tuple[Examples, Examples]:
+def _full(folder: Path) -> tuple[Split, Split]:
     kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
     train = [original(folder / f"train-{kind}") for kind in kinds]
     test = [original(folder / f"t10k-{kind}") for kind in kinds]
     return _examples(*train), _examples(*test)
 
 
-def _examples(images: Tensor, labels: Tensor) -> Examples:
+def _examples(images: Tensor, labels: Tensor) -> Split:
     """Scale uint8 images ``(N, 28, 28)`` to [0, 1] and give them a channel axis."""
-    return Examples(images.unsqueeze(1).float().div_(255), labels.long())
+    return Split(images.unsqueeze(1).float().div_(255), labels.long())

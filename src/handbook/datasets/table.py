@@ -9,20 +9,20 @@ from typing import TextIO
 
 import torch
 
-from .mnist import Examples
-from .paths import shown
+from ._paths import shown
+from .mnist import Split
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 LINE = 1 << 20  # letters: no line of a table is longer
 LARGEST = torch.finfo(torch.float32).max
 
 
-def read_table(
+def load_csv(
     path: str | Path,
     target: str,
     columns: Sequence[str] | None = None,
     encoding: str | None = None,
-) -> Examples:
+) -> Split:
     """Read a CSV file of numbers, such as a spreadsheet program saves it.
 
     The first line names the columns; commas separate them. Empty lines are skipped.
@@ -42,7 +42,7 @@ def read_table(
 
     Returns
     -------
-    Examples
+    Split
         ``x``: float32 ``(N, F)``. ``y``: int64 ``(N,)`` if all its numbers are whole, else float32.
 
     Raises
@@ -58,8 +58,8 @@ def read_table(
     >>> import tempfile
     >>> from handbook import datasets
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = datasets.write_table(folder + "/digits.csv", n=100)
-    ...     x, y = read_table(path, "label", columns=["ink", "height", "width"])
+    ...     path = datasets.write_csv(folder + "/digits.csv", n=100)
+    ...     x, y = load_csv(path, "label", columns=["ink", "height", "width"])
     >>> x.shape, y[:5]
     (torch.Size([100, 3]), tensor([5, 4, 1, 3, 6]))
     """
@@ -146,7 +146,7 @@ def _rows(name: str, file: TextIO) -> Iterator[tuple[int, list[str]]]:
         raise ValueError(f"{name}, line {first}: {error}; look for a quotation mark") from None
 
 
-def _numbers(name: str, file: TextIO, target: str, columns: Sequence[str] | None) -> Examples:
+def _numbers(name: str, file: TextIO, target: str, columns: Sequence[str] | None) -> Split:
     """Read the columns that are asked for."""
     rows = _rows(name, file)
     head = [cell.strip("\ufeff \t") for cell in next(rows, (0, []))[1]]
@@ -174,7 +174,7 @@ def _numbers(name: str, file: TextIO, target: str, columns: Sequence[str] | None
         raise ValueError(f"{name} has names of columns, but no row below them")
     whole = all(value.is_integer() and abs(value) < 2**53 for value in y)
     answers = torch.frombuffer(y, dtype=torch.float64).to(torch.int64 if whole else torch.float32)
-    return Examples(torch.frombuffer(x, dtype=torch.float32).view(len(y), -1), answers)
+    return Split(torch.frombuffer(x, dtype=torch.float32).view(len(y), -1), answers)
 
 
 def _number(name: str, line: int, column: str, cell: str) -> float:

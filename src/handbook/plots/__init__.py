@@ -1,22 +1,23 @@
 """Figures that the pages draw again and again; matplotlib loads when the first one is drawn."""
 
-from .broadcasting import broadcast
-from .channels import channels
-from .classes import boundary, confusion
-from .graphs import graph
-from .history import curves
-from .memory import layout
-from .pictures import images
-from .windows import windows
+from .broadcast import broadcast
+from .channel_map import channel_map
+from .confusion_matrix import confusion_matrix
+from .decision_boundary import decision_boundary
+from .graph import graph
+from .image_grid import image_grid
+from .learning_curves import learning_curves
+from .memory_layout import memory_layout
+from .receptive_fields import receptive_fields
 
 __all__ = [
-    "boundary",
     "broadcast",
-    "channels",
-    "confusion",
-    "curves",
+    "channel_map",
+    "confusion_matrix",
+    "decision_boundary",
     "graph",
-    "images",
-    "layout",
-    "windows",
+    "image_grid",
+    "learning_curves",
+    "memory_layout",
+    "receptive_fields",
 ]

@@ -10,13 +10,13 @@ import signal
 import time
 
 import pytest
-import ranks
 import torch
-from runs import FORKS, answers, equal, gone, in_ranks, kill
+from helpers import rank_functions as ranks
+from helpers.training_runs import FORKS, answers, equal, gone, in_ranks, kill
 from test_distributed import torchrun
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from handbook import Batches, classify, evaluate, fit
+from handbook import Batches, classification_step, evaluate, fit
 
 X, Y = ranks.X, ranks.Y
 ELSEWHERE = (
@@ -145,12 +145,12 @@ def train(fails="", path=None, **options):
                 os.kill(os.getpid(), signal.SIGINT)
             if fails == "leaves":
                 raise SystemExit("boom")
-        return classify(model, x, y)
+        return classification_step(model, x, y)
 
-    def on_epoch(row):
-        if fails == "on_epoch":
+    def on_epoch_end(row):
+        if fails == "on_epoch_end":
             raise KeyError("boom")
-        if fails == "on_epoch, last" and row["epoch"] == 2:
+        if fails == "on_epoch_end, last" and row["epoch"] == 2:
             raise KeyError("boom")
 
     batches, val = loader(fails == "dataset"), loader(fails == "dataset of val")
@@ -159,7 +159,7 @@ def train(fails="", path=None, **options):
     if fails == "with workers":
         batches = loader(False, num_workers=1, persistent_workers=True)
     model, optimizer = ranks.plain()
-    options = {"val": val, "epochs": 2, "on_epoch": on_epoch, "checkpoint": path} | options
+    options = {"val": val, "epochs": 2, "on_epoch_end": on_epoch_end, "checkpoint": path} | options
     history = fit(model, batches, step, optimizer=optimizer, **options)
     return history, model.state_dict()
 
@@ -171,8 +171,8 @@ WHERE = {
     "dataset of val": "OSError: boom",
     "worker": "OSError: Caught OSError in DataLoader worker process 0.",
     "with workers": "ValueError: step failed on a batch of float32 (10, 6), int64 (10,): boom",
-    "on_epoch": "KeyError: 'boom'",
-    "on_epoch, last": "KeyError: 'boom'",
+    "on_epoch_end": "KeyError: 'boom'",
+    "on_epoch_end, last": "KeyError: 'boom'",
     "leaves": "SystemExit: boom",
     "Ctrl-C": "KeyboardInterrupt: ",
     "dies": None,
@@ -197,7 +197,7 @@ def test_a_disk_that_fails_rank_0_is_an_error_on_both(tmp_path):
         if row["epoch"] == 1:
             (tmp_path / "run.pt.part").mkdir(exist_ok=True)
 
-    found = answers(lambda rank: train(path=tmp_path / "run.pt", on_epoch=spoil), tmp_path)
+    found = answers(lambda rank: train(path=tmp_path / "run.pt", on_epoch_end=spoil), tmp_path)
     assert found[0] == found[1]
     assert found[0].startswith(f"CheckpointError: cannot write {tmp_path / 'run.pt'} (Is a dir")
     (tmp_path / "run.pt.part").rmdir()
@@ -266,7 +266,7 @@ def test_a_loader_of_another_length_than_it_announced(tmp_path, change):
         sampler.change = change
         model, optimizer = ranks.plain()
         fit(
-            model, DataLoader(batches.dataset, batch_size=10, sampler=sampler), classify,
+            model, DataLoader(batches.dataset, batch_size=10, sampler=sampler), classification_step,
             optimizer=optimizer, epochs=2,
         )  # fmt: skip
 
@@ -280,7 +280,7 @@ def test_loaders_of_different_length(tmp_path):
     def run(rank):
         part = torch.utils.data.TensorDataset(X[: 40 + 40 * rank], Y[: 40 + 40 * rank])
         model, optimizer = ranks.plain()
-        fit(model, loader(data=part), classify, optimizer=optimizer)
+        fit(model, loader(data=part), classification_step, optimizer=optimizer)
 
     zero, one = answers(run, tmp_path)
     assert zero == one
@@ -297,11 +297,11 @@ def test_a_rank_without_examples_for_validation(tmp_path, empty):
         val = loader(data=torch.utils.data.TensorDataset(X[:20], Y[:20]))
         if rank == empty:
             val = DataLoader([], sampler=Nothing())
-        rows = fit(model, mine, classify, optimizer=optimizer, val=val, epochs=2)
+        rows = fit(model, mine, classification_step, optimizer=optimizer, val=val, epochs=2)
         other = X[:20][1 - empty :: 2], Y[:20][1 - empty :: 2]
-        loss, _ = classify(model, *other)
+        loss, _ = classification_step(model, *other)
         try:
-            evaluate(model, DataLoader([], sampler=Nothing()), classify)
+            evaluate(model, DataLoader([], sampler=Nothing()), classification_step)
         except ValueError as error:
             return rows, loss.item(), str(error)
 
@@ -334,7 +334,7 @@ def test_statistics_of_batch_norm_are_means_over_the_ranks(tmp_path):
     def run(rank):
         model = norm()
         sgd = torch.optim.SGD(model.parameters(), lr=0.0)
-        fit(model, Batches(X, Y, batch_size=14), classify, optimizer=sgd)
+        fit(model, Batches(X, Y, batch_size=14), classification_step, optimizer=sgd)
         return model.state_dict()
 
     found, parts = answers(run, tmp_path), []

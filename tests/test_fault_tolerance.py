@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 
-import namespace
 import pytest
 import torch
-from runs import FORKS, Noisy, Run, X, Y, answer, equal, in_child, kill
+from helpers import private_disk as namespace
+from helpers.training_runs import FORKS, Noisy, Run, X, Y, answer, equal, in_child, kill
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from handbook import Batches, classify, fit, load_checkpoint
+from handbook import Batches, classification_step, fit, load_checkpoint
 from handbook.checkpoint import CheckpointError
 
 pytestmark = FORKS
@@ -26,11 +26,11 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="mounts, and /proc")
 
 
 class Endless(Run):
-    """A run whose schedule has no end, with a model that takes a while to write."""
+    """A run whose scheduler has no end, with a model that takes a while to write."""
 
     def __init__(self, data="batches"):
-        super().__init__(data, schedule=False, width=128)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(self.optimizer, 5)
+        super().__init__(data, scheduler=False, width=128)
+        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(self.optimizer, 5)
 
 
 # Killed
@@ -126,9 +126,9 @@ def test_file_too_large(tmp_path, old):
             resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, -1))
             return str(error)
 
-    kept = "the file of the epoch before is untouched" if old else "nothing is saved"
+    kept = "the file written before is untouched" if old else "nothing is saved"
     assert answer(train, tmp_path.parent) == (
-        f"cannot write {path} (File too large): {kept}; mend that and run the same line again"
+        f"cannot write {path} (File too large): {kept}; fix that and run the same line again"
     )
     assert os.listdir(tmp_path) == (["run.pt"] if old else [])
     assert not old or path.read_bytes() == before
@@ -156,7 +156,7 @@ def test_a_disk_that_takes_no_more(tmp_path, fault, epochs):
         namespace.disk(disk, 100_000)
         spoilt = []
 
-        def on_epoch(row):
+        def on_epoch_end(row):
             if row["epoch"] == epochs + 1:
                 spoilt.append(spoil(disk))
 
@@ -164,10 +164,10 @@ def test_a_disk_that_takes_no_more(tmp_path, fault, epochs):
             Run().train(epochs, path)
         before = path.read_bytes() if epochs else None
         if not epochs:
-            on_epoch({"epoch": 1})
+            on_epoch_end({"epoch": 1})
         with pytest.raises(CheckpointError) as caught:
-            Run().train(4, path, on_epoch=on_epoch if epochs else None)
-        kept = "the file of the epoch before is untouched; mend" if epochs else ""
+            Run().train(4, path, on_epoch_end=on_epoch_end if epochs else None)
+        kept = "the file written before is untouched; mend" if epochs else ""
         if epochs:
             assert path.read_bytes() == before
             assert len(load_checkpoint(path, Run().model)) == epochs
@@ -198,7 +198,7 @@ def test_memory_stays_flat_over_1000_epochs(tmp_path, checkpoint):
     def train():
         seen = {}
 
-        def on_epoch(row):
+        def on_epoch_end(row):
             if row["epoch"] in (200, 1000):
                 gc.collect()
                 seen[row["epoch"]] = resident()
@@ -210,8 +210,8 @@ def test_memory_stays_flat_over_1000_epochs(tmp_path, checkpoint):
         if checkpoint:
             namespace.disk(tmp_path / "disk", 10**6)  # in memory: 1000 times fsync take minutes
             path = tmp_path / "disk" / "run.pt"
-        fit(model, batches, classify, optimizer=optimizer, val=batches, epochs=1000,
-            checkpoint=path, on_epoch=on_epoch)  # fmt: skip
+        fit(model, batches, classification_step, optimizer=optimizer, val=batches, epochs=1000,
+            checkpoint=path, on_epoch_end=on_epoch_end)  # fmt: skip
         return seen
 
     seen = answer(train, tmp_path.parent)
@@ -237,9 +237,9 @@ def test_no_files_threads_or_processes_are_left(tmp_path, persistent):
         def step(model, x, y):
             if fails:
                 raise ValueError("boom")
-            return classify(model, x, y)
+            return classification_step(model, x, y)
 
-        run = Run(schedule=False)
+        run = Run(scheduler=False)
         run.batches = DataLoader(
             Noisy(), batch_size=16, num_workers=2, persistent_workers=persistent
         )
@@ -268,20 +268,20 @@ def test_a_worker_that_is_killed_is_an_error_within_seconds(tmp_path):
     """As the kernel does when memory is short; the checkpoint stays as it is."""
     run, path = Run("workers"), tmp_path / "run.pt"
 
-    def on_epoch(row):
+    def on_epoch_end(row):
         before.append(path.read_bytes() if path.exists() else None)
 
     def step(model, x, y):
         if len(before) == 1 and model.training:
             for worker in multiprocessing.active_children():
                 os.kill(worker.pid, signal.SIGKILL)
-        return classify(model, x, y)
+        return classification_step(model, x, y)
 
     before, start = [], time.monotonic()
     run.batches = DataLoader(Slow(), batch_size=2, num_workers=1)
-    run.schedule = None
+    run.scheduler = None
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.*\) (is killed|exited)"):
-        run.train(4, path, step, on_epoch=on_epoch)
+        run.train(4, path, step, on_epoch_end=on_epoch_end)
     assert time.monotonic() - start < 30
     assert len(load_checkpoint(path, run.model)) == 1
     assert os.listdir(tmp_path) == ["run.pt"]
@@ -304,7 +304,7 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import torch
-from runs import Run
+from helpers.training_runs import Run
 for data in ("batches", "noise", "two workers"):
     state = Run(data).train(3).state()
     tensors = [*state["model"].values(), state["next"][0]]

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler
 
 from handbook import distributed
-from handbook.randomness import Randomness
+from handbook.rng import RandomStreams
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def draw():
 
 
 def test_the_global_generators_are_restored():
-    streams = Randomness(CPU)
+    streams = RandomStreams(CPU)
     draw()
     state = streams.state_dict()
     first = draw()
@@ -32,7 +32,7 @@ def test_generators_of_loaders_are_restored_each_once():
     mine, other = torch.Generator(), torch.Generator()
     loader = DataLoader(range(9), shuffle=True, generator=mine)
     sampled = DataLoader(range(9), sampler=RandomSampler(range(9), generator=other))
-    streams = Randomness(CPU, loader, sampled, [1, 2], None)
+    streams = RandomStreams(CPU, loader, sampled, [1, 2], None)
     assert streams.generators == [mine, other]
     state = streams.state_dict()
     first = [list(loader), list(sampled)]
@@ -50,10 +50,10 @@ def test_ranks_part_differently_and_the_first_stays(monkeypatch):
         np.random.seed(0)
         expected = None
         if not rank:
-            state = Randomness(CPU).state_dict()
+            state = RandomStreams(CPU).state_dict()
             expected = draw()
-            Randomness(CPU).load_state_dict(state)
-        Randomness(CPU).part()
+            RandomStreams(CPU).load_state_dict(state)
+        RandomStreams(CPU).fork_ranks()
         seen.append(draw())
         assert expected in (None, seen[0])
     assert len({number for numbers in seen for number in numbers[0]}) == 8
@@ -61,10 +61,10 @@ def test_ranks_part_differently_and_the_first_stays(monkeypatch):
 
 
 def test_more_ranks_than_were_saved_keep_their_own_stream(monkeypatch):
-    state = Randomness(CPU).state_dict()
+    state = RandomStreams(CPU).state_dict()
     monkeypatch.setattr(distributed, "rank", lambda: 1)
     before = torch.get_rng_state()
-    Randomness(CPU).load_state_dict(state)
+    RandomStreams(CPU).load_state_dict(state)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -77,7 +77,7 @@ def test_the_accelerator_has_a_stream_of_its_own(monkeypatch, saved_on):
         set_rng_state=lambda state, device: states.update({device: state}),
     )
     monkeypatch.setattr(torch, "get_device_module", lambda device: module)
-    streams = Randomness(torch.device("cuda", 1))
+    streams = RandomStreams(torch.device("cuda", 1))
     state = streams.state_dict()
     assert state["ranks"][0]["device"][0] == "cuda"
     state["ranks"][0]["device"] = (saved_on, torch.tensor([7], dtype=torch.uint8))

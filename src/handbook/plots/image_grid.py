@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .panels import WRONG, new_panels
+from ._figure import WRONG, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def images(
+def image_grid(
     x: Tensor,
     titles: Sequence[object] | None = None,
     ncols: int = 8,
@@ -49,7 +49,7 @@ def images(
 
     Examples
     --------
-    >>> figure = images(torch.rand(6, 1, 28, 28), titles=range(6), ncols=3)
+    >>> figure = image_grid(torch.rand(6, 1, 28, 28), titles=range(6), ncols=3)
     >>> len(figure.axes)
     6
     """
@@ -60,7 +60,7 @@ def images(
         x = x.movedim(1, -1)
     elif x.ndim != 3:
         raise ValueError(
-            f"images need shape (N, 1, H, W), (N, 3, H, W) or (N, H, W), got {tuple(x.shape)}"
+            f"image_grid needs shape (N, 1, H, W), (N, 3, H, W) or (N, H, W), got {tuple(x.shape)}"
         )
     if not 1 <= len(x) <= 200:
         raise ValueError(f"cannot draw {len(x)} images: pass 1 to 200, x[:24] for instance")

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ._modes import evaluation_mode
+
 KINDS = (ValueError, TypeError, IndexError, RuntimeError)  # what a layer raises for a wrong input
 
 
@@ -49,7 +51,7 @@ class Table(list[Layer]):
     __repr__ = __str__
 
 
-def shapes(model: nn.Module, *inputs: Any) -> Table:
+def summary(model: nn.Module, *inputs: Any) -> Table:
     """Run a model once and list, layer by layer, what it does to the shape.
 
     Parameters
@@ -71,15 +73,17 @@ def shapes(model: nn.Module, *inputs: Any) -> Table:
     Raises
     ------
     TypeError
-        If ``model`` is no module.
+        If ``model`` is not a module.
+    ValueError
+        If a lazy layer has not seen an input yet.
     RuntimeError
-        If a layer fails, with its name and the shape it was given. What it raised as ValueError,
-        TypeError or IndexError stays one.
+        If a layer fails, with its name and the shape it was given. An error of another type keeps
+        its type.
 
     Examples
     --------
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.ReLU())
-    >>> table = shapes(model, torch.zeros(64, 1, 28, 28))
+    >>> table = summary(model, torch.zeros(64, 1, 28, 28))
     >>> print(table)
     name   layer                input            output     parameters
     ------------------------------------------------------------------
@@ -92,7 +96,11 @@ def shapes(model: nn.Module, *inputs: Any) -> Table:
     (64, 10)
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"shapes needs a module, got {type(model).__name__}")
+        raise TypeError(f"summary needs a module, got {type(model).__name__}")
+    model = getattr(model, "_orig_mod", model)  # what torch.compile has compiled
+    lazy = [name for name, parameter in model.named_parameters() if nn.parameter.is_lazy(parameter)]
+    if lazy:
+        raise ValueError(f"{lazy[0]} has no size yet: run the model once, model(x)")
     table = Table()
     calls: list[list[Any]] = []  # those that have not returned: module, its inputs, has it called?
     names = {module: name for name, module in model.named_modules()}
@@ -114,29 +122,28 @@ def shapes(model: nn.Module, *inputs: Any) -> Table:
     with _watched(model, enter, leave), torch.no_grad():
         try:
             model(*inputs)
-        except KINDS as error:
-            kind = next(kind for kind in KINDS if isinstance(error, kind))
-            raise kind(_explanation(calls, names, error)) from error
+        except Exception as error:
+            if type(error) in KINDS:
+                raise type(error)(_explanation(calls, names, error)) from error
+            error.add_note(_explanation(calls, names, error))  # its type carries the meaning
+            raise
     table.total = sum(parameter.numel() for parameter in model.parameters())
     return table
 
 
 @contextmanager
 def _watched(model: nn.Module, enter: Any, leave: Any) -> Iterator[None]:
-    """Run the model in evaluation mode with two hooks on every module; undo all that afterwards."""
-    training = {module: module.training for module in model.modules()}
+    """Run the model in evaluation mode with two hooks on every module; undo that afterwards."""
     hooks = []
-    try:
-        for module in training:
-            module.training = False
-            hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
-            hooks.append(module.register_forward_hook(leave))
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, mode in training.items():
-            module.training = mode
+    with evaluation_mode(model):
+        try:
+            for module in model.modules():
+                hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+                hooks.append(module.register_forward_hook(leave))
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 def _shape(value: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .cells import cell, new_frames
-from .panels import COLOURS
+from ._cells import cell, new_frames
+from ._figure import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ HEAD = 1.6  # units: room for numbers and words beside a table
 FILLS = tuple(COLOURS[i] for i in (4, 5, 2, 3))
 
 
-def channels(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: int = 2) -> Figure:
+def channel_map(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: int = 2) -> Figure:
     """Draw which input channels feed which output channels of a convolution.
 
     What is drawn is the gradient of each output channel with respect to each input channel: it is
@@ -52,7 +52,7 @@ def channels(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: int 
 
     Examples
     --------
-    >>> figure = channels(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=2))
+    >>> figure = channel_map(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=2))
     >>> print(figure.axes[1].get_title(loc="left"))
     groups=2
     72 weights
@@ -96,7 +96,7 @@ def _draw(panel: Axes, table: Tensor) -> None:
 def _feeds(layer: nn.Conv2d) -> Tensor:
     """Return which output (row) depends on which input (column), found by gradients."""
     if not isinstance(layer, nn.Conv2d):
-        raise TypeError(f"channels draws Conv2d, not {type(layer).__name__}")
+        raise TypeError(f"channel_map draws Conv2d, not {type(layer).__name__}")
     if max(layer.in_channels, layer.out_channels) > LIMIT:
         raise ValueError(
             f"{layer.in_channels} channels to {layer.out_channels}: draw at most {LIMIT}, "

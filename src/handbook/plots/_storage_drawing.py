@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .cells import ROW, cell, width, words
+from ._cells import ROW, cell, width, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from handbook import models, shapes
+from handbook import models, summary
 
 
 def test_rows_of_a_small_network():
     model = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 24 * 24, 10))
-    table = shapes(model, torch.zeros(2, 1, 28, 28))
+    table = summary(model, torch.zeros(2, 1, 28, 28))
     assert list(table) == [
         ("0", "Conv2d", (2, 1, 28, 28), (2, 6, 24, 24), 156),
         ("1", "ReLU", (2, 6, 24, 24), (2, 6, 24, 24), 0),
@@ -24,7 +24,7 @@ def test_rows_of_a_small_network():
 
 
 def test_a_single_layer_is_a_model():
-    assert list(shapes(nn.Linear(3, 2), torch.zeros(3))) == [("", "Linear", (3,), (2,), 8)]
+    assert list(summary(nn.Linear(3, 2), torch.zeros(3))) == [("", "Linear", (3,), (2,), 8)]
 
 
 @settings(max_examples=20, deadline=None)
@@ -39,27 +39,27 @@ def test_convolutions_give_what_the_formula_says(data):
         draw(8, 16),
     )
     layer = nn.Conv2d(2, 4, kernel, stride, padding, dilation)
-    (row,) = shapes(layer, torch.zeros(1, 2, size, size))
+    (row,) = summary(layer, torch.zeros(1, 2, size, size))
     expected = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     assert row.output == (1, 4, expected, expected)
 
 
 def test_outputs_of_several_tensors():
-    (row,) = shapes(nn.LSTM(8, 4), torch.zeros(5, 3, 8))
+    (row,) = summary(nn.LSTM(8, 4), torch.zeros(5, 3, 8))
     assert row.output == ((5, 3, 4), ((1, 3, 4), (1, 3, 4)))
-    table = shapes(nn.LSTM(8, 4), torch.zeros(5, 3, 8))
+    table = summary(nn.LSTM(8, 4), torch.zeros(5, 3, 8))
     assert "(5, 3, 4), ((1, 3, 4), (1, 3, 4))" in str(table)
 
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     x = torch.zeros(2, 5, 8)
-    (row,) = shapes(attention, x, x, x)
+    (row,) = summary(attention, x, x, x)
     assert row.input == ((2, 5, 8),) * 3 and row.output == ((2, 5, 8), (2, 5, 5))
     assert row.parameters == sum(p.numel() for p in attention.parameters()) == 288
 
 
 def test_a_transformer_layer_shows_its_parts():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    table = shapes(layer, torch.zeros(2, 5, 8))
+    table = summary(layer, torch.zeros(2, 5, 8))
     assert [row.layer for row in table].count("MultiheadAttention") == 1
     assert sum(row.parameters for row in table) == table.total
     assert table[0].input == ((2, 5, 8),) * 3  # query, key, value; no mask
@@ -81,7 +81,7 @@ class Twice(nn.Module):
 
 
 def test_shared_layers_have_a_row_for_each_call():
-    table = shapes(Twice(), torch.zeros(3, 4))
+    table = summary(Twice(), torch.zeros(3, 4))
     assert list(table) == [
         ("one", "Linear", (3, 4), (3, 4), 20),
         ("one", "Linear", (3, 4), (3, 4), 20),
@@ -92,7 +92,7 @@ def test_shared_layers_have_a_row_for_each_call():
 
 def test_models_of_the_package():
     for model in (models.MLP(), models.LeNet(), models.ResNet()):
-        table = shapes(model, torch.zeros(1, 1, 28, 28))  # one example: batch norm would refuse it
+        table = summary(model, torch.zeros(1, 1, 28, 28))  # one example: batch norm would refuse it
         assert table[-1].output == (1, 10)
         assert sum(row.parameters for row in table) == table.total
 
@@ -109,13 +109,13 @@ def test_the_model_is_left_as_it_was():
     model[1].eval()
     before, values = state(model), {k: v.clone() for k, v in model.state_dict().items()}
     random = torch.get_rng_state()
-    shapes(model, torch.ones(3, 2))
+    summary(model, torch.ones(3, 2))
     assert state(model) == before and model.training and not model[1].training
     assert all(torch.equal(v, values[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(random, torch.get_rng_state())
     with pytest.raises(RuntimeError):
-        shapes(model, torch.ones(3, 5))
+        summary(model, torch.ones(3, 5))
     assert state(model) == before
 
 
@@ -139,5 +139,5 @@ SMALL = nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 1))
 )
 def test_errors_name_the_layer(model, inputs, kind, message):
     with pytest.raises(kind, match=message) as caught:
-        shapes(model, *inputs)
+        summary(model, *inputs)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .cells import LIMIT
+from ._cells import LIMIT
 
 Place = tuple[int, int]  # row and column; those of the padding before the image are negative
 DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "padding_mode": "zeros", "ceil_mode": False}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .cells import LIMIT, ROW, cell, new_frames, width, words
-from .panels import COLOURS
+from ._cells import LIMIT, ROW, cell, new_frames, width, words
+from ._figure import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .paths import shown
+from ._paths import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,4 +1,4 @@
-"""Averages over the examples of an epoch, without waiting for the device in between."""
+"""Means over the examples of an epoch, without waiting for the device in between."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,13 @@ from . import distributed
 CHUNK = 1024  # so many batches are kept one by one; then they are put into one tensor
 
 
-class Averages:
+class RunningMeans:
     """Collect loss and metrics of each batch as tensors; turn them into numbers at the end.
 
     Parameters
     ----------
     epoch : int, optional
-        The epoch of a training, in which the loss must stay finite.
+        The epoch of a training run, in which the loss must stay finite.
     """
 
     def __init__(self, epoch: int | None = None) -> None:
@@ -22,6 +22,11 @@ class Averages:
         self.sizes: list[int] = []
         self.values: list[dict[str, Tensor]] = []
         self.chunks: list[dict[str, Tensor]] = []
+
+    @property
+    def steps(self) -> int:
+        """How many batches were added."""
+        return len(self.sizes)
 
     def add(self, size: int, loss: Tensor, metrics: dict[str, Tensor]) -> None:
         """Note the means ``()`` over one batch of ``size`` examples."""
@@ -34,7 +39,7 @@ class Averages:
         if len(self.values) == CHUNK:
             self._pack()
 
-    def means(self) -> dict[str, float]:
+    def compute(self) -> dict[str, float]:
         """Return the mean of each value over all examples of all ranks.
 
         Raises
@@ -49,7 +54,8 @@ class Averages:
         if self.epoch is not None and wrong:
             raise RuntimeError(
                 f"the loss is {wrong[1]} in epoch {self.epoch}, step {wrong[0]}: lower the "
-                "learning rate, clip the gradient (clip=1.0), or look for nan and inf in the data"
+                "learning rate, clip the gradient (max_grad_norm=1.0), or look for nan and inf "
+                "in the data"
             )
         total = sum(examples for examples, _, _ in parts)
         if not total:
@@ -63,7 +69,10 @@ class Averages:
     def _pack(self) -> None:
         """Put what was collected one by one into one tensor for each name."""
         if any(values.keys() != self.values[0].keys() for values in self.values):
-            raise ValueError("the step returned other metrics for some batches than for others")
+            raise ValueError(
+                "the step returned different metrics for some batches than for others: return "
+                "the same names for each batch"
+            )
         if self.values:
             names = self.values[0].keys()
             self.chunks.append({k: torch.stack([v[k] for v in self.values]) for k in names})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from .panels import new_panels
+from ._figure import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,6 @@
 """What test_distributed.py runs under torchrun: functions that also run in one process.
 
-python -m torch.distributed.run --standalone --nproc-per-node=2 ranks.py FOLDER NAME...
+python -m torch.distributed.run --standalone --nproc-per-node=2 rank_functions.py FOLDER NAME...
 """
 
 import os
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from handbook import Batches, classify, evaluate, fit, regress
+from handbook import Batches, classification_step, evaluate, fit, regression_step
 
 X = torch.randn(101, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -30,8 +30,16 @@ def without_dropout(folder, batch_size, val=101):
     model, optimizer = plain()
     batches = Batches(X, Y, batch_size=batch_size, shuffle=True)
     val = Batches(X[:val], Y[:val], batch_size=30)
-    history = fit(model, batches, classify, optimizer=optimizer, val=val, clip=1.0, epochs=3)
-    return history, model.state_dict(), evaluate(model, val, classify)
+    history = fit(
+        model,
+        batches,
+        classification_step,
+        optimizer=optimizer,
+        val=val,
+        max_grad_norm=1.0,
+        epochs=3,
+    )
+    return history, model.state_dict(), evaluate(model, val, classification_step)
 
 
 def even(folder):
@@ -47,7 +55,7 @@ def even_with_nan():
     model, optimizer = plain()
     x = X.clone()
     x[40:] = float("nan")
-    fit(model, Batches(x, Y, batch_size=32), classify, optimizer=optimizer)
+    fit(model, Batches(x, Y, batch_size=32), classification_step, optimizer=optimizer)
 
 
 def one_alone(folder):
@@ -60,7 +68,7 @@ def single(folder):
 
 
 def run(path, epochs, progress=False):
-    """Return all that a training with dropout, BatchNorm and a schedule leaves behind."""
+    """Return all that a training with dropout, BatchNorm and a scheduler leaves behind."""
     torch.manual_seed(1)
     random.seed(1)
     model = nn.Sequential(
@@ -68,12 +76,13 @@ def run(path, epochs, progress=False):
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     batches = Batches(X, Y, batch_size=16, shuffle=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=4 * len(batches))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=4 * len(batches))
     history = fit(
-        model, batches, classify, optimizer=optimizer, schedule=schedule, val=batches,
+        model, batches, classification_step, optimizer=optimizer, scheduler=scheduler,
+        scheduler_interval="batch", val=batches,
         epochs=epochs, checkpoint=path, progress=progress,
     )  # fmt: skip
-    states = model.state_dict(), optimizer.state_dict(), schedule.state_dict()
+    states = model.state_dict(), optimizer.state_dict(), scheduler.state_dict()
     return history, *states, torch.rand(3), random.random()
 
 
@@ -90,24 +99,25 @@ def rest(folder):
 
 
 def endless(path, epochs, started=None):
-    """Return the same for a training whose schedule has no end; say when it has begun."""
+    """Return the same for a training whose scheduler has no end; say when it has begun."""
     torch.manual_seed(1)
     model = nn.Sequential(
         nn.Linear(6, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(), nn.Linear(64, 2)
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 5)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 5)
 
     def step(model, x, y):
         if started is not None and not started.exists():
             started.touch()
-        return classify(model, x, y)
+        return classification_step(model, x, y)
 
     history = fit(
         model, Batches(X, Y, batch_size=32, shuffle=True), step, optimizer=optimizer,
-        schedule=schedule, val=Batches(X, Y, batch_size=101), epochs=epochs, checkpoint=path,
+        scheduler=scheduler, scheduler_interval="batch", val=Batches(X, Y, batch_size=101),
+        epochs=epochs, checkpoint=path,
     )  # fmt: skip
-    states = model.state_dict(), optimizer.state_dict(), schedule.state_dict()
+    states = model.state_dict(), optimizer.state_dict(), scheduler.state_dict()
     return history, *states, torch.rand(3)
 
 
@@ -137,7 +147,7 @@ def loader(folder):
 
     def step(model, x, y):
         seen.append(y)
-        return regress(model, x, y)
+        return regression_step(model, x, y)
 
     model = nn.Linear(6, 1)
     data = TensorDataset(X, torch.arange(101.0).unsqueeze(1))
@@ -175,18 +185,18 @@ def mistake(name, folder):
     batches = Batches(X, Y, batch_size=101 if name == "frozen, one step" else 32)
     loader = DataLoader(TensorDataset(X, Y), batch_size=10)
     model, optimizer = plain()
-    step, options = classify, {}
+    step, options = classification_step, {}
     if name == "loader":
         batches = loader
     if name == "loader of evaluate":
-        evaluate(model, loader, classify)
+        evaluate(model, loader, classification_step)
     if name.startswith("frozen"):
         model.add_module("unused", nn.Linear(1, 1))
         model.forward = lambda x: model[2](model[1](model[0](x)))
     if name == "nan on one":
 
         def step(model, x, y):
-            loss, metrics = classify(model, x, y)
+            loss, metrics = classification_step(model, x, y)
             return loss * (float("nan") if int(os.environ["RANK"]) else 1.0), metrics
 
     if name == "no folder":
@@ -203,8 +213,8 @@ def stopping(folder):
     model, optimizer = plain()
     batches = Batches(X, Y, batch_size=32)
     return fit(
-        model, batches, classify, optimizer=optimizer, epochs=5,
-        on_epoch=lambda row: RANK == 1 and row["epoch"] == 2,
+        model, batches, classification_step, optimizer=optimizer, epochs=5,
+        on_epoch_end=lambda row: RANK == 1 and row["epoch"] == 2,
     )  # fmt: skip
 
 
@@ -219,7 +229,7 @@ def death(folder):
     def step(model, x, y):
         if RANK == 1:
             os._exit(3)
-        return classify(model, x, y)
+        return classification_step(model, x, y)
 
     model, optimizer = plain()
     fit(model, Batches(X, Y, batch_size=32), step, optimizer=optimizer)

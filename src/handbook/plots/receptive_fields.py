@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .cells import cell, new_frames, width
-from .looking import Look, look
-from .panels import COLOURS
+from ._cells import cell, new_frames, width
+from ._figure import COLOURS
+from ._receptive_field import Look, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILLS = (COLOURS[4], COLOURS[5], "#8FD3BE", "#E8B9D3")  # one for each window that is drawn
 
 
-def windows(
+def receptive_fields(
     *layers: nn.Module,
     size: int | tuple[int, int] = 5,
     which: Sequence[int] = (0, 1),
@@ -67,7 +67,7 @@ def windows(
 
     Examples
     --------
-    >>> figure = windows(nn.Conv2d(1, 6, 3), nn.MaxPool2d(2), size=6)
+    >>> figure = receptive_fields(nn.Conv2d(1, 6, 3), nn.MaxPool2d(2), size=6)
     >>> print(figure.axes[1].get_title(loc="left"))
     MaxPool2d, 2 × 2
     stride=2

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from handbook import Batches, classify, fit
+from handbook import Batches, classification_step, fit
 
 X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -37,9 +37,11 @@ class Noisy(Dataset):
 
 
 class Run:
-    """A model and all that belongs to it, made anew as a script would."""
+    """A model and all that belongs to it, made again as a script would."""
 
-    def __init__(self, data="batches", schedule=True, width=8):
+    interval = "batch"
+
+    def __init__(self, data="batches", scheduler=True, width=8):
         torch.manual_seed(1)
         random.seed(1)
         np.random.seed(1)
@@ -49,8 +51,8 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-2)
         self.batches = self.loader(data)
         total = 4 * len(self.batches)
-        self.schedule = (
-            lr_scheduler.OneCycleLR(self.optimizer, 1e-2, total_steps=total) if schedule else None
+        self.scheduler = (
+            lr_scheduler.OneCycleLR(self.optimizer, 1e-2, total_steps=total) if scheduler else None
         )
 
     def loader(self, data):
@@ -72,11 +74,12 @@ class Run:
             "two workers": lambda: DataLoader(Noisy(), batch_size=16, shuffle=True, num_workers=2),
         }[data]()
 
-    def train(self, epochs, path=None, step=classify, **options):
+    def train(self, epochs, path=None, step=classification_step, **options):
         val = DataLoader(TensorDataset(X, Y), batch_size=20, shuffle=True)
         self.history = fit(
-            self.model, self.batches, step, optimizer=self.optimizer, schedule=self.schedule,
-            val=val, clip=1.0, epochs=epochs, checkpoint=path, **options,
+            self.model, self.batches, step, optimizer=self.optimizer, scheduler=self.scheduler,
+            scheduler_interval=self.scheduler and self.interval,
+            val=val, max_grad_norm=1.0, epochs=epochs, checkpoint=path, **options,
         )  # fmt: skip
         return self
 
@@ -86,7 +89,7 @@ class Run:
             "history": self.history,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule and self.schedule.state_dict(),
+            "scheduler": self.scheduler and self.scheduler.state_dict(),
             "next": (torch.rand(3), random.random(), np.random.rand()),
         }
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from .boxes import draw
-from .placing import Box
+from ._graph_drawing import draw
+from ._graph_layout import Box
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

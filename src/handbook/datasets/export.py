@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._image_io import write
 from .mnist import mnist
-from .pixels import write
 
 NAMES = "零一二三四五六七八九"
 HEAD = ("file", "name", "label", "ink", "height", "width", "symmetry", "holes")
 
 
-def write_table(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Path:
+def write_csv(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Path:
     """Write a CSV file about the first digits of :func:`mnist`, to practise reading one.
 
-    Each row is one real image: ``file``, its name in the folder of :func:`write_images`; ``name``,
-    the digit as a Chinese word; ``label``, the digit; and five measured columns. ``ink`` is the
-    mean of all pixels, from 0 to 1. ``height`` and ``width`` are those of the box around the
+    Each row is one real image: ``file``, its name in the folder of :func:`write_image_folder`;
+    ``name``, the digit as a Chinese word; ``label``, the digit; and five measured columns. ``ink``
+    is the mean of all pixels, from 0 to 1. ``height`` and ``width`` are those of the box around the
     pixels above 0.5, in pixels. ``symmetry`` is the share of the ink that the mirror image covers.
     ``holes`` counts the areas of paper that ink encloses.
 
@@ -46,7 +46,7 @@ def write_table(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Pat
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(write_table(folder + "/digits.csv", n=2).read_text("utf-8"), end="")
+    ...     print(write_csv(folder + "/digits.csv", n=2).read_text("utf-8"), end="")
     file,name,label,ink,height,width,symmetry,holes
     5/0000.png,五,5,0.1377,20,19,0.3528,0
     4/0000.png,四,4,0.0973,20,19,0.1794,0
@@ -79,7 +79,7 @@ def write_table(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Pat
     return path
 
 
-def write_images(root: str | Path, each: int = 20) -> Path:
+def write_image_folder(root: str | Path, per_class: int = 20) -> Path:
     """Write digits of :func:`mnist` as a folder of images, to practise reading one.
 
     Parameters
@@ -87,7 +87,7 @@ def write_images(root: str | Path, each: int = 20) -> Path:
     root : str or Path
         The folder. It gets one folder for each digit, ``0`` to ``9``, and these the images
         ``0000.png``, ``0001.png``, …: grey, 28 × 28 pixels.
-    each : int
+    per_class : int
         How many images of each digit, 1 to 1,000.
 
     Returns
@@ -98,23 +98,23 @@ def write_images(root: str | Path, each: int = 20) -> Path:
     Raises
     ------
     ValueError
-        If ``each`` is out of range.
+        If ``per_class`` is out of range.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     root = write_images(folder + "/digits", each=2)
+    ...     root = write_image_folder(folder + "/digits", per_class=2)
     ...     print(*sorted(file.relative_to(root).as_posix() for file in root.glob("[01]/*.png")))
     0/0000.png 0/0001.png 1/0000.png 1/0001.png
     """
     x, y = mnist()[0]
     most = int(y.bincount().min())
-    if not 1 <= each <= most:
-        raise ValueError(f"{each} images of each digit: there are 1 to {most}")
+    if not 1 <= per_class <= most:
+        raise ValueError(f"{per_class} images of each digit: there are 1 to {most}")
     root = Path(root)
     for image, label, number in zip(x, y.tolist(), _places(y), strict=True):
-        if number < each:
+        if number < per_class:
             file = root / str(label) / f"{number:04d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             write(file, image)

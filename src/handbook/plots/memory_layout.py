@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .cells import LIMIT, frame, new_frames
-from .storages import draw
+from ._cells import LIMIT, frame, new_frames
+from ._storage_drawing import draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAPS = ("YlGnBu", "YlOrRd", "RdPu", "Greys")  # one for each storage
 
 
-def layout(
+def memory_layout(
     *tensors: Tensor,
     names: Sequence[str] | None = None,
     ncols: int = 1,
@@ -57,7 +57,7 @@ def layout(
     Examples
     --------
     >>> x = torch.arange(12).reshape(3, 4)
-    >>> figure = layout(x, x.T, x[:, ::2].clone(), names=["x", "x.T", "x[:, ::2].clone()"])
+    >>> figure = memory_layout(x, x.T, x[:, ::2].clone(), names=["x", "x.T", "x[:, ::2].clone()"])
     >>> print(figure.axes[1].get_title(loc="left"))
     x.T
     shape (4, 3), stride (1, 4)

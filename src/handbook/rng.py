@@ -7,32 +7,33 @@ import numpy as np
 import torch
 
 from . import distributed
+from .batches import order_keepers
 
 
-class Randomness:
-    """Random streams of all ranks as one part of a checkpoint, like a model or an optimizer.
+class RandomStreams:
+    """Random streams of all ranks, with a state like that of a model or an optimizer.
 
     Dropout, augmentation and a shuffling `torch.utils.data.DataLoader` draw from generators that
     live outside the model. Saved and restored with it, they make an epoch a function of the saved
     state and its number. Covered are PyTorch on the CPU and on ``device``, Python, NumPy's global
-    generator, and generators that were given to ``loaders``.
+    generator, and generators that were given to ``loaders`` or to their samplers.
 
     Parameters
     ----------
     device : torch.device
         Where the model computes.
     *loaders : object
-        Loaders whose own generators belong to the state; others, and None, are passed over.
+        Loaders whose own generators belong to the state; None is left out.
     """
 
     def __init__(self, device: torch.device, *loaders: object) -> None:
         self.device = device
-        owners = [*loaders, *(getattr(loader, "sampler", None) for loader in loaders)]
+        owners = [owner for loader in loaders for owner in order_keepers(loader)]
         found = [getattr(owner, "generator", None) for owner in owners]
         unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
         self.generators = list(unique.values())
 
-    def part(self) -> None:
+    def fork_ranks(self) -> None:
         """Give every rank but the first a stream of its own: different dropout, augmentation."""
         rank = distributed.rank()
         if rank:
@@ -41,9 +42,9 @@ class Randomness:
             random.seed(seed)
             np.random.seed(seed)
 
-    def join(self) -> None:
-        """Let all ranks go on with the stream of the first, as one script would."""
-        if distributed.world() > 1:
+    def rejoin_ranks(self) -> None:
+        """Let all ranks continue with the stream of the first, as one script would."""
+        if distributed.world_size() > 1:
             self._restore(distributed.gather(self._state())[0])
 
     def state_dict(self) -> dict[str, Any]:
@@ -61,28 +62,26 @@ class Randomness:
         numpy["state"]["key"] = torch.tensor(numpy["state"]["key"], dtype=torch.int64)
         return {
             "torch": torch.get_rng_state(),
-            "device": (self.device.type, self._generator_of_device()),
+            "device": (self.device.type, self._device_state()),
             "python": (version, torch.tensor(words), gauss),
             "numpy": numpy,
             "loaders": [generator.get_state() for generator in self.generators],
         }
 
-    def _generator_of_device(self) -> torch.Tensor | None:
+    def _device_state(self) -> torch.Tensor | None:
         if self.device.type == "cpu":
             return None  # that is the one of torch
-        here: torch.Tensor = torch.get_device_module(self.device).get_rng_state(self.device)
-        return here
+        state: torch.Tensor = torch.get_device_module(self.device).get_rng_state(self.device)
+        return state
 
     def _restore(self, state: dict[str, Any]) -> None:
         torch.set_rng_state(state["torch"])
-        kind, there = state["device"]
-        if kind == self.device.type and there is not None:
-            torch.get_device_module(self.device).set_rng_state(there, self.device)
+        device_type, device_state = state["device"]
+        if device_type == self.device.type and device_state is not None:
+            torch.get_device_module(self.device).set_rng_state(device_state, self.device)
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         key = state["numpy"]["state"]["key"].numpy()
-        if not 0 <= state["numpy"]["state"]["pos"] <= len(key) == 624:
-            raise ValueError("the state of NumPy's generator is damaged")  # NumPy would crash
         np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
         for generator, saved in zip(self.generators, state["loaders"], strict=False):
             generator.set_state(saved)

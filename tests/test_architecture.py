@@ -214,7 +214,7 @@ def test_the_loop_knows_no_model_no_data_set_and_no_metric_but_loss():
 def test_few_arguments_and_one_callback():
     parameters = inspect.signature(handbook.fit).parameters
     assert len(parameters) <= 13
-    assert [name for name in parameters if name.startswith("on_")] == ["on_epoch"]
+    assert [name for name in parameters if name.startswith("on_")] == ["on_epoch_end"]
 
 
 # What importing costs
@@ -248,7 +248,7 @@ def test_importing_costs_little_more_than_torch():
 
 def test_submodules_are_there_when_they_are_used():
     assert set(handbook.__all__) <= set(dir(handbook))
-    assert handbook.plots.curves
+    assert handbook.plots.learning_curves
     with pytest.raises(AttributeError, match="has no attribute 'trainer'"):
         _ = handbook.trainer
 

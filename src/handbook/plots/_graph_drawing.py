@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .panels import COLOURS, new_canvas
-from .placing import SIZE, Box, columns, ports, rows
+from ._figure import COLOURS, new_canvas
+from ._graph_layout import SIZE, Box, columns, ports, rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

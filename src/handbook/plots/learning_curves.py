@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .panels import COLOURS, new_panels
+from ._figure import COLOURS, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def curves(history: Sequence[Mapping[str, float]], metric: str | None = None) -> Figure:
+def learning_curves(history: Sequence[Mapping[str, float]], metric: str | None = None) -> Figure:
     """Draw how training went: one panel per metric, training and validation in each.
 
     Parameters
@@ -34,7 +34,7 @@ def curves(history: Sequence[Mapping[str, float]], metric: str | None = None) ->
     Examples
     --------
     >>> history = [{"epoch": 1, "loss": 0.9, "accuracy": 0.7}]
-    >>> [panel.get_ylabel() for panel in curves(history).axes]
+    >>> [panel.get_ylabel() for panel in learning_curves(history).axes]
     ['loss', 'accuracy']
     """
     if not history:
