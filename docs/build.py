@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import building, project
+from bilingual import build, sphinx_build
 from publishing import finish
 
 
@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument("--draft", action="store_true")
     choice = parser.parse_args()
 
-    root = project.copy(choice.copy.resolve()) if choice.copy else project.ROOT
+    root = sphinx_build.copy_project(choice.copy.resolve()) if choice.copy else sphinx_build.ROOT
     only = ["-D", f"sphinx_gallery_conf.filename_pattern={choice.only}"] if choice.only else []
-    html = building.build(root, *only, draft=choice.draft)
+    html = build.build_sites(root, *only, draft=choice.draft)
     finish(html, os.environ.get("HANDBOOK_BASE_URL"))
     print(f"Both sites: {html / 'index.html'}")
 

@@ -11,17 +11,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import catalogs, project
+from bilingual import catalogs, sphinx_build
+from bilingual.languages import TRANSLATIONS
 
 
 def main(pages: list[str]) -> None:
     """Refresh the catalogs of these pages, or of all, and list what is left to translate."""
     with tempfile.TemporaryDirectory() as folder:
-        root = project.copy(Path(folder))
+        root = sphinx_build.copy_project(Path(folder))
         templates = root / "gettext"
-        project.sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
-        for language in project.TRANSLATIONS:
-            target = project.ROOT / "docs/locale" / language.code / "LC_MESSAGES"
+        sphinx_build.run_sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
+        for language in TRANSLATIONS:
+            target = sphinx_build.ROOT / "docs/locale" / language.code / "LC_MESSAGES"
             for template in sorted(templates.rglob("*.pot")):
                 page = template.relative_to(templates).with_suffix("").as_posix()
                 if page != "sphinx" and (not pages or page in pages):

@@ -8,9 +8,10 @@ from functools import cache
 import polib
 import pytest
 
-from bilingual import building, project
+from bilingual import build
+from bilingual.sphinx_build import ROOT, copy_project
 
-FOLDER = project.ROOT / "docs/locale/zh_CN/LC_MESSAGES"
+FOLDER = ROOT / "docs/locale/zh_CN/LC_MESSAGES"
 CATALOGS = {file.relative_to(FOLDER).as_posix(): file for file in sorted(FOLDER.rglob("*.po"))}
 CJK = "\u3400-\u9fff"
 FULL = "，。：；？！（）“”、《》—…"
@@ -121,7 +122,7 @@ def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
     A note allows (``MLP``, ``keep dtype in code``, ``轴 for axis``) or forbids (``not 纪元``).
     """
     found: dict[str, tuple[list[str], list[str]]] = {}
-    with (project.ROOT / "docs/terms.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / "docs/terms.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             wrong = re.findall(rf"not ([{CJK}]+)", row["note"])
             notes = re.findall(rf"[{CJK}]+|^[A-Z][A-Za-z]*$|(?<=keep )\w+", row["note"])
@@ -165,7 +166,7 @@ CHECKS = {
 
 def test_complete(tmp_path):
     """No message is missing, untranslated, fuzzy or obsolete."""
-    assert building.check(project.copy(tmp_path)) == []
+    assert build.check_catalogs(copy_project(tmp_path)) == []
 
 
 @pytest.mark.parametrize("check", CHECKS)

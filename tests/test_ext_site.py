@@ -10,7 +10,8 @@ import polib
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import building, comments, execution, project
+from bilingual import build, execute, sphinx_build
+from bilingual.code_comments import find_comments
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
@@ -21,7 +22,7 @@ def tiny(tmp_path_factory):
     """Build it once."""
     root = tmp_path_factory.mktemp("tiny") / "site"
     shutil.copytree(TINY, root)
-    building.build(root)  # -n -W: it exits at any warning
+    build.build_sites(root)  # -n -W: it exits at any warning
     return root
 
 
@@ -67,7 +68,7 @@ def test_comments_are_translated_and_code_is_not(page):
     ]
     assert "side = 3  # 行尾的注释" in chinese[0] and "# fmt: skip" in chinese[0]
     assert "    # 在函数里，有缩进。" in chinese[0]
-    assert not any(re.search("[a-z]{4}", c.text) for c in comments.find(chinese[0])[:2])
+    assert not any(re.search("[a-z]{4}", c.text) for c in find_comments(chinese[0])[:2])
     assert "# 正文里的注释" in code_of(page("zh", "index"))[0]
 
 
@@ -116,7 +117,7 @@ def test_thumbnails(page):
         assert "Second" not in thumbnail.get_text()
 
 
-def test_furniture(page):
+def test_gallery_text(page):
     """Sphinx-gallery's own sentences."""
     text = page("zh", FIRST).get_text()
     assert "下载本课的脚本或 notebook" in text and "脚本" in text
@@ -181,7 +182,7 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
     words = file.parents[2] / "sphinx.po"
     words.write_text(words.read_text("utf-8").replace('msgstr "答案 %s"', 'msgstr ""'), "utf-8")
     shutil.copy(words, words.with_name("nowhere.po"))
-    found = building.check(root)
+    found = build.check_catalogs(root)
     assert f"{file}: untranslated: An answer may draw." in found
     assert f"{file}: fuzzy: A line that falls." in found
     assert {f"{file}: obsolete: Not there.", f"{file}: obsolete: Gone."} <= set(found)
@@ -191,7 +192,7 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
     for _ in range(2):  # what was read with a warning is read again
         capfd.readouterr()
         with pytest.raises(SystemExit, match="failed"):
-            building.build(root)
+            build.build_sites(root)
         log = capfd.readouterr().out
         for problem in found:
             name, _colon, text = problem.partition(": ")
@@ -207,10 +208,10 @@ def test_a_draft_is_no_excuse(tiny, tmp_path):
     shutil.copytree(tiny, root)
     file = root / "docs/locale/zh_CN/LC_MESSAGES/index.po"
     file.write_text(file.read_text("utf-8").replace('msgstr "小站"', 'msgstr ""'), "utf-8")
-    building.build(root, draft=True)
+    build.build_sites(root, draft=True)
     assert "Tiny" in (root / "docs/_build/html/zh/index.html").read_text("utf-8")
     with pytest.raises(SystemExit, match="failed"):
-        building.build(root)
+        build.build_sites(root)
 
 
 WAITS = """\"\"\"
@@ -258,8 +259,8 @@ def small(tmp_path):
 
 def english(root):
     """Build only English; give the log."""
-    options = [*building.STRICT, "-D", "suppress_warnings=toc.not_included"]
-    return project.sphinx(root, "html", root / "html", *options)
+    options = [*build.STRICT_OPTIONS, "-D", "suppress_warnings=toc.not_included"]
+    return sphinx_build.run_sphinx(root, "html", root / "html", *options)
 
 
 def test_parts_run_at_the_same_time_and_mini_galleries_follow(small):
@@ -279,7 +280,7 @@ def test_an_error_names_its_lesson(small, capfd):
     """The build fails, and translates nothing."""
     (small / "examples/b/bad.py").write_text(FAILS)
     with pytest.raises(SystemExit, match="failed"):
-        building.build(small)
+        build.build_sites(small)
     log = capfd.readouterr().out
     assert re.search(r"b/bad\.py.* failed leaving traceback", log)
     assert "ValueError: no luck" in log
@@ -293,18 +294,18 @@ def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
     for part in ("examples", "docs/lessons", "docs/_build/html/zh/lessons"):
         shutil.copytree(tiny / part, root / part)
     stamp = (root / "docs/lessons/package.sha256").read_text()
-    monkeypatch.setattr(building, "_fingerprint", lambda package: stamp)
-    building.drop_stale(root)
+    monkeypatch.setattr(build, "_fingerprint", lambda package: stamp)
+    build.remove_stale_results(root)
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert {"01_first.py.md5", "02_second.py.md5", "sphx_glr_02_second_001.png"} <= left
     (root / "examples/part/02_second.py").unlink()
-    building.drop_stale(root)
+    build.remove_stale_results(root)
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert "01_first.py.md5" in left and not any("second" in name for name in left)
     built = root / "docs/_build/html/zh/lessons/part"
     assert {file.name for file in built.iterdir()} == {"01_first.html", "index.html"}
-    monkeypatch.setattr(building, "_fingerprint", lambda package: "another package")
-    building.drop_stale(root)
+    monkeypatch.setattr(build, "_fingerprint", lambda package: "another package")
+    build.remove_stale_results(root)
     assert not list((root / "docs/lessons").rglob("*.md5"))
 
 
@@ -312,17 +313,17 @@ def test_execution_of_a_translation_is_an_error(monkeypatch, tmp_path):
     """The build reads it from its own log."""
 
     def ran(*args, echo):
-        echo(execution.READY)
+        echo(execute.READY)
         return "successfully\nexecuted 1 out of 1 file"
 
-    monkeypatch.setattr(building, "_html", ran)
+    monkeypatch.setattr(build, "_build_html", ran)
     with pytest.raises(SystemExit, match="executed lessons again"):
-        building.build(tmp_path)
+        build.build_sites(tmp_path)
 
 
 def test_the_extension_imports_neither_torch_nor_handbook():
     """It must work for any gallery, and start fast."""
-    for file in (project.ROOT / "docs/_ext").rglob("*.py"):
+    for file in (sphinx_build.ROOT / "docs/_ext").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [
                 alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)

@@ -13,8 +13,16 @@ from zlib import crc32
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual import answers, checks, code, downloads, execution, figures, furniture
-from bilingual.project import LANGUAGES, SOURCE
+from bilingual import (
+    alt_text,
+    answers,
+    code_comments,
+    completeness,
+    downloads,
+    execute,
+    gallery_text,
+)
+from bilingual.languages import LANGUAGES, SOURCE
 
 HERE = Path(__file__).parent
 
@@ -34,7 +42,15 @@ def localize(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part and their common style sheet."""
-    for part in (execution, checks, code, furniture, downloads, figures, answers):
+    for part in (
+        execute,
+        completeness,
+        code_comments,
+        gallery_text,
+        downloads,
+        alt_text,
+        answers,
+    ):
         part.setup(app)
     app.connect("config-inited", localize)
     app.add_css_file("bilingual.css")

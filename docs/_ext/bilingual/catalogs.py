@@ -8,7 +8,7 @@ from pathlib import Path
 import polib
 from sphinx.environment import BuildEnvironment
 
-from bilingual.project import SOURCE
+from bilingual.languages import SOURCE
 
 HEADER = {
     "Project-Id-Version": "torch-handbook",

@@ -1,9 +1,9 @@
 """Settings of sphinx-gallery on which the other modules rely."""
 
 SETTINGS = {
-    # Every script runs (execution.py), and warnings are errors meanwhile
+    # Every script runs (execute.py), and warnings are errors meanwhile
     "filename_pattern": r"\.py$",
-    "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
+    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.reset_warning_filter"),
     "reset_modules_order": "both",
     # Parts and lessons in the order of their names, figures sharp on every screen
     "within_subsection_order": "FileNameSortKey",

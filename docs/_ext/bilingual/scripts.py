@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sphinx_gallery.py_source_parser import Block, split_code_and_text_blocks
 
-from bilingual import comments
+from bilingual import line_wrapping
+from bilingual.code_comments import translate_comments
 
 GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line ends
 UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
@@ -44,7 +45,7 @@ def translate(
     new = []
     for block in blocks:
         if block.type == "code":
-            content = comments.translate(block.content, lookup)
+            content = translate_comments(block.content, lookup)
         else:
             content = _translate_text(block.content, known, lost, wrap)
         new.append(block._replace(content=content))
@@ -87,11 +88,11 @@ def _fit(text: str, match: re.Match[str], wrap: bool) -> str:
     else:
         directive = before.lstrip().startswith("..")
         indent = " " * (len(before) - len(before.lstrip()) + 3 if directive else len(before))
-    return f"\n{indent}".join(comments.wrap(text, comments.WIDTH - len(indent) - 2))
+    return f"\n{indent}".join(line_wrapping.wrap(text, line_wrapping.MAX_WIDTH - len(indent) - 2))
 
 
 def _underline(match: re.Match[str]) -> str:
-    width = max(len(match["rule"]), comments.display_width(match["title"]))
+    width = max(len(match["rule"]), line_wrapping.display_width(match["title"]))
     return f"{match['title']}\n{match['rule'][0] * width}"
 
 

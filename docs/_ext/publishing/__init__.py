@@ -16,7 +16,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual.project import LANGUAGES
+from bilingual.languages import LANGUAGES
 from publishing import measured
 from publishing.entry import finish
 from publishing.search import write_index

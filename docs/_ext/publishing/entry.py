@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from bilingual.project import LANGUAGES
+from bilingual.languages import LANGUAGES
 
 UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent

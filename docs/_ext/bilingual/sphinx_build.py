@@ -8,26 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
-
-
-class Language(NamedTuple):
-    """A language of the site; the first is the source."""
-
-    code: str  # for Sphinx
-    folder: str  # of the site
-    tag: str  # for browsers
-    name: str
-
-
-LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
-SOURCE, *TRANSLATIONS = LANGUAGES
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
 
 
-def copy(target: Path) -> Path:
+def copy_project(target: Path) -> Path:
     """Copy what a build reads, and give the new root; what was built there before stays."""
     for stale in ("examples", "docs/locale", "docs/_ext", "docs/_templates", "docs/_static"):
         shutil.rmtree(target / stale, ignore_errors=True)
@@ -44,18 +30,18 @@ def _generated(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name in made or name.endswith(".mo")}
 
 
-def show(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line of a log at once."""
     print(line, end="", flush=True)
 
 
-def sphinx(
+def run_sphinx(
     root: Path,
     builder: str,
     output: Path,
     *options: str,
     language: str = "en",
-    echo: Callable[[str], object] = show,
+    echo: Callable[[str], object] = print_line,
 ) -> str:
     """Run a builder of Sphinx with a doctree folder of its own; give its log."""
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"

@@ -21,10 +21,10 @@ from sphinx_gallery.utils import get_md5sum
 
 logger = logging.getLogger(__name__)
 WORKERS = 2
-READY = "The lessons are ready to be read."  # in any language: see building.py
+READY = "The lessons are ready to be read."  # in any language: see build.py
 
 
-def execute(app: Sphinx) -> None:
+def execute_lessons(app: Sphinx) -> None:
     """Run what changed since it last ran, and hand the results to sphinx-gallery."""
     conf = app.config.sphinx_gallery_conf
     lessons = [lesson for lesson in _lessons(app) if _is_stale(*lesson, conf)]
@@ -85,5 +85,5 @@ def announce(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Run before and after sphinx-gallery, which has the priority 500."""
-    app.connect("builder-inited", execute, priority=400)
+    app.connect("builder-inited", execute_lessons, priority=400)
     app.connect("builder-inited", announce, priority=600)

@@ -34,7 +34,7 @@ class Alt(SphinxDirective):
         return [node, *errors]
 
 
-class DescribeFigures(SphinxTransform):
+class MoveAltText(SphinxTransform):
     """Move each text, translated by now, into the figures drawn by the code block after it."""
 
     default_priority = 30
@@ -61,4 +61,4 @@ def setup(app: Sphinx) -> None:
     """Register directive, node and transform."""
     app.add_node(alt_text)
     app.add_directive("alt", Alt)
-    app.add_transform(DescribeFigures)
+    app.add_transform(MoveAltText)

@@ -17,8 +17,8 @@ from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
 
 from bilingual import catalogs
-from bilingual.furniture import WORDS
-from bilingual.project import SOURCE
+from bilingual.gallery_text import WORDS
+from bilingual.languages import SOURCE
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class CheckMessages(SphinxTransform):
             if text not in known and text not in ready:
                 logger.warning("untranslated: %s", text, location=node, type="bilingual")
         page = self.env.current_document.docname
-        for text in obsolete(catalogs.file_of(self.env, page), found):
+        for text in obsolete_messages(catalogs.file_of(self.env, page), found):
             logger.warning("obsolete: %s", text, location=page, type="bilingual")
 
 
-def obsolete(catalog: Path, found: set[str]) -> list[str]:
+def obsolete_messages(catalog: Path, found: set[str]) -> list[str]:
     """List the messages of a catalog that are not on its page."""
     if not catalog.exists():
         return []
@@ -55,7 +55,7 @@ def obsolete(catalog: Path, found: set[str]) -> list[str]:
     )
 
 
-def check_words(app: Sphinx) -> None:
+def check_shared_messages(app: Sphinx) -> None:
     """Look up the words of the templates and of this extension, and find catalogs of no page."""
     if app.config.language == SOURCE.code or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
@@ -72,7 +72,7 @@ def check_words(app: Sphinx) -> None:
             logger.warning("untranslated: %s", text, location="sphinx", type="bilingual")
 
 
-def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
+def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
     """Find catalogs that have no page."""
     if app.config.language == SOURCE.code:
         return
@@ -86,5 +86,5 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> None:
     """Register transform and handlers."""
     app.add_transform(CheckMessages)
-    app.connect("builder-inited", check_words)
-    app.connect("env-check-consistency", check_pages)
+    app.connect("builder-inited", check_shared_messages)
+    app.connect("env-check-consistency", check_orphans)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 _lesson = ExitStack()
 
 
-def warnings_are_errors(gallery_conf: dict[str, object], script: str | None, when: str) -> None:
+def reset_warning_filter(gallery_conf: dict[str, object], script: str | None, when: str) -> None:
     """Turn every warning into an error before a lesson, and back after it."""
     _lesson.close()
     if when == "before":

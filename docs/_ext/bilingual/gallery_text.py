@@ -19,32 +19,32 @@ from bilingual import catalogs
 
 # Words of this extension: they live in the catalog `sphinx.po`, with those of the templates.
 WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
-KINDS = {"python": "Script", "jupyter": "Notebook"}
+DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
 
 
-class Furnish(SphinxTransform):
+class TranslateGalleryText(SphinxTransform):
     """Reword the generated sentences and keep them out of the pages' catalogs."""
 
     default_priority = 5
 
     def apply(self, **kwargs: object) -> None:
         """Go through the elements that sphinx-gallery marks with its classes."""
-        for note in self._of_class(nodes.note, "sphx-glr-download-link-note"):
-            self._say(note[0], "Download this lesson as a script or a notebook")
-        for box in self._of_class(nodes.container, "sphx-glr-download-zip"):
+        for note in self._nodes_of_class(nodes.note, "sphx-glr-download-link-note"):
+            self._replace_text(note[0], "Download this lesson as a script or a notebook")
+        for box in self._nodes_of_class(nodes.container, "sphx-glr-download-zip"):
             box.parent.remove(box)
-        for kind, word in KINDS.items():
-            for box in self._of_class(nodes.container, f"sphx-glr-download-{kind}"):
-                self._say(box[0], word)
+        for kind, word in DOWNLOAD_LABELS.items():
+            for box in self._nodes_of_class(nodes.container, f"sphx-glr-download-{kind}"):
+                self._replace_text(box[0], word)
         for raw in list(self.document.findall(nodes.raw)):
             if "sphx-glr-thumbcontainer" in raw.astext():
                 self._thumbnail(raw)
 
-    def _of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
+    def _nodes_of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
         found = (node for node in self.document.findall(kind) if name in node["classes"])
         yield from list(found)
 
-    def _say(self, paragraph: nodes.Element, words: str) -> None:
+    def _replace_text(self, paragraph: nodes.Element, words: str) -> None:
         """Make the link all that the paragraph says."""
         link = next(paragraph.findall(lambda node: "reftarget" in getattr(node, "attributes", {})))
         link.children[0][:] = [nodes.Text(_(words))]
@@ -62,7 +62,7 @@ class Furnish(SphinxTransform):
         catalogs.messages(self.env, lesson)  # noted as well
 
 
-class Thumbnails(MiniGallery):
+class TrackedMiniGallery(MiniGallery):
     """A mini-gallery whose page is read again when other lessons belong into it."""
 
     def run(self) -> list[nodes.Node]:
@@ -105,8 +105,8 @@ def list_words(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the transform and the handlers."""
-    app.add_transform(Furnish)
-    app.add_directive("minigallery", Thumbnails, override=True)
+    app.add_transform(TranslateGalleryText)
+    app.add_directive("minigallery", TrackedMiniGallery, override=True)
     app.connect("builder-inited", list_words)
     app.connect("doctree-read", note_intro)
     app.connect("doctree-resolved", fill_thumbnails)
