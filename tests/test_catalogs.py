@@ -82,36 +82,36 @@ def faults(name: str, check: str) -> list[str]:
     ]
 
 
-def same_code(original: str, said: str) -> Iterator[str]:
+def same_code(original: str, translation: str) -> Iterator[str]:
     """Inline code is not translated."""
-    for text in code(original) ^ code(said):
+    for text in code(original) ^ code(translation):
         yield f"code only on one side: {text}"
 
 
-def same_targets(original: str, said: str) -> Iterator[str]:
+def same_targets(original: str, translation: str) -> Iterator[str]:
     """Roles and links lead to the same places."""
-    for text in targets(original) ^ targets(said):
+    for text in targets(original) ^ targets(translation):
         yield f"target only on one side: {text}"
 
 
-def same_numbers(original: str, said: str) -> Iterator[str]:
+def same_numbers(original: str, translation: str) -> Iterator[str]:
     """Digits stay digits."""
-    for text in set(NUMBER.findall(prose(original))) ^ set(NUMBER.findall(prose(said))):
+    for text in set(NUMBER.findall(prose(original))) ^ set(NUMBER.findall(prose(translation))):
         yield f"number only on one side: {text}"
 
 
-def spaces(original: str, said: str) -> Iterator[str]:
+def spaces(original: str, translation: str) -> Iterator[str]:
     """A space between Chinese and Latin letters, digits, code; none beside punctuation."""
-    text = prose(said)
+    text = prose(translation)
     for match in re.finditer(rf"[{CJK}]{WORD}|{WORD}[{CJK}]", text):
         yield f"space missing: {match[0]}"
     for match in re.finditer(rf"[{CJK}{FULL}] +[{CJK}{FULL}]|[{FULL}] +\S|\S +[{FULL}]", text):
         yield f"space too many: {match[0]}"
 
 
-def punctuation(original: str, said: str) -> Iterator[str]:
+def punctuation(original: str, translation: str) -> Iterator[str]:
     """Full-width beside Chinese; the polite words are not ours."""
-    for match in re.finditer(rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|[您请]", prose(said)):
+    for match in re.finditer(rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|[您请]", prose(translation)):
         yield f"not here: {match[0]}"
 
 
@@ -128,9 +128,9 @@ def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
             notes = re.findall(rf"[{CJK}]+|^[A-Z][A-Za-z]*$|(?<=keep )\w+", row["note"])
             english = re.sub(r" \(.*\)", "", row["english"])
             chinese = re.sub(r"（.*）", "", row["chinese"])
-            for term, said in zip(english.split(" / "), chinese.split(" / "), strict=True):
+            for term, translation in zip(english.split(" / "), chinese.split(" / "), strict=True):
                 allowed, never = found.setdefault(term, ([], []))
-                allowed += [said, *(note for note in notes if note not in wrong)]
+                allowed += [translation, *(note for note in notes if note not in wrong)]
                 never += wrong
     for term, allowed in OTHERWISE.items():
         found.setdefault(term, ([], []))[0].extend(allowed)
@@ -145,16 +145,16 @@ def _pattern(term: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", flags)
 
 
-def vocabulary(original: str, said: str) -> Iterator[str]:
+def vocabulary(original: str, translation: str) -> Iterator[str]:
     """One word for each term; a longer term hides the shorter ones in it."""
     text = prose(original)
     for pattern, allowed, never in terms():
         if pattern.search(text):
             text = pattern.sub("·", text)
-            if allowed and not any(word.lower() in said.lower() for word in allowed):
+            if allowed and not any(word.lower() in translation.lower() for word in allowed):
                 yield f"{pattern.pattern}: {' or '.join(allowed)}"
         for word in never:
-            if word in said:
+            if word in translation:
                 yield f"never: {word}"
 
 

@@ -11,9 +11,9 @@ from bilingual.inventories import inventories
 def write(file, messages, fuzzy=()):
     """Write a catalog or, with empty translations, a template."""
     po = polib.POFile()
-    for text, said in messages.items():
-        flags = ["fuzzy"] if text in fuzzy else []
-        po.append(polib.POEntry(msgid=text, msgstr=said, flags=flags))
+    for message, translation in messages.items():
+        flags = ["fuzzy"] if message in fuzzy else []
+        po.append(polib.POEntry(msgid=message, msgstr=translation, flags=flags))
     file.parent.mkdir(parents=True, exist_ok=True)
     po.save(str(file))
 

@@ -56,14 +56,14 @@ def describe(role, content):
 
 def test_untranslated_and_uncleaned_is_the_same_text(blocks):
     """Reading and writing lose nothing but the line after the opening quotes."""
-    new, lost = scripts.translate(blocks, {})
+    new, unmatched = scripts.translate(blocks, {})
     assert scripts.write(new) == SCRIPT.replace('"""\nTitle', '"""Title')
-    assert not lost
+    assert not unmatched
 
 
 def test_translate(blocks):
     """Paragraphs are found over line ends; titles, lists and comments too; others are reported."""
-    known = {
+    translations = {
         "Title": "一个很长的标题",
         "A question with \\backslash and :math:`x`?": "关于 \\backslash 的问题？",
         "Setup": "准备",
@@ -75,9 +75,9 @@ def test_translate(blocks):
         "What is to be seen.": "可以看到什么。",
         "Not on this page.": "这里没有。",
     }
-    new, lost = scripts.translate(blocks, known)
+    new, unmatched = scripts.translate(blocks, translations)
     text = scripts.write(new)
-    assert lost == {"Not on this page."}
+    assert unmatched == {"Not on this page."}
     assert 'r"""一个很长的标题\n==============\n\n关于 \\backslash 的问题？\n"""' in text
     assert "\n# 准备\n# -----\n" in text and "\n# 消息。\n" in text
     assert "\n# - 一项" in text and "\n#   一项" in text, "a list item hangs"

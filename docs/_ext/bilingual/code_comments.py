@@ -128,11 +128,13 @@ class TranslateComments(SphinxTransform):
 
     def apply(self, **kwargs: object) -> None:
         """Look every comment up in the page's catalog."""
-        known = catalogs.messages(self.env)
-        if not known:
+        translations = catalogs.translations(self.env)
+        if not translations:
             return
         for node in self.document.findall(literal_block):
-            node.rawsource = translate_comments(node.rawsource, lambda text: known.get(text, text))
+            node.rawsource = translate_comments(
+                node.rawsource, lambda message: translations.get(message, message)
+            )
             node[:] = [nodes.Text(node.rawsource)]
 
 

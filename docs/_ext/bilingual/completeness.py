@@ -32,26 +32,27 @@ class CheckMessages(SphinxTransform):
         """Warn about what is not translated, and about translations that nothing shows."""
         if self.config.language == SOURCE.code:
             return
-        known = catalogs.messages(self.env)
-        ready = {_(text) for text in known}  # Sphinx's own headings are translated already
-        found = set()
+        translations = catalogs.translations(self.env)
+        # Sphinx has translated its own headings already.
+        translated = {_(message) for message in translations}
+        messages = set()
         for node, text in extract_messages(self.document):
-            found.add(text)
-            if text not in known and text not in ready:
+            messages.add(text)
+            if text not in translations and text not in translated:
                 logger.warning("untranslated: %s", text, location=node, type="bilingual")
         page = self.env.current_document.docname
-        for text in obsolete_messages(catalogs.file_of(self.env, page), found):
+        for text in obsolete_messages(catalogs.catalog_path(self.env, page), messages):
             logger.warning("obsolete: %s", text, location=page, type="bilingual")
 
 
-def obsolete_messages(catalog: Path, found: set[str]) -> list[str]:
+def obsolete_messages(catalog: Path, messages: set[str]) -> list[str]:
     """List the messages of a catalog that are not on its page."""
     if not catalog.exists():
         return []
     return sorted(
         entry.msgid
         for entry in polib.pofile(str(catalog))
-        if entry.obsolete or not found & {entry.msgid, _(entry.msgid)}
+        if entry.obsolete or not messages & {entry.msgid, _(entry.msgid)}
     )
 
 
@@ -66,9 +67,9 @@ def check_shared_messages(app: Sphinx) -> None:
         for file in sorted(Path(app.srcdir, folder).rglob("*.html")):
             extract = app.builder.templates.environment.extract_translations
             words += [text for _line, _function, text in extract(file.read_text("utf-8"))]
-    known = catalogs.read(catalogs.file_of(app.env, "sphinx"))
+    translations = catalogs.read(catalogs.catalog_path(app.env, "sphinx"))
     for text in words:
-        if text not in known:
+        if text not in translations:
             logger.warning("untranslated: %s", text, location="sphinx", type="bilingual")
 
 
@@ -76,7 +77,7 @@ def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
     """Find catalogs that have no page."""
     if app.config.language == SOURCE.code:
         return
-    folder = catalogs.file_of(env, "sphinx").parent
+    folder = catalogs.catalog_path(env, "sphinx").parent
     for catalog in sorted(folder.rglob("*.po")):
         page = catalog.relative_to(folder).with_suffix("").as_posix()
         if page not in env.found_docs and page != "sphinx":

@@ -50,15 +50,17 @@ def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
         return plain_role(env, role, content)
 
     def localized(wrap: bool) -> list[Block]:
-        blocks, lost = scripts.translate(original, known, wrap)
+        blocks, unmatched = scripts.translate(original, translations, wrap)
         if wrap:
-            for message in sorted(lost):
+            for message in sorted(unmatched):
                 logger.warning("not in the script: %s", message, location=page, type="bilingual")
         return scripts.clean(blocks, _("Answer %s"), describe)
 
     original = scripts.read(source)
-    said = catalogs.messages(env).items()
-    known = {message: scripts.plain(text, describe) for message, text in said}
+    translations = {
+        message: scripts.plain(text, describe)
+        for message, text in catalogs.translations(env).items()
+    }
     script = scripts.write(localized(wrap=True))
     if not scripts.same_program(source.read_text("utf-8"), script):
         raise ExtensionError(f"{page}: the {env.config.language} download is another program")
@@ -98,7 +100,7 @@ def page_title(env: BuildEnvironment, page: str) -> str:
         text = next(row for row in rows if row.startswith("# ")).removeprefix("# ")
     else:
         return page.replace("_", " ")  # Sphinx itself warns about the link
-    return catalogs.messages(env, page).get(text, text)
+    return catalogs.translations(env, page).get(text, text)
 
 
 @cache

@@ -59,7 +59,7 @@ class TranslateGalleryText(SphinxTransform):
         lesson = next(only.findall(addnodes.pending_xref))["reftarget"].lstrip("/")
         opening["lesson"] = closing["lesson"] = lesson
         self.env.note_dependency(self.env.doc2path(lesson))
-        catalogs.messages(self.env, lesson)  # noted as well
+        catalogs.translations(self.env, lesson)  # noted as well
 
 
 class TrackedMiniGallery(MiniGallery):

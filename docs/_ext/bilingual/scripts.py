@@ -33,35 +33,38 @@ def title(file: Path) -> str:
 
 
 def translate(
-    blocks: list[Block], known: dict[str, str], wrap: bool = True
+    blocks: list[Block], translations: dict[str, str], wrap: bool = True
 ) -> tuple[list[Block], set[str]]:
     """Translate text and comments; give the messages that were not found, too."""
-    lost = set(known)
+    unmatched = set(translations)
 
     def lookup(message: str) -> str:
-        lost.discard(message)
-        return known.get(message, message)
+        unmatched.discard(message)
+        return translations.get(message, message)
 
     new = []
     for block in blocks:
         if block.type == "code":
             content = translate_comments(block.content, lookup)
         else:
-            content = _translate_text(block.content, known, lost, wrap)
+            content = _translate_text(block.content, translations, unmatched, wrap)
         new.append(block._replace(content=content))
-    return new, lost
+    return new, unmatched
 
 
-def _translate_text(text: str, known: dict[str, str], lost: set[str], wrap: bool) -> str:
+def _translate_text(
+    text: str, translations: dict[str, str], unmatched: set[str], wrap: bool
+) -> str:
     """Replace paragraphs, the longest first, so that no message is found within another one."""
     done: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
-        done.append(_fit(known[message], match, wrap) if known[message] != message else match[0])
-        lost.discard(message)
+        translation = translations[message]
+        done.append(_fit(translation, match, wrap) if translation != message else match[0])
+        unmatched.discard(message)
         return f"\0{len(done) - 1}\0"
 
-    for message in sorted(known, key=len, reverse=True):
+    for message in sorted(translations, key=len, reverse=True):
         if all(word in text for word in message.split()):  # few are: compile no pattern in vain
             text = _pattern(message).sub(replace, text)
     text = re.sub("\0(\\d+)\0", lambda match: done[int(match[1])], text)
