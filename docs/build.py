@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from bilingual import build, sphinx_build
-from publishing import finish
+from publishing import write_site_root
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     root = sphinx_build.copy_project(choice.copy.resolve()) if choice.copy else sphinx_build.ROOT
     only = ["-D", f"sphinx_gallery_conf.filename_pattern={choice.only}"] if choice.only else []
     html = build.build_sites(root, *only, draft=choice.draft)
-    finish(html, os.environ.get("HANDBOOK_BASE_URL"))
+    write_site_root(html, os.environ.get("HANDBOOK_BASE_URL"))
     print(f"Both sites: {html / 'index.html'}")
 
 

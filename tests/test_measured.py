@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from sphinx.application import Sphinx
 
-from publishing import measured
+from publishing import benchmark_role
 
 RESULTS = Path(__file__).parents[1] / "docs/measured"
 SPREAD = {"median": 0.0004012, "low": 0.000399, "high": 0.12345}
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "said"),
+    ("value", "unit", "text"),
     [
         (SPREAD, "ms", "0.401 ms (0.399–123)"),
         (1.0204, "", "1.02"),
@@ -28,8 +28,8 @@ SPREAD = {"median": 0.0004012, "low": 0.000399, "high": 0.12345}
         ("Intel", "", "Intel"),
     ],
 )
-def test_numbers_have_three_digits_and_their_unit(value, unit, said):
-    assert measured.say(value, unit) == said
+def test_numbers_have_three_digits_and_their_unit(value, unit, text):
+    assert benchmark_role.format_number(value, unit) == text
 
 
 def build(folder: Path, builder: str, page: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
-from publishing import entry, finish, search
+from publishing import search, site_root, write_site_root
 
 TEMPLATES = Path(__file__).parents[1] / "docs/_templates"
 
@@ -100,8 +100,8 @@ def test_an_index_that_was_written_by_half_is_made_anew(html: Path) -> None:
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
-    finish(html, "https://example.org/handbook")  # an earlier build leaves nothing behind
-    finish(html)
+    write_site_root(html, "https://example.org/handbook")  # an earlier build leaves nothing behind
+    write_site_root(html)
     assert 'href="en/index.html"' in (html / "index.html").read_text("utf-8")
     assert 'href="zh/index.html"' in (html / "404.html").read_text("utf-8")
     assert not (html / "sitemap.xml").exists()
@@ -109,7 +109,7 @@ def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Pat
 
 
 def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None:
-    finish(html, "https://example.org/handbook")
+    write_site_root(html, "https://example.org/handbook")
     assert 'href="https://example.org/handbook/zh/index.html"' in (html / "404.html").read_text()
     assert "Sitemap: https://example.org/handbook/sitemap.xml" in (html / "robots.txt").read_text()
     root = ElementTree.parse(html / "sitemap.xml").getroot()
@@ -124,13 +124,13 @@ def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None
 
 
 def test_an_address_is_escaped(html: Path) -> None:
-    assert "&amp;" in entry.sitemap("https://example.org/?a&b/", ["index.html"])
+    assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", ["index.html"])
 
 
 def test_twice_is_the_same(html: Path) -> None:
-    finish(html, "https://example.org/")
+    write_site_root(html, "https://example.org/")
     first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
-    finish(html, "https://example.org/")
+    write_site_root(html, "https://example.org/")
     assert first == {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
 
 

@@ -1,8 +1,8 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
-As an extension of Sphinx it tells the templates what they show, and writes the search index of a
-site. `finish` runs once, after the sites of all languages lie beside each other: entry page, 404
-page, sitemap.
+As a Sphinx extension it tells the templates what they show, adds the role for benchmark results,
+and writes the search index. `write_site_root` runs once, after all languages are built: it writes
+the entry page, the 404 page and the sitemap.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from bilingual.languages import LANGUAGES
-from publishing import measured
-from publishing.entry import finish
+from publishing import benchmark_role
 from publishing.search import write_index
+from publishing.site_root import write_site_root
 
-__all__ = ["finish", "setup"]
+__all__ = ["setup", "write_site_root"]
 
 
 def describe(app: Sphinx, config: Config) -> None:
@@ -45,7 +45,7 @@ def write_search(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above, and leave out Sphinx's own search index."""
-    measured.setup(app)
+    benchmark_role.setup(app)
     app.connect("config-inited", describe)
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
     app.connect("build-finished", write_search)

@@ -11,7 +11,7 @@ UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent
 
 
-def finish(html_dir: Path, base_url: str | None = None) -> None:
+def write_site_root(html_dir: Path, base_url: str | None = None) -> None:
     """Complete the built sites in `html_dir`, which holds one folder per language."""
     base = f"{base_url.rstrip('/')}/" if base_url else ""
     for name in ("index.html", "404.html"):

@@ -35,7 +35,7 @@ def look_up(file: Path, path: str) -> Any:
     return found
 
 
-def say(value: Any, unit: str) -> str:
+def format_number(value: Any, unit: str) -> str:
     """Write a number with three digits; a spread as its median, and from where to where."""
     factor, name = UNITS[unit]
     if isinstance(value, dict):
@@ -52,7 +52,7 @@ def _digits(value: float) -> str:
     return f"{value:.{2 if abs(value) >= 1 else 3}f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-class Measured(SphinxRole):
+class BenchmarkRole(SphinxRole):
     """Quote a number."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
@@ -61,27 +61,30 @@ class Measured(SphinxRole):
         file = Path(self.env.srcdir, "measured", f"{name}.json")
         self.env.note_dependency(file)
         try:
-            text = say(look_up(file, path), *unit or [""])
+            text = format_number(look_up(file, path), *unit or [""])
         except (KeyError, OSError, ValueError) as error:
             message = self.inliner.reporter.error(f"measured: {error}", line=self.lineno)
             return [], [message]
         return [nodes.inline(self.rawtext, text, classes=["measured"])], []
 
 
-class KeepOut(SphinxTransform):
-    """Leave numbers alone out of the catalogs."""
+class ExcludeFromCatalog(SphinxTransform):
+    """Exclude paragraphs that hold only numbers."""
 
     default_priority = 5  # before Sphinx collects and replaces messages
 
     def apply(self, **kwargs: object) -> None:
-        """Mark each text that is nothing but such numbers."""
-        for text in self.document.findall(nodes.paragraph):
-            if all("measured" in getattr(child, "attributes", {}).get("classes", ())
-                   for child in text.children):  # fmt: skip
-                text["translatable"] = False
+        """Mark each paragraph in which everything comes from the role."""
+        for paragraph in self.document.findall(nodes.paragraph):
+            if all(map(_is_number, paragraph.children)):
+                paragraph["translatable"] = False
+
+
+def _is_number(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.inline) and "measured" in node["classes"]
 
 
 def setup(app: Sphinx) -> None:
     """Register the role and the transform."""
-    app.add_role("measured", Measured())
-    app.add_transform(KeepOut)
+    app.add_role("measured", BenchmarkRole())
+    app.add_transform(ExcludeFromCatalog)
