@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "bilingual",
     "publishing",
+    "search",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -69,7 +70,7 @@ html_theme_options = {
     "navbar_start": ["home-link"],
     "navbar_persistent": ["search-open", "language-switch"],
     "navbar_end": ["theme-switcher"],
-    "disable_search": True,  # the search is our own: _static/search.js
+    "disable_search": True,  # the search is our own: _ext/search
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["handbook-footer"],
     "pygments_light_style": "github-light-high-contrast",
@@ -83,8 +84,7 @@ html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_js_files = [("search.js", {"defer": "defer"})]
-html_additional_pages = {"search": "search.html"}
+html_js_files = [("language-switch.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_copy_source = False
 # Copy what a reader would type: no output, no prompt

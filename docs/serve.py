@@ -9,7 +9,16 @@ from pathlib import Path
 from livereload import Server
 
 DOCS = Path(__file__).parent
-WATCHED = ("../examples/**/*", "*.md", "api/*.md", "locale/**/*.po", "_static/*", "_templates/*")
+WATCHED = (
+    "../examples/**/*",
+    "*.md",
+    "api/*.md",
+    "locale/**/*.po",
+    "_static/*",
+    "_templates/*",
+    "_ext/*/static/*",
+    "_ext/*/templates/*",
+)
 
 
 def build() -> None:
