@@ -12,6 +12,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx_gallery.directives import imgsgnode
 
+from bilingual import transform_priorities
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class Alt(SphinxDirective):
 class MoveAltText(SphinxTransform):
     """Move each text, translated by now, into the figures drawn by the code block after it."""
 
-    default_priority = 30
+    default_priority = transform_priorities.MOVE_ALT_TEXT
 
     def apply(self, **kwargs: object) -> None:
         """Walk the page in reading order; catalogs need the texts where they are."""

@@ -10,6 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 from sphinx_gallery.directives import imgsgnode
 
+from bilingual import transform_priorities
+
 RESULTS = (nodes.literal_block, nodes.comment, nodes.raw, imgsgnode)
 
 
@@ -34,7 +36,7 @@ class Answer(SphinxDirective):
 class FoldAnswers(SphinxTransform):
     """Move the code after an answer, and what it printed and drew, into the answer."""
 
-    default_priority = 31
+    default_priority = transform_priorities.FOLD_ANSWERS
 
     def apply(self, **kwargs: object) -> None:
         """Take what follows, up to the next text."""

@@ -16,7 +16,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-from bilingual import catalogs
+from bilingual import catalogs, transform_priorities
 from bilingual.line_wrapping import MAX_WIDTH, wrap
 
 DIRECTIVE = re.compile(r"(noqa|type:|fmt:|ruff:|pragma:|sphinx_gallery_)")
@@ -102,13 +102,16 @@ class literal_block(nodes.literal_block, addnodes.translatable):
         return [comment.text for comment in find_comments(self["original"])]
 
     def apply_translated_message(self, original_message: str, translated_message: str) -> None:
-        """Leave it to `TranslateComments`: Sphinx skips a node once one message is unchanged."""
+        """Do nothing: Sphinx skips a node once one of its messages is unchanged.
+
+        `TranslateCodeComments` does it.
+        """
 
 
-class MarkCode(SphinxTransform):
+class MarkCodeComments(SphinxTransform):
     """Make Python code translatable, before messages are collected."""
 
-    default_priority = 5
+    default_priority = transform_priorities.MARK_CODE_COMMENTS
 
     def apply(self, **kwargs: object) -> None:
         """Replace the plain nodes."""
@@ -121,10 +124,10 @@ class MarkCode(SphinxTransform):
             formula["translatable"] = False
 
 
-class TranslateComments(SphinxTransform):
+class TranslateCodeComments(SphinxTransform):
     """Put the translated comments into the code, after Sphinx translated the prose."""
 
-    default_priority = 21
+    default_priority = transform_priorities.TRANSLATE_CODE_COMMENTS
 
     def apply(self, **kwargs: object) -> None:
         """Look every comment up in the page's catalog."""
@@ -140,5 +143,5 @@ class TranslateComments(SphinxTransform):
 
 def setup(app: Sphinx) -> None:
     """Register both transforms."""
-    app.add_transform(MarkCode)
-    app.add_transform(TranslateComments)
+    app.add_transform(MarkCodeComments)
+    app.add_transform(TranslateCodeComments)

@@ -16,17 +16,17 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
 
-from bilingual import catalogs
+from bilingual import catalogs, transform_priorities
 from bilingual.gallery_text import WORDS
 from bilingual.languages import SOURCE
 
 logger = logging.getLogger(__name__)
 
 
-class CheckMessages(SphinxTransform):
+class CheckCompleteness(SphinxTransform):
     """Compare the messages of a page with its catalog, before Sphinx replaces them."""
 
-    default_priority = 15
+    default_priority = transform_priorities.CHECK_COMPLETENESS
 
     def apply(self, **kwargs: object) -> None:
         """Warn about what is not translated, and about translations that nothing shows."""
@@ -86,6 +86,6 @@ def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register transform and handlers."""
-    app.add_transform(CheckMessages)
+    app.add_transform(CheckCompleteness)
     app.connect("builder-inited", check_shared_messages)
     app.connect("env-check-consistency", check_orphans)

@@ -16,7 +16,7 @@ from sphinx.util import logging
 from sphinx_gallery import notebook
 from sphinx_gallery.py_source_parser import Block
 
-from bilingual import catalogs, markdown, scripts
+from bilingual import catalogs, markdown, scripts, transform_priorities
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 class WriteDownloads(SphinxTransform):
     """Write both files when a lesson is read, and let its links lead to them."""
 
-    default_priority = 6
+    default_priority = transform_priorities.WRITE_DOWNLOADS
 
     def apply(self, **kwargs: object) -> None:
         """Do nothing on pages that are no lessons."""

@@ -15,7 +15,7 @@ from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.directives import MiniGallery
 
-from bilingual import catalogs
+from bilingual import catalogs, transform_priorities
 
 # Words of this extension: they live in the catalog `sphinx.po`, with those of the templates.
 WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
@@ -25,7 +25,7 @@ DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
 class TranslateGalleryText(SphinxTransform):
     """Reword the generated sentences and keep them out of the pages' catalogs."""
 
-    default_priority = 5
+    default_priority = transform_priorities.TRANSLATE_GALLERY_TEXT
 
     def apply(self, **kwargs: object) -> None:
         """Go through the elements that sphinx-gallery marks with its classes."""

@@ -15,6 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxRole
 
+from bilingual import transform_priorities
+
 UNITS = {
     "": (1, ""),
     "ms": (1e3, " ms"),
@@ -71,7 +73,7 @@ class BenchmarkRole(SphinxRole):
 class ExcludeFromCatalog(SphinxTransform):
     """Exclude paragraphs that hold only numbers."""
 
-    default_priority = 5  # before Sphinx collects and replaces messages
+    default_priority = transform_priorities.EXCLUDE_NUMBERS
 
     def apply(self, **kwargs: object) -> None:
         """Mark each paragraph in which everything comes from the role."""
