@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from publishing import site_root, write_site_root
 
@@ -76,7 +77,8 @@ def test_a_page_names_its_translations(
         "templates_path": [str(TEMPLATES)],
     }
     build = tmp_path / "en"
-    Sphinx(tmp_path, None, build, build / "doctrees", "html", settings, status=None).build()
+    with docutils_namespace():  # what one application registers would make the next one warn
+        Sphinx(tmp_path, None, build, build / "doctrees", "html", settings, status=None).build()
     page = BeautifulSoup((build / "part/page.html").read_text("utf-8"), "html.parser")
 
     base = address or "../../"
