@@ -1,7 +1,7 @@
-"""The bilingual gallery: each script runs once, and is read in every language.
+"""The bilingual gallery: each script runs once and can be read in every language.
 
-English is the source; a catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
-translation. What standard gettext leaves undone is done here, each part in a module of its own.
+English is the source. A catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
+translation. This extension does what standard gettext does not, each part in its own module.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ HERE = Path(__file__).parent
 
 
 def localize(app: Sphinx, config: Config) -> None:
-    """Tell the templates the language's folder, and Sphinx where the style sheet is.
+    """Tell the templates the folder of the language, and Sphinx where the style sheet is.
 
-    In Chinese, Sphinx would leave ``--`` on the API pages as it is; quotes stay as written.
+    In Chinese, Sphinx by itself would leave ``--`` on the API pages as it is. Quotes are not
+    changed.
     """
     config.html_static_path.append(str(HERE / "static"))
     folders = {language.code: language.folder for language in LANGUAGES}

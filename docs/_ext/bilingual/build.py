@@ -1,4 +1,4 @@
-"""Build every language: the first executes the lessons, the others only read what it left."""
+"""Build every language: the first one executes the lessons, the others reuse its results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ NOTHING_RAN = "successfully executed 0 out of 0"
 
 
 def build_sites(root: Path, *options: str, draft: bool = False) -> Path:
-    """Build the project below `root`; give the folder that holds a site per language.
+    """Build the project in `root`, and return the folder that holds the site of each language.
 
-    The translations are built beside the source as soon as its lessons ran; their logs follow it.
+    The translations are built at the same time as the source, as soon as its lessons have run.
+    Their logs are printed after its log.
     """
     html = root / "docs/_build/html"
     if not draft:
@@ -53,7 +54,7 @@ def build_sites(root: Path, *options: str, draft: bool = False) -> Path:
 
 
 def remove_draft(root: Path, draft: bool) -> None:
-    """Forget what a draft read: it may have let warnings pass."""
+    """Remove the doctrees of a draft, which may hold pages that had warnings."""
     drafted = root / "docs/_build/doctrees/draft"
     if drafted.exists() and not draft:
         shutil.rmtree(drafted.parent)
@@ -63,7 +64,7 @@ def remove_draft(root: Path, draft: bool) -> None:
 
 
 def check_catalogs(root: Path) -> list[str]:
-    """Compare every catalog with a fresh template, without executing anything."""
+    """Compare every catalog with a new template, without executing anything."""
     templates = root / "docs/_build/gettext"
     shutil.rmtree(templates, ignore_errors=True)
     run_sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
@@ -75,7 +76,7 @@ def check_catalogs(root: Path) -> list[str]:
 
 
 def remove_stale_results(root: Path) -> None:
-    """Forget the results of all lessons if the package changed, and those of a lesson that is gone.
+    """Remove the results of deleted lessons, and those of all lessons if the package changed.
 
     Sphinx-gallery itself notices only a change of the script.
     """
@@ -99,7 +100,7 @@ def remove_stale_results(root: Path) -> None:
 
 
 def _fingerprint(package: Path) -> str:
-    """Digest the package and the versions of what the lessons import."""
+    """Return a digest of the package and of the versions of what the lessons import."""
     digest = hashlib.sha256()
     for file in sorted(file for file in package.rglob("*") if file.suffix != ".pyc"):
         if file.is_file():
@@ -112,7 +113,11 @@ def _fingerprint(package: Path) -> str:
 def _build_html(
     root: Path, output: Path, language: str, *options: str, echo: Callable[[str], object]
 ) -> str:
-    """Build a site; keep Sphinx's note on how it was built elsewhere: it holds paths."""
+    """Build one site and return the log.
+
+    Sphinx's note on how the site was built (`.buildinfo`) depends on the paths of this machine, so
+    it is kept outside of the site.
+    """
     note, kept = output / ".buildinfo", root / f"docs/_build/doctrees/{language}.buildinfo"
     if kept.exists() and output.exists():
         kept.replace(note)

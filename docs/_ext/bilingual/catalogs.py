@@ -1,4 +1,4 @@
-"""Catalogs: read one, refresh it from a fresh template, and say what is wrong with it."""
+"""Read catalogs, refresh them from new templates, and find what is wrong with them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ HEADER = {
     "Plural-Forms": "nplurals=1; plural=0;",
 }
 
-SHARED = "sphinx.pot"  # words of the templates, and of Sphinx and the theme: these are not listed
+SHARED = (
+    "sphinx.pot"  # words of our templates, listed there, and of Sphinx and the theme, which are not
+)
 
 
 def translations(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
-    """Give the translations of a page, on which the page being read depends from now on."""
+    """Return the translations of a page; the page being read depends on them from now on."""
     file = catalog_path(env, docname or env.current_document.docname)
     if env.config.language == SOURCE.code or not file.exists():
         return {}
@@ -31,13 +33,13 @@ def translations(env: BuildEnvironment, docname: str | None = None) -> dict[str,
 
 
 def catalog_path(env: BuildEnvironment, page: str) -> Path:
-    """Give the catalog of a page in the language of the site."""
+    """Return the path of a page's catalog in the language of the site."""
     language, folder = env.config.language, env.config.locale_dirs[0]
     return Path(env.srcdir, folder, language, "LC_MESSAGES", f"{page}.po")
 
 
 def read(file: Path) -> dict[str, str]:
-    """Read the finished translations of a catalog."""
+    """Return the finished translations of a catalog."""
     return _read(file, file.stat().st_mtime_ns)
 
 
@@ -47,10 +49,10 @@ def _read(file: Path, changed: int) -> dict[str, str]:
 
 
 def refresh(template: Path, catalog: Path) -> list[str]:
-    """Merge a template into a catalog, keep what is translated, and list what is left to do.
+    """Merge a template into a catalog, keep what is translated, and list what remains to do.
 
-    A new message takes its translation from another catalog that has the same one. What is dropped
-    is listed with its translation: it may serve a message that was reworded.
+    A new message takes its translation from another catalog that has the same message. Messages
+    that are dropped are listed with their translations, which may suit a reworded message.
     """
     old = polib.pofile(str(catalog)) if catalog.exists() else polib.POFile()
     existing = {entry.msgid: entry for entry in old if not entry.obsolete}
@@ -76,7 +78,7 @@ def refresh(template: Path, catalog: Path) -> list[str]:
 
 
 def _translations_of_all_catalogs(catalog: Path) -> dict[str, str]:
-    """Collect the translations of all catalogs of a language, so that titles agree."""
+    """Collect the translations of all catalogs of a language, so that titles agree everywhere."""
     files = sorted(_folder(catalog).rglob("*.po"))
     return {message: text for file in files for message, text in read(file).items()}
 

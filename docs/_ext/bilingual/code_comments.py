@@ -1,6 +1,6 @@
 """Comments in Python code are messages: editing code leaves their translations alone.
 
-The tokenizer finds them, and each is replaced in place; the code itself stays as it is.
+The tokenizer finds them, and each one is replaced in place. The code itself does not change.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ ITEM = re.compile(r"[-*•] |\d+[.)] ")
 
 
 class Comment(NamedTuple):
-    """A comment of its own, or a run of full-line comments that reads as one paragraph."""
+    """A trailing comment, or consecutive full-line comments that form one paragraph."""
 
-    line: int  # of its first line, from 0
+    line: int  # the first one, counted from 0
     column: int
     text: str
     lines: int
 
 
 def find_comments(code: str) -> list[Comment]:
-    """List the comments that are prose, in order; shapes such as ``# (B, T)`` are not."""
+    """List the comments that are prose, in order; shapes such as ``# (B, T)`` are left out."""
     rows = code.split("\n")
     found: list[Comment] = []
     for (row, column), text in _comment_tokens(code):
@@ -61,7 +61,7 @@ def find_comments(code: str) -> list[Comment]:
 
 
 def translate_comments(code: str, lookup: Callable[[str], str]) -> str:
-    """Replace each comment by what `lookup` makes of it, wrapped at the same indentation."""
+    """Replace each comment by what `lookup` returns for it, wrapped at the same indentation."""
     rows = code.split("\n")
     for comment in reversed(find_comments(code)):
         text = lookup(comment.text)
@@ -79,26 +79,26 @@ def translate_comments(code: str, lookup: Callable[[str], str]) -> str:
 
 
 def _comment_tokens(code: str) -> list[tuple[tuple[int, int], str]]:
-    """Find the comments with their positions, rows counted from 0."""
+    """Find the comments and their positions, with rows counted from 0."""
     found = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
             if token.type == tokenize.COMMENT:
                 found.append(((token.start[0] - 1, token.start[1]), token.string))
-    except (tokenize.TokenError, SyntaxError):  # a fragment in prose: what was found counts
+    except (tokenize.TokenError, SyntaxError):  # a fragment in prose: keep what was found
         pass
     return found
 
 
 class literal_block(nodes.literal_block, addnodes.translatable):
-    """A code block; named as its base so that writers treat both alike."""
+    """A code block. It has the name of its base class so that writers treat both alike."""
 
     def preserve_original_messages(self) -> None:
-        """Keep the code as written: messages are taken from it."""
+        """Keep the code as it is written: the messages are taken from it."""
         self["original"] = self.rawsource
 
     def extract_original_messages(self) -> list[str]:
-        """Give the comments."""
+        """Return the comments."""
         return [comment.text for comment in find_comments(self["original"])]
 
     def apply_translated_message(self, original_message: str, translated_message: str) -> None:
@@ -109,7 +109,7 @@ class literal_block(nodes.literal_block, addnodes.translatable):
 
 
 class MarkCodeComments(SphinxTransform):
-    """Make Python code translatable, before messages are collected."""
+    """Make Python code translatable, before Sphinx notes the messages."""
 
     default_priority = transform_priorities.MARK_CODE_COMMENTS
 
@@ -125,12 +125,12 @@ class MarkCodeComments(SphinxTransform):
 
 
 class TranslateCodeComments(SphinxTransform):
-    """Put the translated comments into the code, after Sphinx translated the prose."""
+    """Put the translated comments into the code, after Sphinx has translated the prose."""
 
     default_priority = transform_priorities.TRANSLATE_CODE_COMMENTS
 
     def apply(self, **kwargs: object) -> None:
-        """Look every comment up in the page's catalog."""
+        """Look up every comment in the catalog of the page."""
         translations = catalogs.translations(self.env)
         if not translations:
             return

@@ -1,6 +1,6 @@
-"""A translation is complete and current, or its build warns: nothing is left in English in silence.
+"""The build of a translation warns about whatever is untranslated or obsolete.
 
-A page is checked when it is read, against its own catalog; it is read again when that changes.
+A page is compared with its catalog when it is read, and it is read again when the catalog changes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class CheckCompleteness(SphinxTransform):
-    """Compare the messages of a page with its catalog, before Sphinx replaces them."""
+    """Compare the messages of a page with its catalog, before Sphinx translates them."""
 
     default_priority = transform_priorities.CHECK_COMPLETENESS
 
     def apply(self, **kwargs: object) -> None:
-        """Warn about what is not translated, and about translations that nothing shows."""
+        """Warn about messages without a translation, and about translations without a message."""
         if self.config.language == SOURCE.code:
             return
         translations = catalogs.translations(self.env)
@@ -46,7 +46,7 @@ class CheckCompleteness(SphinxTransform):
 
 
 def obsolete_messages(catalog: Path, messages: set[str]) -> list[str]:
-    """List the messages of a catalog that are not on its page."""
+    """List the messages of a catalog that its page does not have."""
     if not catalog.exists():
         return []
     return sorted(
@@ -57,13 +57,13 @@ def obsolete_messages(catalog: Path, messages: set[str]) -> list[str]:
 
 
 def check_shared_messages(app: Sphinx) -> None:
-    """Look up the words of the templates and of this extension, and find catalogs of no page."""
+    """Warn about words of the templates and of this extension that are not translated."""
     if app.config.language == SOURCE.code or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     words = list(WORDS)
     for folder in app.config.templates_path:
         if not Path(app.srcdir, folder).is_relative_to(app.srcdir):
-            continue  # of the theme
+            continue  # the theme's templates
         for file in sorted(Path(app.srcdir, folder).rglob("*.html")):
             extract = app.builder.templates.environment.extract_translations
             words += [text for _line, _function, text in extract(file.read_text("utf-8"))]
@@ -74,7 +74,7 @@ def check_shared_messages(app: Sphinx) -> None:
 
 
 def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
-    """Find catalogs that have no page."""
+    """Warn about catalogs without a page."""
     if app.config.language == SOURCE.code:
         return
     folder = catalogs.catalog_path(env, "sphinx").parent
@@ -85,7 +85,7 @@ def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register transform and handlers."""
+    """Register the transform and the handlers."""
     app.add_transform(CheckCompleteness)
     app.connect("builder-inited", check_shared_messages)
     app.connect("env-check-consistency", check_orphans)

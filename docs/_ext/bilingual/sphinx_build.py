@@ -1,4 +1,4 @@
-"""Run Sphinx on the project, or on a private copy of it."""
+"""Run Sphinx on the project or on a copy of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1
 
 
 def copy_project(target: Path) -> Path:
-    """Copy what a build reads, and give the new root; what was built there before stays."""
+    """Copy what a build reads to `target` and return it; what was built there before is kept."""
     for stale in ("examples", "docs/locale", "docs/_ext", "docs/_templates", "docs/_static"):
         shutil.rmtree(target / stale, ignore_errors=True)
     for part in ("docs", "examples"):
@@ -25,13 +25,13 @@ def copy_project(target: Path) -> Path:
 
 
 def _generated(folder: str, names: list[str]) -> set[str]:
-    """Say what a build made: docs/lessons, but not the catalogs in a folder of that name."""
+    """Name what a build made: docs/lessons, but not the catalogs in a folder of that name."""
     made = {"_build", "__pycache__"} | ({"lessons"} if Path(folder) == ROOT / "docs" else set())
     return {name for name in names if name in made or name.endswith(".mo")}
 
 
 def print_line(line: str) -> None:
-    """Print a line of a log at once."""
+    """Print a line of a log without delay."""
     print(line, end="", flush=True)
 
 
@@ -43,7 +43,7 @@ def run_sphinx(
     language: str = "en",
     echo: Callable[[str], object] = print_line,
 ) -> str:
-    """Run a builder of Sphinx with a doctree folder of its own; give its log."""
+    """Run a Sphinx builder with its own doctree folder, and return the log."""
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees)]
     command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
@@ -56,6 +56,8 @@ def run_sphinx(
             echo(line)
             log.append(line)
     if process.returncode:
-        shutil.rmtree(doctrees, ignore_errors=True)  # or a page that warned would pass next time
+        shutil.rmtree(
+            doctrees, ignore_errors=True
+        )  # otherwise a page that warned would pass next time
         sys.exit(f"Building {builder} ({language}) failed: see above.")
     return "".join(log)

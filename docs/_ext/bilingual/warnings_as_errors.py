@@ -1,4 +1,4 @@
-"""Warnings are errors while a lesson runs."""
+"""Turn warnings into errors while a lesson runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _lesson = ExitStack()
 
 
 def reset_warning_filter(gallery_conf: dict[str, object], script: str | None, when: str) -> None:
-    """Turn every warning into an error before a lesson, and back after it."""
+    """Turn every warning into an error before a lesson, and restore the filters after it."""
     _lesson.close()
     if when == "before":
         _lesson.enter_context(warnings.catch_warnings(action="error"))

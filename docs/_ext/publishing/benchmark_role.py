@@ -1,7 +1,8 @@
-"""Numbers that `nox -s bench` wrote to docs/measured, quoted on a page and never typed by hand.
+"""The role ``measured`` quotes numbers that `nox -s bench` wrote to docs/measured.
 
-The role ``measured`` takes a file, a path in it and perhaps a unit: ``fit; rows/bare/loss/ratio``,
-``fit; rows/bare/loss/seconds; ms``. A table cell or paragraph of such numbers alone is no message.
+It takes a file, a path in the file and, optionally, a unit: ``fit; rows/bare/loss/ratio``,
+``fit; rows/bare/loss/seconds; ms``. Table cells and paragraphs that hold only such numbers are not
+messages.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ UNITS = {
 
 
 def look_up(file: Path, path: str) -> Any:
-    """Give what lies at a path of names in a JSON file."""
+    """Return the value at a path of names in a JSON file."""
     found = json.loads(file.read_text("utf-8"))
     for name in path.split("/"):
         if not isinstance(found, dict) or name not in found:
@@ -38,7 +39,7 @@ def look_up(file: Path, path: str) -> Any:
 
 
 def format_number(value: Any, unit: str) -> str:
-    """Write a number with three digits; a spread as its median, and from where to where."""
+    """Write a number with three digits, and a spread as its median and range."""
     factor, name = UNITS[unit]
     if isinstance(value, dict):
         median, low, high = (_digits(value[key] * factor) for key in ("median", "low", "high"))
@@ -55,10 +56,10 @@ def _digits(value: float) -> str:
 
 
 class BenchmarkRole(SphinxRole):
-    """Quote a number."""
+    """Quote a number from a result."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Give it as text, and build the page again when the file changes."""
+        """Return the number as text, and read the page again when the file changes."""
         name, path, *unit = (part.strip() for part in self.text.split(";"))
         file = Path(self.env.srcdir, "measured", f"{name}.json")
         self.env.note_dependency(file)

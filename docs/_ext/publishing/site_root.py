@@ -1,4 +1,4 @@
-"""The files at the root: they send a reader to a language, and a search engine to every page."""
+"""Write the files at the root that lead readers to a language, and search engines to all pages."""
 
 from collections.abc import Iterable
 from html import escape
@@ -18,7 +18,7 @@ def write_site_root(html_dir: Path, base_url: str | None = None) -> None:
         page = Template((HERE / name).read_text("utf-8"))
         (html_dir / name).write_text(page.substitute(base=escape(base)), "utf-8")
     (html_dir / ".nojekyll").touch()  # hosts that run Jekyll drop folders such as _static
-    for name in ("sitemap.xml", "robots.txt"):  # of an earlier build, for another address
+    for name in ("sitemap.xml", "robots.txt"):  # of an earlier build for another address
         (html_dir / name).unlink(missing_ok=True)
     if base:
         (html_dir / "sitemap.xml").write_text(sitemap(base, pages(html_dir)), "utf-8")
