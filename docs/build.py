@@ -1,7 +1,7 @@
-"""Build the site in every language into docs/_build/html; the first executes, the others do not.
+"""Build the site in every language into docs/_build/html, executing the lessons only once.
 
 `--copy FOLDER` builds in a copy of the tree, `--only PATTERN` executes only the lessons whose path
-matches, `--draft` lets warnings and unfinished catalogs pass.
+matches, and `--draft` tolerates warnings and unfinished catalogs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from publishing import write_site_root
 
 
 def main() -> None:
-    """Read the options, build, and write what surrounds the sites."""
+    """Read the options, build the sites, and write the files at their root."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--copy", type=Path, metavar="FOLDER")
     parser.add_argument("--only", metavar="PATTERN")

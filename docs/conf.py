@@ -1,4 +1,4 @@
-"""The site, in one language; the others differ by `-D language=…` alone (see build.py)."""
+"""The site in one language; the others differ only in `-D language=…` (see build.py)."""
 
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ sphinx_gallery_conf = {
     "doc_module": ("handbook",),
 }
 
-# The API pages and links into other documentation: no network is needed
+# The API pages, and links to other documentation, which need no network
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
@@ -87,12 +87,12 @@ html_css_files = ["custom.css"]
 html_js_files = [("language-switch.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_copy_source = False
-# Copy what a reader would type: no output, no prompt
+# Copy what a reader would type, without output and prompts
 copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight > pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 html_show_sphinx = False
 
-# Formulas: MathJax lies in _static/mathjax and loads nothing from elsewhere
+# Formulas: MathJax is in _static/mathjax and loads nothing from other sites
 mathjax_path = "mathjax/tex-svg.js"
 mathjax_config_path = "_static/mathjax/config.js"

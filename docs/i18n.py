@@ -1,6 +1,6 @@
-"""Refresh the catalogs: new messages in, obsolete ones out. `python docs/i18n.py [page …]`.
+"""Refresh the catalogs: add new messages, drop obsolete ones. `python docs/i18n.py [page …]`.
 
-Nothing is executed, and all happens in a private copy, so that several can work at once.
+No lesson is executed. The work is done in a private copy, so several people can do it at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bilingual.languages import TRANSLATIONS
 
 
 def main(pages: list[str]) -> None:
-    """Refresh the catalogs of these pages, or of all, and list what is left to translate."""
+    """Refresh the catalogs of these pages, or of all pages, and list what remains to translate."""
     with tempfile.TemporaryDirectory() as folder:
         root = sphinx_build.copy_project(Path(folder))
         templates = root / "gettext"

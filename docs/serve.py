@@ -1,4 +1,4 @@
-"""Show the site on this machine; a change of lessons, pages or catalogs builds it again."""
+"""Serve the site on this machine, and build it again when lessons, pages or catalogs change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WATCHED = (
 
 
 def build() -> None:
-    """Build both languages; unfinished translations and warnings may pass while writing."""
+    """Build both languages; drafts may have warnings and unfinished translations."""
     subprocess.run([sys.executable, DOCS / "build.py", "--draft"], check=False)
 
 

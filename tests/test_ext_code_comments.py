@@ -1,4 +1,4 @@
-"""Comments are found and replaced, and nothing else is."""
+"""Comments are found and replaced; nothing else changes."""
 
 import ast
 
@@ -27,7 +27,7 @@ if x:
 
 
 def test_find():
-    """Runs of full-line comments are paragraphs; shapes, directives and strings are no comments."""
+    """Consecutive full-line comments form a paragraph; shapes, directives, strings do not count."""
     assert [comment.text for comment in find_comments(CODE)] == [
         "a trailing comment",
         "One line that goes on in a second line.",
@@ -38,12 +38,12 @@ def test_find():
 
 
 def test_unknown_messages_leave_the_code_alone():
-    """Layout included."""
+    """The layout does not change either."""
     assert translate_comments(CODE, lambda text: text) == CODE
 
 
 def test_translate():
-    """Only comments differ, at their old indentation."""
+    """Only the comments change, and they keep their indentation."""
     new = translate_comments(CODE, lambda text: "译文" * 30)
     assert ast.dump(ast.parse(new)) == ast.dump(ast.parse(CODE))
     rows = new.split("\n")
@@ -54,13 +54,13 @@ def test_translate():
 
 
 @pytest.mark.parametrize("code", ["f(", "  x = 1  # a comment\n y = 2", "x = '''", "第 # 一 1"])
-def test_fragments_are_no_error(code):
-    """Prose may show code that Python cannot read."""
+def test_fragments_are_not_an_error(code):
+    """Prose may show code that Python cannot parse."""
     find_comments(code)
 
 
 def test_wrap():
-    """Words and inline code stay whole; a line begins with no closing punctuation."""
+    """Words and inline code stay whole, and no line begins with closing punctuation."""
     text = "先调用 `model.train()`，再调用 `loss.backward()`。梯度会累加，所以每一步都要清零。"
     rows = line_wrapping.wrap(text, 20)
     assert "".join(rows).replace(" ", "") == text.replace(" ", "")

@@ -1,4 +1,4 @@
-"""What lies around the built sites, on two tiny ones."""
+"""The files at the root of the site, and the links between translations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parents[1] / "docs/_templates"
 
 @pytest.fixture
 def html(tmp_path: Path) -> Path:
-    """Make two sites of two pages each."""
+    """Write the sites of two languages."""
     for folder in ("en", "zh"):
         for name in ("index", "search", "lessons/one"):
             path = tmp_path / folder / f"{name}.html"
@@ -27,7 +27,7 @@ def html(tmp_path: Path) -> Path:
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
-    write_site_root(html, "https://example.org/handbook")  # an earlier build leaves nothing behind
+    write_site_root(html, "https://example.org/handbook")  # nothing of this build may remain
     write_site_root(html)
     assert 'href="en/index.html"' in (html / "index.html").read_text("utf-8")
     assert 'href="zh/index.html"' in (html / "404.html").read_text("utf-8")
@@ -54,7 +54,7 @@ def test_an_address_is_escaped(html: Path) -> None:
     assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", ["index.html"])
 
 
-def test_twice_is_the_same(html: Path) -> None:
+def test_writing_again_changes_nothing(html: Path) -> None:
     write_site_root(html, "https://example.org/")
     first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
     write_site_root(html, "https://example.org/")
