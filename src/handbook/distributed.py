@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 from ._typing import BoundStep, Device, Step
 
 T = TypeVar("T")
+
+ECHO = 2.0  # seconds: long enough for torchrun to end a rank that only echoes the end of another
 
 
 def _launched() -> bool:
@@ -95,13 +98,23 @@ def _leave_group() -> None:
 
 @contextlib.contextmanager
 def report_errors() -> Iterator[None]:
-    """Leave an error where torchrun looks for it: it then stands at the end of its report."""
+    """Leave an error where torchrun looks for it: it then stands at the end of its report.
+
+    When a rank ends, its connections break, and the other ranks raise an error that is only an
+    echo. So each rank waits before it fails: torchrun, which looks ten times a second, has then
+    seen which rank ended first, and has ended the others before they report anything.
+    """
     try:
         yield
-    except Exception as error:
-        if "TORCHELASTIC_ERROR_FILE" in os.environ:
+    except (Exception, SystemExit) as error:
+        where = f"on rank {rank()} of {world_size()}"
+        reported = where in getattr(error, "__notes__", [])  # by evaluate, which fit has called
+        if "TORCHELASTIC_ERROR_FILE" in os.environ and not reported:
             from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+            error.add_note(where)
+            if world_size() > 1:
+                time.sleep(ECHO)
             get_error_handler().record_exception(error)
         raise
 
