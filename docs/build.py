@@ -1,7 +1,7 @@
-"""Build the site in every language into docs/_build/html; the first executes, the others do not.
+"""Build the site in every language into docs/_build/html, executing the lessons only once.
 
 `--copy FOLDER` builds in a copy of the tree, `--only PATTERN` executes only the lessons whose path
-matches, `--draft` lets warnings and unfinished catalogs pass.
+matches, and `--draft` tolerates warnings and unfinished catalogs.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import building, project
-from publishing import finish
+from bilingual import build, sphinx_build
+from publishing import write_site_root
 
 
 def main() -> None:
-    """Read the options, build, and write what surrounds the sites."""
+    """Read the options, build the sites, and write the files at their root."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--copy", type=Path, metavar="FOLDER")
     parser.add_argument("--only", metavar="PATTERN")
     parser.add_argument("--draft", action="store_true")
     choice = parser.parse_args()
 
-    root = project.copy(choice.copy.resolve()) if choice.copy else project.ROOT
+    root = sphinx_build.copy_project(choice.copy.resolve()) if choice.copy else sphinx_build.ROOT
     only = ["-D", f"sphinx_gallery_conf.filename_pattern={choice.only}"] if choice.only else []
-    html = building.build(root, *only, draft=choice.draft)
-    finish(html, os.environ.get("HANDBOOK_BASE_URL"))
+    html = build.build_sites(root, *only, draft=choice.draft)
+    write_site_root(html, os.environ.get("HANDBOOK_BASE_URL"))
     print(f"Both sites: {html / 'index.html'}")
 
 

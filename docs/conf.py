@@ -1,4 +1,4 @@
-"""The site, in one language; the others differ by `-D language=…` alone (see build.py)."""
+"""The site in one language; the others differ only in `-D language=…` (see build.py)."""
 
 import sys
 from pathlib import Path
@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "bilingual",
     "publishing",
+    "search",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -45,7 +46,7 @@ sphinx_gallery_conf = {
     "doc_module": ("handbook",),
 }
 
-# The API pages and links into other documentation: no network is needed
+# The API pages, and links to other documentation, which need no network
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
@@ -69,7 +70,7 @@ html_theme_options = {
     "navbar_start": ["home-link"],
     "navbar_persistent": ["search-open", "language-switch"],
     "navbar_end": ["theme-switcher"],
-    "disable_search": True,  # the search is our own: _static/search.js
+    "disable_search": True,  # the search is our own: _ext/search
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["handbook-footer"],
     "pygments_light_style": "github-light-high-contrast",
@@ -83,16 +84,15 @@ html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_js_files = [("search.js", {"defer": "defer"})]
-html_additional_pages = {"search": "search.html"}
+html_js_files = [("language-switch.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_copy_source = False
-# Copy what a reader would type: no output, no prompt
+# Copy what a reader would type, without output and prompts
 copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight > pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 html_show_sphinx = False
 
-# Formulas: MathJax lies in _static/mathjax and loads nothing from elsewhere
+# Formulas: MathJax is in _static/mathjax and loads nothing from other sites
 mathjax_path = "mathjax/tex-svg.js"
 mathjax_config_path = "_static/mathjax/config.js"

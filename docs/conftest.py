@@ -1,11 +1,11 @@
-"""The Python blocks of the pages in this folder are tests; a page is one namespace."""
+"""Test the Python blocks of the pages in this folder; the blocks of a page share a namespace."""
 
 from doctest import ELLIPSIS
 
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
-# `--doctest-modules` would import these: the site's own machinery and what it generates.
+# `--doctest-modules` would import these: the scripts of the site, and what they generate.
 collect_ignore_glob = ["_build/*", "lessons/*", "build.py", "conf.py", "i18n.py", "serve.py"]
 
 pytest_collect_file = Sybil(

@@ -1,6 +1,6 @@
-"""Refresh the catalogs: new messages in, obsolete ones out. `python docs/i18n.py [page …]`.
+"""Refresh the catalogs: add new messages, drop obsolete ones. `python docs/i18n.py [page …]`.
 
-Nothing is executed, and all happens in a private copy, so that several can work at once.
+No lesson is executed. The work is done in a private copy, so several people can do it at once.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from bilingual import catalogs, project
+from bilingual import catalogs, sphinx_build
+from bilingual.languages import TRANSLATIONS
 
 
 def main(pages: list[str]) -> None:
-    """Refresh the catalogs of these pages, or of all, and list what is left to translate."""
+    """Refresh the catalogs of these pages, or of all pages, and list what remains to translate."""
     with tempfile.TemporaryDirectory() as folder:
-        root = project.copy(Path(folder))
+        root = sphinx_build.copy_project(Path(folder))
         templates = root / "gettext"
-        project.sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
-        for language in project.TRANSLATIONS:
-            target = project.ROOT / "docs/locale" / language.code / "LC_MESSAGES"
+        sphinx_build.run_sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
+        for language in TRANSLATIONS:
+            target = sphinx_build.ROOT / "docs/locale" / language.code / "LC_MESSAGES"
             for template in sorted(templates.rglob("*.pot")):
                 page = template.relative_to(templates).with_suffix("").as_posix()
                 if page != "sphinx" and (not pages or page in pages):

@@ -1,4 +1,4 @@
-"""Show the site on this machine; a change of lessons, pages or catalogs builds it again."""
+"""Serve the site on this machine, and build it again when lessons, pages or catalogs change."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from pathlib import Path
 from livereload import Server
 
 DOCS = Path(__file__).parent
-WATCHED = ("../examples/**/*", "*.md", "api/*.md", "locale/**/*.po", "_static/*", "_templates/*")
+WATCHED = (
+    "../examples/**/*",
+    "*.md",
+    "api/*.md",
+    "locale/**/*.po",
+    "_static/*",
+    "_templates/*",
+    "_ext/*/static/*",
+    "_ext/*/templates/*",
+)
 
 
 def build() -> None:
-    """Build both languages; unfinished translations and warnings may pass while writing."""
+    """Build both languages; drafts may have warnings and unfinished translations."""
     subprocess.run([sys.executable, DOCS / "build.py", "--draft"], check=False)
 
 

@@ -1,4 +1,4 @@
-"""The Chinese catalogs: complete, faithful in code, numbers and links, one word for one term."""
+"""The Chinese catalogs are complete, keep code, numbers and links, and use one word for a term."""
 
 import csv
 import re
@@ -8,9 +8,10 @@ from functools import cache
 import polib
 import pytest
 
-from bilingual import building, project
+from bilingual import build
+from bilingual.sphinx_build import ROOT, copy_project
 
-FOLDER = project.ROOT / "docs/locale/zh_CN/LC_MESSAGES"
+FOLDER = ROOT / "docs/locale/zh_CN/LC_MESSAGES"
 CATALOGS = {file.relative_to(FOLDER).as_posix(): file for file in sorted(FOLDER.rglob("*.po"))}
 CJK = "\u3400-\u9fff"
 FULL = "，。：；？！（）“”、《》—…"
@@ -21,7 +22,7 @@ CODE = re.compile(r"``(.+?)``|(?<![`\w}:])`([^`<>]+)`(?![`_\w])")
 LINK = re.compile(r"`([^`<]*?)\s*<([^<>`]+)>`_{1,2}|\[([^\]]+)\]\(([^)\s]+)\)")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:[.,]\d+)*")
 
-# Where a word of the list means something else, or nothing that has one translation.
+# Phrases in which a word of the list means something else or has no fixed translation.
 OTHERWISE: dict[str, list[str]] = {
     "double precision": ["双精度"],
     "single precision": ["单精度"],
@@ -35,12 +36,12 @@ OTHERWISE: dict[str, list[str]] = {
 
 
 def entries(name: str) -> Iterator[polib.POEntry]:
-    """Give the finished messages of a catalog."""
+    """Return the translated messages of a catalog."""
     return (entry for entry in polib.pofile(str(CATALOGS[name])) if entry.translated())
 
 
 def targets(text: str) -> set[tuple[str, str]]:
-    """Say where its roles and links lead: their words may be translated, not these."""
+    """Return the targets of the roles and links: their words may be translated, these may not."""
     found = set()
     for role in ROLE.finditer(text):
         name, content = role[1] or role[2], role[3]
@@ -52,12 +53,12 @@ def targets(text: str) -> set[tuple[str, str]]:
 
 
 def code(text: str) -> set[str]:
-    """Give its inline code."""
+    """Return the inline code."""
     return {match[1] or match[2] for match in CODE.finditer(LINK.sub("", ROLE.sub("", text)))}
 
 
 def prose(text: str) -> str:
-    """Give what a reader sees, with the letter x for code."""
+    """Return the text that a reader sees, with the letter x for code."""
 
     def shown(match: re.Match[str]) -> str:
         name = match[1] or match[2]
@@ -73,7 +74,7 @@ def prose(text: str) -> str:
 
 
 def faults(name: str, check: str) -> list[str]:
-    """Apply a check to every message of a catalog."""
+    """Apply a check to every message of a catalog, and return the faults."""
     return [
         f"{fault}\n    {entry.msgid}\n    {entry.msgstr}"
         for entry in entries(name)
@@ -81,55 +82,56 @@ def faults(name: str, check: str) -> list[str]:
     ]
 
 
-def same_code(original: str, said: str) -> Iterator[str]:
-    """Inline code is not translated."""
-    for text in code(original) ^ code(said):
+def same_code(original: str, translation: str) -> Iterator[str]:
+    """Inline code must not be translated."""
+    for text in code(original) ^ code(translation):
         yield f"code only on one side: {text}"
 
 
-def same_targets(original: str, said: str) -> Iterator[str]:
-    """Roles and links lead to the same places."""
-    for text in targets(original) ^ targets(said):
+def same_targets(original: str, translation: str) -> Iterator[str]:
+    """Roles and links must lead to the same places."""
+    for text in targets(original) ^ targets(translation):
         yield f"target only on one side: {text}"
 
 
-def same_numbers(original: str, said: str) -> Iterator[str]:
-    """Digits stay digits."""
-    for text in set(NUMBER.findall(prose(original))) ^ set(NUMBER.findall(prose(said))):
+def same_numbers(original: str, translation: str) -> Iterator[str]:
+    """Numbers must stay the same, in digits."""
+    for text in set(NUMBER.findall(prose(original))) ^ set(NUMBER.findall(prose(translation))):
         yield f"number only on one side: {text}"
 
 
-def spaces(original: str, said: str) -> Iterator[str]:
-    """A space between Chinese and Latin letters, digits, code; none beside punctuation."""
-    text = prose(said)
+def spaces(original: str, translation: str) -> Iterator[str]:
+    """A space stands between Chinese and Latin letters, digits or code, but not at punctuation."""
+    text = prose(translation)
     for match in re.finditer(rf"[{CJK}]{WORD}|{WORD}[{CJK}]", text):
-        yield f"space missing: {match[0]}"
+        yield f"missing space: {match[0]}"
     for match in re.finditer(rf"[{CJK}{FULL}] +[{CJK}{FULL}]|[{FULL}] +\S|\S +[{FULL}]", text):
-        yield f"space too many: {match[0]}"
+        yield f"unwanted space: {match[0]}"
 
 
-def punctuation(original: str, said: str) -> Iterator[str]:
-    """Full-width beside Chinese; the polite words are not ours."""
-    for match in re.finditer(rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|[您请]", prose(said)):
-        yield f"not here: {match[0]}"
+def punctuation(original: str, translation: str) -> Iterator[str]:
+    """Punctuation next to Chinese is full-width; 您 and 请 are not used."""
+    for match in re.finditer(rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|[您请]", prose(translation)):
+        yield f"wrong punctuation: {match[0]}"
 
 
 @cache
 def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
-    """Read docs/terms.csv: how a term may occur, what may stand for it, and what never may.
+    """Read docs/terms.csv: the pattern of each term, its allowed and its forbidden translations.
 
-    A note allows (``MLP``, ``keep dtype in code``, ``轴 for axis``) or forbids (``not 纪元``).
+    A note allows a word (``MLP``, ``keep dtype in code``, ``轴 for axis``) or forbids one
+    (``not 纪元``).
     """
     found: dict[str, tuple[list[str], list[str]]] = {}
-    with (project.ROOT / "docs/terms.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / "docs/terms.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             wrong = re.findall(rf"not ([{CJK}]+)", row["note"])
             notes = re.findall(rf"[{CJK}]+|^[A-Z][A-Za-z]*$|(?<=keep )\w+", row["note"])
             english = re.sub(r" \(.*\)", "", row["english"])
             chinese = re.sub(r"（.*）", "", row["chinese"])
-            for term, said in zip(english.split(" / "), chinese.split(" / "), strict=True):
+            for term, translation in zip(english.split(" / "), chinese.split(" / "), strict=True):
                 allowed, never = found.setdefault(term, ([], []))
-                allowed += [said, *(note for note in notes if note not in wrong)]
+                allowed += [translation, *(note for note in notes if note not in wrong)]
                 never += wrong
     for term, allowed in OTHERWISE.items():
         found.setdefault(term, ([], []))[0].extend(allowed)
@@ -138,23 +140,23 @@ def terms() -> list[tuple[re.Pattern[str], list[str], list[str]]]:
 
 
 def _pattern(term: str) -> re.Pattern[str]:
-    """Match a term and its plural, with hyphens or spaces or dashes between its words."""
+    """Match a term and its plural, with hyphens, spaces or dashes between the words."""
     words = r"[\s–-]+".join(map(re.escape, re.split(r"[\s–-]+", term)))
     flags = re.IGNORECASE if term.islower() else 0
     return re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", flags)
 
 
-def vocabulary(original: str, said: str) -> Iterator[str]:
-    """One word for each term; a longer term hides the shorter ones in it."""
+def vocabulary(original: str, translation: str) -> Iterator[str]:
+    """Each term has one translation; a longer term hides the shorter ones in it."""
     text = prose(original)
     for pattern, allowed, never in terms():
         if pattern.search(text):
             text = pattern.sub("·", text)
-            if allowed and not any(word.lower() in said.lower() for word in allowed):
+            if allowed and not any(word.lower() in translation.lower() for word in allowed):
                 yield f"{pattern.pattern}: {' or '.join(allowed)}"
         for word in never:
-            if word in said:
-                yield f"never: {word}"
+            if word in translation:
+                yield f"forbidden: {word}"
 
 
 CHECKS = {
@@ -165,7 +167,7 @@ CHECKS = {
 
 def test_complete(tmp_path):
     """No message is missing, untranslated, fuzzy or obsolete."""
-    assert building.check(project.copy(tmp_path)) == []
+    assert build.check_catalogs(copy_project(tmp_path)) == []
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -1,4 +1,4 @@
-"""Catalogs: what is wrong with one is said, with file and message."""
+"""Catalogs: problems are reported with file and message; inventories are compiled."""
 
 import polib
 import pytest
@@ -11,16 +11,16 @@ from bilingual.inventories import inventories
 def write(file, messages, fuzzy=()):
     """Write a catalog or, with empty translations, a template."""
     po = polib.POFile()
-    for text, said in messages.items():
-        flags = ["fuzzy"] if text in fuzzy else []
-        po.append(polib.POEntry(msgid=text, msgstr=said, flags=flags))
+    for message, translation in messages.items():
+        flags = ["fuzzy"] if message in fuzzy else []
+        po.append(polib.POEntry(msgid=message, msgstr=translation, flags=flags))
     file.parent.mkdir(parents=True, exist_ok=True)
     po.save(str(file))
 
 
 @pytest.fixture
 def folders(tmp_path):
-    """A template with two messages, and a place for its catalog."""
+    """Write a template with two messages; return the folders of templates and catalogs."""
     write(tmp_path / "pot/part/page.pot", {"One": "", "Two": ""})
     return tmp_path / "pot", tmp_path / "LC_MESSAGES"
 
@@ -36,14 +36,14 @@ def folders(tmp_path):
     ],
 )
 def test_problems(folders, messages, fuzzy, problem):
-    """Missing, untranslated, fuzzy and obsolete messages."""
+    """Missing, untranslated, fuzzy and obsolete messages are reported."""
     templates, folder = folders
     write(folder / "part/page.po", messages, fuzzy)
     expected = [f"{folder}/part/page.po: {problem}"] if problem else []
     assert catalogs.compare(templates, folder) == expected
 
 
-def test_missing_and_left_over_catalogs(folders):
+def test_missing_and_obsolete_catalogs(folders):
     """Each page has a catalog, each catalog a page."""
     templates, folder = folders
     write(folder / "gone.po", {"One": "一"})
@@ -54,7 +54,7 @@ def test_missing_and_left_over_catalogs(folders):
 
 
 def test_refresh(folders):
-    """Keep what fits, take titles from other catalogs, drop the rest; twice is once."""
+    """Translations are kept, copied from other catalogs or dropped; a second time does nothing."""
     templates, folder = folders
     page = folder / "part/page.po"
     write(page, {"One": "一", "Three": "三"})

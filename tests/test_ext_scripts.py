@@ -1,4 +1,4 @@
-"""Scripts are split, translated, cleaned and written again; notebooks are Markdown."""
+"""Scripts are split, translated, cleaned and written again; notebooks contain Markdown."""
 
 from types import SimpleNamespace
 
@@ -50,20 +50,20 @@ def blocks(tmp_path):
 
 
 def describe(role, content):
-    """Show what a role is given."""
+    """Show the arguments."""
     return f"<{role} {content}>"
 
 
 def test_untranslated_and_uncleaned_is_the_same_text(blocks):
-    """Reading and writing lose nothing but the line after the opening quotes."""
-    new, lost = scripts.translate(blocks, {})
+    """Only the line break after the opening quotes is lost."""
+    new, unmatched = scripts.translate(blocks, {})
     assert scripts.write(new) == SCRIPT.replace('"""\nTitle', '"""Title')
-    assert not lost
+    assert not unmatched
 
 
 def test_translate(blocks):
-    """Paragraphs are found over line ends; titles, lists and comments too; others are reported."""
-    known = {
+    """Paragraphs, titles, lists and comments are found across line breaks; others are reported."""
+    translations = {
         "Title": "一个很长的标题",
         "A question with \\backslash and :math:`x`?": "关于 \\backslash 的问题？",
         "Setup": "准备",
@@ -75,9 +75,9 @@ def test_translate(blocks):
         "What is to be seen.": "可以看到什么。",
         "Not on this page.": "这里没有。",
     }
-    new, lost = scripts.translate(blocks, known)
+    new, unmatched = scripts.translate(blocks, translations)
     text = scripts.write(new)
-    assert lost == {"Not on this page."}
+    assert unmatched == {"Not on this page."}
     assert 'r"""一个很长的标题\n==============\n\n关于 \\backslash 的问题？\n"""' in text
     assert "\n# 准备\n# -----\n" in text and "\n# 消息。\n" in text
     assert "\n# - 一项" in text and "\n#   一项" in text, "a list item hangs"
@@ -87,14 +87,14 @@ def test_translate(blocks):
 
 
 def test_clean(blocks):
-    """Readers of the file see an answer, no alt text, no roles."""
+    """Readers of the file see the answer, but no alt texts and no roles."""
     text = scripts.write(scripts.clean(blocks, "Answer %s", describe))
     assert "# **Answer 2**\n#\n# Text.\n\nassert" in text
     assert ".. " not in text and "<math x>" in text
 
 
-def test_another_program_is_noticed():
-    """Comments and docstring may differ, nothing else."""
+def test_a_different_program_is_noticed():
+    """Only comments and the docstring may differ."""
     assert scripts.same_program('"""a"""\nx = 1  # y', '"""b"""\nx = 1')
     assert not scripts.same_program('"""a"""\nx = 1', '"""a"""\nx = 2')
 
@@ -110,12 +110,12 @@ def test_another_program_is_noticed():
     ],
 )
 def test_plain_role(role, content, plain):
-    """What a role says without Sphinx."""
+    """A role has a plain form for readers without Sphinx."""
     env = SimpleNamespace(config=SimpleNamespace(html_context={}))
     assert downloads.plain_role(env, role, content) == plain
 
 
-def test_plain_role_links_where_the_address_is_known():
+def test_plain_role_links_if_the_address_is_known():
     """The downloads of a published site lead back to it."""
     context = {"base_url": "https://example.org/book", "folder": "zh"}
     env = SimpleNamespace(config=SimpleNamespace(html_context=context))
@@ -124,12 +124,12 @@ def test_plain_role_links_where_the_address_is_known():
 
 
 def test_clean_leaves_code_alone():
-    """What looks like a directive in code is code."""
+    """A string that looks like a directive stays as it is."""
     code = Block("code", 'x = ".. alt:: text"\n', 1)
     assert scripts.clean([code], "Answer %s", describe) == [code]
 
 
-def test_markdown_refuses_what_it_does_not_know():
-    """A notebook never loses text silently."""
+def test_markdown_rejects_unknown_elements():
+    """A notebook must not lose text without an error."""
     with pytest.raises(NotImplementedError, match="topic"):
         markdown.convert(".. topic:: Title\n\n   Text.\n", env=None)

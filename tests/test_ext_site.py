@@ -1,4 +1,4 @@
-"""The miniature site in both languages: one execution, nothing left in English, nothing lost."""
+"""The miniature site in both languages: it is executed once and translated completely."""
 
 import ast
 import json
@@ -10,7 +10,8 @@ import polib
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import building, comments, execution, project
+from bilingual import build, execute, sphinx_build
+from bilingual.code_comments import find_comments
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
@@ -18,16 +19,16 @@ FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Build it once."""
+    """Build the site once."""
     root = tmp_path_factory.mktemp("tiny") / "site"
     shutil.copytree(TINY, root)
-    building.build(root)  # -n -W: it exits at any warning
+    build.build_sites(root)  # with -n -W, so any warning ends the build
     return root
 
 
 @pytest.fixture(scope="module")
 def page(tiny):
-    """Read a page of one of the sites."""
+    """Return a function that parses a page of one language."""
 
     def read(folder, name):
         file = tiny / "docs/_build/html" / folder / f"{name}.html"
@@ -37,7 +38,7 @@ def page(tiny):
 
 
 def code_of(soup):
-    """List what stands in the code blocks, outputs left out."""
+    """Return the text of the code blocks, without the outputs."""
     blocks = soup.select("div.highlight pre")
     out = [block for block in blocks if block.find_parent(class_="sphx-glr-script-out")]
     return [block.get_text() for block in blocks if block not in out]
@@ -50,7 +51,7 @@ def catalog(name):
 
 @pytest.mark.parametrize("name", ["index", "glossary", "lessons/index", FIRST, SECOND])
 def test_no_message_stays_english(page, name):
-    """Prose, titles, list items, cells, comments, alternative texts."""
+    """Prose, titles, list items, table cells, comments and alt texts are translated."""
     html = re.sub(r"\s+", " ", page("zh", name).get_text(" ") + str(page("zh", name)))
     for entry in catalog(name):
         if entry.msgid != entry.msgstr and len(entry.msgid.split()) > 1:
@@ -59,7 +60,7 @@ def test_no_message_stays_english(page, name):
 
 
 def test_comments_are_translated_and_code_is_not(page):
-    """Take the comments away: the same is left; with them, it differs."""
+    """Without their comments, the blocks of both languages are the same program."""
     english, chinese = (code_of(page(folder, FIRST)) for folder in ("en", "zh"))
     assert len(english) == len(chinese) == 4
     assert [ast.dump(ast.parse(code)) for code in english] == [
@@ -67,12 +68,12 @@ def test_comments_are_translated_and_code_is_not(page):
     ]
     assert "side = 3  # 行尾的注释" in chinese[0] and "# fmt: skip" in chinese[0]
     assert "    # 在函数里，有缩进。" in chinese[0]
-    assert not any(re.search("[a-z]{4}", c.text) for c in comments.find(chinese[0])[:2])
+    assert not any(re.search("[a-z]{4}", c.text) for c in find_comments(chinese[0])[:2])
     assert "# 正文里的注释" in code_of(page("zh", "index"))[0]
 
 
 def test_outputs_are_the_same(page):
-    """And they are no messages."""
+    """Outputs are not messages either."""
     outputs = [
         [
             block.get_text().strip()
@@ -87,7 +88,7 @@ def test_outputs_are_the_same(page):
 
 
 def test_answers_are_folded(page):
-    """With text, code, output and figures, but without the text that follows."""
+    """An answer holds text, code, output and figures, but not the text that follows."""
     for folder, title in (("en", "Answer 1"), ("zh", "答案 1")):
         first, second = page(folder, FIRST).select("details.answer")
         assert first.summary.get_text() == title and not first.has_attr("open")
@@ -99,8 +100,8 @@ def test_answers_are_folded(page):
     assert "答案后面的文字不折叠。" not in second.get_text()
 
 
-def test_figures_have_words(page):
-    """Quotes included; the directive itself leaves no trace."""
+def test_figures_have_alt_texts(page):
+    """Quotes are escaped, and the directive itself does not appear on the page."""
     english = [image["alt"] for image in page("en", SECOND).select("article img, body img")]
     chinese = [image["alt"] for image in page("zh", SECOND).select("article img, body img")]
     assert english == ['A line that rises "steeply" from 0, and reaches 9.', "A line that falls."]
@@ -108,7 +109,7 @@ def test_figures_have_words(page):
 
 
 def test_thumbnails(page):
-    """Titles and first paragraphs, on the page of a part and in a mini-gallery."""
+    """Titles and first paragraphs are translated, on gallery pages and in a mini-gallery."""
     for name in ("lessons/index", "lessons/part/index", "index"):
         thumbnail = page("zh", name).select(".sphx-glr-thumbcontainer")[-1]
         assert thumbnail["tooltip"] == "图怎样得到它的说明？"
@@ -116,8 +117,8 @@ def test_thumbnails(page):
         assert "Second" not in thumbnail.get_text()
 
 
-def test_furniture(page):
-    """Sphinx-gallery's own sentences."""
+def test_gallery_text(page):
+    """Sphinx-gallery's own sentences are translated."""
     text = page("zh", FIRST).get_text()
     assert "下载本课的脚本或 notebook" in text and "脚本" in text
     assert not re.search(r"Download|Go to the end|Gallery|zip", text)
@@ -125,7 +126,7 @@ def test_furniture(page):
 
 @pytest.mark.parametrize("name", [FIRST, SECOND])
 def test_downloads(tiny, page, name):
-    """Each site links to its own script and notebook: the same program as the lesson."""
+    """Each site links to its own script and notebook, which are the same program as the lesson."""
     program = ast.parse((tiny / name.replace("lessons", "examples")).with_suffix(".py").read_text())
     program = ast.dump(ast.Module(program.body[1:], []))
     for folder, title in (("en", "of all"), ("zh", "首先" if name == FIRST else "其次")):
@@ -145,7 +146,7 @@ def test_downloads(tiny, page, name):
 
 
 def test_chinese_notebook(tiny):
-    """Every construct has its Markdown."""
+    """Every construct is converted to Markdown."""
     cells = json.loads((tiny / f"docs/_build/downloads/zh_CN/{FIRST}.ipynb").read_text("utf-8"))
     assert cells["metadata"]["kernelspec"]["name"] == "python3"
     prose = "\n\n".join(c["source"][0] for c in cells["cells"] if c["cell_type"] == "markdown")
@@ -168,7 +169,7 @@ def test_chinese_notebook(tiny):
 
 
 def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
-    """The build of a translation finds what a comparison with fresh templates finds."""
+    """The build of a translation finds what a comparison with new templates finds."""
     root = tmp_path / "site"
     shutil.copytree(tiny, root)
     file = root / f"docs/locale/zh_CN/LC_MESSAGES/{SECOND}.po"
@@ -181,17 +182,17 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
     words = file.parents[2] / "sphinx.po"
     words.write_text(words.read_text("utf-8").replace('msgstr "答案 %s"', 'msgstr ""'), "utf-8")
     shutil.copy(words, words.with_name("nowhere.po"))
-    found = building.check(root)
+    found = build.check_catalogs(root)
     assert f"{file}: untranslated: An answer may draw." in found
     assert f"{file}: fuzzy: A line that falls." in found
     assert {f"{file}: obsolete: Not there.", f"{file}: obsolete: Gone."} <= set(found)
     assert f"{words}: untranslated: Answer %s" in found
     assert f"{words.with_name('nowhere.po')}: obsolete: there is no such page" in found
     assert len(found) == 6
-    for _ in range(2):  # what was read with a warning is read again
+    for _ in range(2):  # a page with a warning is read again
         capfd.readouterr()
         with pytest.raises(SystemExit, match="failed"):
-            building.build(root)
+            build.build_sites(root)
         log = capfd.readouterr().out
         for problem in found:
             name, _colon, text = problem.partition(": ")
@@ -201,16 +202,16 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
         assert "not in the script: Not there." in log
 
 
-def test_a_draft_is_no_excuse(tiny, tmp_path):
-    """What a draft let pass is found by the next build that is none."""
+def test_warnings_of_a_draft_are_not_forgotten(tiny, tmp_path):
+    """The next build that is not a draft finds what a draft tolerated."""
     root = tmp_path / "site"
     shutil.copytree(tiny, root)
     file = root / "docs/locale/zh_CN/LC_MESSAGES/index.po"
     file.write_text(file.read_text("utf-8").replace('msgstr "小站"', 'msgstr ""'), "utf-8")
-    building.build(root, draft=True)
+    build.build_sites(root, draft=True)
     assert "Tiny" in (root / "docs/_build/html/zh/index.html").read_text("utf-8")
     with pytest.raises(SystemExit, match="failed"):
-        building.build(root)
+        build.build_sites(root)
 
 
 WAITS = """\"\"\"
@@ -236,7 +237,7 @@ FAILS = '"""\nBad\n===\n\nIt fails.\n"""\n\nraise ValueError("no luck")\n'
 
 @pytest.fixture
 def small(tmp_path):
-    """Make a site of two parts with a lesson each that waits for the other; only English."""
+    """Write an English site of two parts, with a lesson each that waits for the other one."""
     root = tmp_path / "site"
     shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale"))
     conf = root / "docs/conf.py"
@@ -257,13 +258,13 @@ def small(tmp_path):
 
 
 def english(root):
-    """Build only English; give the log."""
-    options = [*building.STRICT, "-D", "suppress_warnings=toc.not_included"]
-    return project.sphinx(root, "html", root / "html", *options)
+    """Build only the English site, and return the log."""
+    options = [*build.STRICT_OPTIONS, "-D", "suppress_warnings=toc.not_included"]
+    return sphinx_build.run_sphinx(root, "html", root / "html", *options)
 
 
 def test_parts_run_at_the_same_time_and_mini_galleries_follow(small):
-    """And only what changed runs again."""
+    """Only changed lessons run again."""
     assert "successfully executed 2 out of 2 files" in english(small)
     assert "successfully executed 0 out of 0 files" in english(small)
     new = (small / "examples/a/a.py").read_text().replace("In a", "New ")
@@ -272,14 +273,14 @@ def test_parts_run_at_the_same_time_and_mini_galleries_follow(small):
     assert "successfully executed 1 out of 1 file" in log and "a/c.py" in log
     shown = BeautifulSoup((small / "html/index.html").read_text("utf-8"), "html.parser")
     titles = [box.get_text() for box in shown.select(".sphx-glr-thumbnail-title")]
-    assert titles == ["In a", "New", "In b"], "in a page that did not change itself"
+    assert titles == ["In a", "New", "In b"], "the page itself did not change"
 
 
 def test_an_error_names_its_lesson(small, capfd):
-    """The build fails, and translates nothing."""
+    """The build fails, and no translation is built."""
     (small / "examples/b/bad.py").write_text(FAILS)
     with pytest.raises(SystemExit, match="failed"):
-        building.build(small)
+        build.build_sites(small)
     log = capfd.readouterr().out
     assert re.search(r"b/bad\.py.* failed leaving traceback", log)
     assert "ValueError: no luck" in log
@@ -287,42 +288,42 @@ def test_an_error_names_its_lesson(small, capfd):
     assert not (small / "docs/lessons/b/bad.py.md5").exists(), "it runs again"
 
 
-def test_stale_results_are_dropped(tiny, tmp_path, monkeypatch):
-    """If the package changed, or a lesson is gone."""
+def test_stale_results_are_removed(tiny, tmp_path, monkeypatch):
+    """Results are removed if the package changed or the lesson was deleted."""
     root = tmp_path / "site"
     for part in ("examples", "docs/lessons", "docs/_build/html/zh/lessons"):
         shutil.copytree(tiny / part, root / part)
     stamp = (root / "docs/lessons/package.sha256").read_text()
-    monkeypatch.setattr(building, "_fingerprint", lambda package: stamp)
-    building.drop_stale(root)
+    monkeypatch.setattr(build, "_fingerprint", lambda package: stamp)
+    build.remove_stale_results(root)
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert {"01_first.py.md5", "02_second.py.md5", "sphx_glr_02_second_001.png"} <= left
     (root / "examples/part/02_second.py").unlink()
-    building.drop_stale(root)
+    build.remove_stale_results(root)
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert "01_first.py.md5" in left and not any("second" in name for name in left)
     built = root / "docs/_build/html/zh/lessons/part"
     assert {file.name for file in built.iterdir()} == {"01_first.html", "index.html"}
-    monkeypatch.setattr(building, "_fingerprint", lambda package: "another package")
-    building.drop_stale(root)
+    monkeypatch.setattr(build, "_fingerprint", lambda package: "another package")
+    build.remove_stale_results(root)
     assert not list((root / "docs/lessons").rglob("*.md5"))
 
 
 def test_execution_of_a_translation_is_an_error(monkeypatch, tmp_path):
-    """The build reads it from its own log."""
+    """The build finds it in the log."""
 
     def ran(*args, echo):
-        echo(execution.READY)
+        echo(execute.READY)
         return "successfully\nexecuted 1 out of 1 file"
 
-    monkeypatch.setattr(building, "_html", ran)
+    monkeypatch.setattr(build, "_build_html", ran)
     with pytest.raises(SystemExit, match="executed lessons again"):
-        building.build(tmp_path)
+        build.build_sites(tmp_path)
 
 
 def test_the_extension_imports_neither_torch_nor_handbook():
-    """It must work for any gallery, and start fast."""
-    for file in (project.ROOT / "docs/_ext").rglob("*.py"):
+    """It must work for any gallery and start fast."""
+    for file in (sphinx_build.ROOT / "docs/_ext").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [
                 alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)

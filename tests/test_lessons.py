@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bilingual import project, scripts
+from bilingual import scripts
+from bilingual.sphinx_build import ROOT
 
-EXAMPLES = project.ROOT / "examples"
+EXAMPLES = ROOT / "examples"
 LESSONS = {
     file.relative_to(EXAMPLES).with_suffix("").as_posix(): file
     for file in sorted(EXAMPLES.glob("*/[0-9]*.py"))
@@ -97,7 +98,7 @@ def test_links(lesson):
     """Back from the opening, on from the end; all pages exist."""
     links = re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", lesson.text)
     for link in links:
-        page = project.ROOT / f"docs{link}.md"
+        page = ROOT / f"docs{link}.md"
         assert link.removeprefix("/lessons/") in LESSONS or page.exists(), link
     place = ORDER.index(lesson.name)
     if place:

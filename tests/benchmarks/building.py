@@ -23,7 +23,7 @@ import measure
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs/_ext"))
 
-from bilingual.project import STEADY  # noqa: E402
+from bilingual.sphinx_build import STEADY  # noqa: E402
 
 SIZES = (10, 50, 200)
 PARTS = ("start", "tensors", "autograd", "networks", "practice")
@@ -37,8 +37,8 @@ GENERATED = (".git", ".nox", "_build", "__pycache__", "*.mo", "dist", "runs", ".
 ALONE = """
 import sys
 sys.path.insert(0, "docs/_ext")
-from bilingual.project import ROOT, sphinx
-sphinx(ROOT, "html", ROOT / "docs/_build/{code}", language="{code}")
+from bilingual.sphinx_build import ROOT, run_sphinx
+run_sphinx(ROOT, "html", ROOT / "docs/_build/{code}", language="{code}")
 """
 
 Times = dict[str, float]

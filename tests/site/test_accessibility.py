@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any kind of page, in both languages, light and dark."""
+"""axe-core finds no violation on any kind of page, in both languages, light and dark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def script() -> str:
 
 
 def violations(page: object, script: str) -> list[str]:
-    """Run axe-core, and put each violation on a line."""
+    """Run axe-core, and return one line for each violation."""
     page.evaluate(script)
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     return [
@@ -30,7 +30,7 @@ def violations(page: object, script: str) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_no_violation(read: Callable[..., Reader], script: str, folder: str, theme: str) -> None:
+def test_no_violations(read: Callable[..., Reader], script: str, folder: str, theme: str) -> None:
     reader = read(folder, color_scheme=theme, reduced_motion="reduce")
     page = reader.context.new_page()
     found = {}
@@ -50,7 +50,7 @@ def test_no_violation(read: Callable[..., Reader], script: str, folder: str, the
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_no_violation_on_a_phone(read: Callable[..., Reader], script: str, folder: str) -> None:
+def test_no_violations_on_a_phone(read: Callable[..., Reader], script: str, folder: str) -> None:
     reader = read(folder, phone=True, reduced_motion="reduce")
     page = reader.open(f"{folder}/{KINDS['lesson with formulas']}")
     assert violations(page, script) == []

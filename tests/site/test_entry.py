@@ -1,4 +1,4 @@
-"""The ways in: the root, an address that is not there, and a file opened without a server."""
+"""The ways into the site: the root, a missing address, and a file opened without a server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_root_has_plain_links(read: Read) -> None:
     page.goto((BUILT / "index.html").as_uri())
     page.get_by_role("link", name="中文").click()
     page.wait_for_url("**/zh/index.html")
-    reader.amiss.clear()  # scripts that were not loaded
+    reader.amiss.clear()  # the scripts, which are not loaded
 
 
 @pytest.mark.parametrize("missing", ["zh/lessons/none.html", "en/x/y/z.html", "none.html"])
@@ -66,23 +66,23 @@ class Links(HTMLParser):
     """Collects the links of a page to files of the site."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without links."""
         super().__init__()
         self.found: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep what is relative."""
+        """Keep relative links."""
         for name, value in attrs:
             if name in ("href", "src") and value and ":" not in value and value[0] != "#":
                 self.found.add(value.split("#")[0].split("?")[0])
 
 
 def test_every_link_leads_to_a_file() -> None:
-    lost = []
+    broken = []
     for page in sorted(set(BUILT.rglob("*.html")) - set(BUILT.glob("*/_static/*"))):
         links = Links()
         links.feed(page.read_text("utf-8"))
-        lost += [
+        broken += [
             f"{page}: {link}" for link in sorted(links.found) if not (page.parent / link).exists()
         ]
-    assert lost == []
+    assert broken == []

@@ -1,4 +1,4 @@
-"""With the network cut: a namespace that has nothing but a loopback of its own."""
+"""Without a network: the tests run in a namespace that has only a loopback device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.site
 CUT = "HANDBOOK_NETWORK_IS_CUT"
-# Reading, formulas, search, and opening without a server.
+# Reading, formulas, the search, and opening a page without a server.
 TESTS = [
     "test_reading.py::test_every_page_opens",
     "test_reading.py::test_formulas_are_drawn",
@@ -24,7 +24,7 @@ TESTS = [
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the network namespaces of Linux")
-@pytest.mark.skipif(CUT in os.environ, reason="is the test around this one")
+@pytest.mark.skipif(CUT in os.environ, reason="runs already inside this test")
 def test_the_site_needs_no_network() -> None:
     here = Path(__file__).parent
     tests = [str(here / test) for test in TESTS]
@@ -36,7 +36,7 @@ def test_the_site_needs_no_network() -> None:
 
 
 def raise_loopback() -> None:
-    """Switch on the loopback device of this namespace, and check that there is no other way out."""
+    """Switch on the loopback device of this namespace, and check that it is the only device."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         up = struct.pack("16sh14x", b"lo", 0x1)  # IFF_UP
         fcntl.ioctl(handle, 0x8914, up)  # SIOCSIFFLAGS

@@ -1,4 +1,4 @@
-"""Every page of both languages, as a reader meets it."""
+"""Every page of both languages, as a reader sees it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LESSON = KINDS["lesson with formulas"]
 OTHER = {"en": "zh", "zh": "en"}
 
 LOOKS = (Path(__file__).parent / "looks.js").read_text("utf-8")
-# What a Chinese page may say in Latin letters alone: names, licences, versions.
+# Texts of a Chinese page that may be in Latin letters only: names, licences, versions.
 NAMES = re.compile(r"Notebook|API|CC BY 4\.0|BSD-3-Clause|\w+[._(][\w.()]*|[^A-Za-z]*")
 
 
@@ -64,13 +64,13 @@ def test_the_name_of_the_site_fits_a_phone(read: Read, folder: str) -> None:
     assert name and search and name["x"] + name["width"] <= search["x"]
 
 
-def test_the_chinese_site_speaks_chinese(read: Read) -> None:
+def test_the_chinese_site_has_no_english_words(read: Read) -> None:
     reader = read("zh")
     page = reader.context.new_page()
     for kind, address in KINDS.items():
         reader.open(f"zh/{address}", page)
-        said = [str(text) for text in look(page, "frame")]
-        english = [text for text in said if text.isascii() and not NAMES.fullmatch(text)]
+        texts = [str(text) for text in look(page, "frame")]
+        english = [text for text in texts if text.isascii() and not NAMES.fullmatch(text)]
         assert english == [], kind
 
 
@@ -98,7 +98,7 @@ def test_alternates_name_each_other(read: Read, folder: str) -> None:
 
 
 @BOTH
-def test_the_footer_says_with_what_it_ran(read: Read, folder: str) -> None:
+def test_the_footer_names_the_versions(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/{LESSON}")
     footer = page.locator("footer.bd-footer").inner_text()
     assert re.search(
@@ -137,7 +137,7 @@ def test_answers_are_folded(read: Read, folder: str) -> None:
 
 
 @BOTH
-def test_copying_takes_code_and_nothing_else(read: Read, folder: str) -> None:
+def test_the_copy_button_copies_only_code(read: Read, folder: str) -> None:
     reader = read(folder)
     reader.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = reader.open(f"{folder}/{LESSON}")
@@ -192,7 +192,7 @@ def test_light_and_dark_follow_the_system_and_the_choice(read: Read, theme: str)
     assert page.evaluate(light) == (other == "light")
     reader.open(f"zh/{KINDS['home']}", page)
     assert page.evaluate(light) == (other == "light")
-    # A figure keeps a white card.
+    # A figure has a white background in the dark theme, too.
     reader.open(f"zh/{KINDS['lesson with figures']}", page)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     card = page.locator("img.sphx-glr-single-img").first
@@ -208,7 +208,7 @@ def test_the_keyboard_reaches_the_text(read: Read) -> None:
     assert page.evaluate("!!document.activeElement.closest('main')")
 
 
-def test_the_menu_of_a_phone_leads_on(read: Read) -> None:
+def test_the_menu_of_a_phone_works(read: Read) -> None:
     page = read("zh", phone=True).open(f"zh/{KINDS['home']}")
     page.locator("button.primary-toggle").click()
     page.locator("dialog[open] a", has_text="安装").first.click()

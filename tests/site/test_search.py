@@ -1,4 +1,4 @@
-"""The search finds the right page, in both languages, by keyboard and on a phone."""
+"""The search finds the right pages, in both languages, by keyboard and on a phone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MNIST = "lessons/practice/02_mnist.html"
 GLOSSARY, INSTALL = "glossary.html", "install.html"
 MODELS, TRAINING = "api/models.html", "api/training.html"
 
-# query: pages of which the first three results must hold one
+# One of these pages must be among the first three results of the query.
 QUERIES = {
     "zh": {
         "张量": [CREATE],
@@ -64,7 +64,7 @@ QUERIES = {
 
 
 def results(page: Page, query: str) -> list[tuple[str, str]]:
-    """Type a query into the open search; return address and excerpt of the first three results."""
+    """Search in the open dialog; return address and excerpt of the first three results."""
     field = page.locator("input[type=search]:visible")
     field.fill("")
     page.locator(".hb-search__results").filter(has_not=page.locator("li")).wait_for(
@@ -84,13 +84,13 @@ def results(page: Page, query: str) -> list[tuple[str, str]]:
 def test_the_right_page_is_among_the_first_three(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/index.html")
     page.keyboard.press("Control+k")
-    lost = {}
+    missed = {}
     for query, wanted in QUERIES[folder].items():
         found = results(page, query)
         assert all(len(excerpt) > 10 for _, excerpt in found), query
         if not set(wanted) & {address for address, _ in found}:
-            lost[query] = found
-    assert lost == {}
+            missed[query] = found
+    assert missed == {}
 
 
 def test_by_keyboard(read: Read) -> None:
@@ -128,7 +128,7 @@ def test_on_a_phone(read: Read) -> None:
 
 
 @pytest.mark.parametrize(("folder", "none"), [("en", "No page contains this"), ("zh", "没有找到")])
-def test_a_page_of_its_own(read: Read, folder: str, none: str) -> None:
+def test_the_search_page(read: Read, folder: str, none: str) -> None:
     reader = read(folder)
     page = reader.open(f"{folder}/search.html?q=torch.empty")
     page.locator(f".hb-search__link[href*='{CREATE}']").first.wait_for()

@@ -1,7 +1,7 @@
-"""The bilingual gallery: each script runs once, and is read in every language.
+"""The bilingual gallery: each script runs once and can be read in every language.
 
-English is the source; a catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
-translation. What standard gettext leaves undone is done here, each part in a module of its own.
+English is the source. A catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
+translation. This extension does what standard gettext does not, each part in its own module.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ from zlib import crc32
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual import answers, checks, code, downloads, execution, figures, furniture
-from bilingual.project import LANGUAGES, SOURCE
+from bilingual import (
+    alt_text,
+    answers,
+    code_comments,
+    completeness,
+    downloads,
+    execute,
+    gallery_text,
+)
+from bilingual.languages import LANGUAGES, SOURCE
 
 HERE = Path(__file__).parent
 
 
 def localize(app: Sphinx, config: Config) -> None:
-    """Tell the templates the language's folder, and Sphinx where the style sheet is.
+    """Tell the templates the folder of the language, and Sphinx where the style sheet is.
 
-    In Chinese, Sphinx would leave ``--`` on the API pages as it is; quotes stay as written.
+    In Chinese, Sphinx by itself would leave ``--`` on the API pages as it is. Quotes are not
+    changed.
     """
     config.html_static_path.append(str(HERE / "static"))
     folders = {language.code: language.folder for language in LANGUAGES}
@@ -34,7 +43,15 @@ def localize(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part and their common style sheet."""
-    for part in (execution, checks, code, furniture, downloads, figures, answers):
+    for part in (
+        execute,
+        completeness,
+        code_comments,
+        gallery_text,
+        downloads,
+        alt_text,
+        answers,
+    ):
         part.setup(app)
     app.connect("config-inited", localize)
     app.add_css_file("bilingual.css")

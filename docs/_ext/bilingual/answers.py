@@ -1,4 +1,4 @@
-"""The directive ``.. answer:: N``: text, code, output and figures of an answer, folded away."""
+"""The directive ``.. answer:: N`` folds the text, code, output and figures of an answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 from sphinx_gallery.directives import imgsgnode
+
+from bilingual import transform_priorities
 
 RESULTS = (nodes.literal_block, nodes.comment, nodes.raw, imgsgnode)
 
@@ -24,7 +26,7 @@ class Answer(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Make the node; what follows it is folded in later."""
+        """Create the node; `FoldAnswers` moves the code into it."""
         node = answer(number=self.arguments[0])
         self.set_source_info(node)
         node += self.parse_content_to_nodes()
@@ -34,10 +36,10 @@ class Answer(SphinxDirective):
 class FoldAnswers(SphinxTransform):
     """Move the code after an answer, and what it printed and drew, into the answer."""
 
-    default_priority = 31
+    default_priority = transform_priorities.FOLD_ANSWERS
 
     def apply(self, **kwargs: object) -> None:
-        """Take what follows, up to the next text."""
+        """Move what follows, up to the next text."""
         for node in list(self.document.findall(answer)):
             while (after := node.next_node(descend=False, siblings=True)) is not None:
                 gallery = isinstance(after, nodes.Element) and any(
@@ -50,7 +52,7 @@ class FoldAnswers(SphinxTransform):
 
 
 def visit_answer(self: HTML5Translator, node: answer) -> None:
-    """Open the element, its title in the language of the site."""
+    """Open the element, with a title in the language of the site."""
     title = _("Answer %s") % node["number"]
     self.body.append(f'<details class="answer"><summary>{title}</summary>\n')
 

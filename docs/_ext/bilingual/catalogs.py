@@ -1,4 +1,4 @@
-"""Catalogs: read one, refresh it from a fresh template, and say what is wrong with it."""
+"""Read catalogs, refresh them from new templates, and find what is wrong with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import polib
 from sphinx.environment import BuildEnvironment
 
-from bilingual.project import SOURCE
+from bilingual.languages import SOURCE
 
 HEADER = {
     "Project-Id-Version": "torch-handbook",
@@ -18,26 +18,28 @@ HEADER = {
     "Plural-Forms": "nplurals=1; plural=0;",
 }
 
-SHARED = "sphinx.pot"  # words of the templates, and of Sphinx and the theme: these are not listed
+SHARED = (
+    "sphinx.pot"  # words of our templates, listed there, and of Sphinx and the theme, which are not
+)
 
 
-def messages(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
-    """Give the translations of a page, on which the page being read depends from now on."""
-    file = file_of(env, docname or env.current_document.docname)
+def translations(env: BuildEnvironment, docname: str | None = None) -> dict[str, str]:
+    """Return the translations of a page; the page being read depends on them from now on."""
+    file = catalog_path(env, docname or env.current_document.docname)
     if env.config.language == SOURCE.code or not file.exists():
         return {}
     env.note_dependency(file)
     return read(file)
 
 
-def file_of(env: BuildEnvironment, page: str) -> Path:
-    """Give the catalog of a page in the language of the site."""
+def catalog_path(env: BuildEnvironment, page: str) -> Path:
+    """Return the path of a page's catalog in the language of the site."""
     language, folder = env.config.language, env.config.locale_dirs[0]
     return Path(env.srcdir, folder, language, "LC_MESSAGES", f"{page}.po")
 
 
 def read(file: Path) -> dict[str, str]:
-    """Read the finished translations of a catalog."""
+    """Return the finished translations of a catalog."""
     return _read(file, file.stat().st_mtime_ns)
 
 
@@ -47,22 +49,22 @@ def _read(file: Path, changed: int) -> dict[str, str]:
 
 
 def refresh(template: Path, catalog: Path) -> list[str]:
-    """Merge a template into a catalog, keep what is translated, and list what is left to do.
+    """Merge a template into a catalog, keep what is translated, and list what remains to do.
 
-    A new message takes its translation from another catalog that has the same one. What is dropped
-    is listed with its translation: it may serve a message that was reworded.
+    A new message takes its translation from another catalog that has the same message. Messages
+    that are dropped are listed with their translations, which may suit a reworded message.
     """
     old = polib.pofile(str(catalog)) if catalog.exists() else polib.POFile()
-    known = {entry.msgid: entry for entry in old if not entry.obsolete}
-    elsewhere = _elsewhere(catalog)
+    existing = {entry.msgid: entry for entry in old if not entry.obsolete}
+    other_catalogs = _translations_of_all_catalogs(catalog)
     new = polib.POFile(wrapwidth=100)
     new.metadata = {"Language": _folder(catalog).parent.name} | HEADER
     for entry in polib.pofile(str(template)):
-        kept = known.pop(entry.msgid, entry)
+        kept = existing.pop(entry.msgid, entry)
         new.append(
             polib.POEntry(
                 msgid=entry.msgid,
-                msgstr=kept.msgstr or elsewhere.get(entry.msgid, ""),
+                msgstr=kept.msgstr or other_catalogs.get(entry.msgid, ""),
                 tcomment=kept.tcomment,
                 flags=kept.flags,
             )
@@ -71,14 +73,14 @@ def refresh(template: Path, catalog: Path) -> list[str]:
     if not catalog.exists() or catalog.read_text("utf-8") != content:
         catalog.parent.mkdir(parents=True, exist_ok=True)
         catalog.write_text(content, "utf-8")
-    dropped = [f"dropped: {entry.msgid}\n    {entry.msgstr}" for entry in known.values()]
+    dropped = [f"dropped: {entry.msgid}\n    {entry.msgstr}" for entry in existing.values()]
     return dropped + problems(template, catalog)
 
 
-def _elsewhere(catalog: Path) -> dict[str, str]:
-    """Collect the translations of all catalogs of a language, so that titles agree."""
+def _translations_of_all_catalogs(catalog: Path) -> dict[str, str]:
+    """Collect the translations of all catalogs of a language, so that titles agree everywhere."""
     files = sorted(_folder(catalog).rglob("*.po"))
-    return {text: said for file in files for text, said in read(file).items()}
+    return {message: text for file in files for message, text in read(file).items()}
 
 
 def _folder(catalog: Path) -> Path:
@@ -87,15 +89,15 @@ def _folder(catalog: Path) -> Path:
 
 def problems(template: Path, catalog: Path) -> list[str]:
     """List the messages of a catalog that are missing, untranslated, fuzzy or obsolete."""
-    wanted = {entry.msgid for entry in polib.pofile(str(template))}
+    messages = {entry.msgid for entry in polib.pofile(str(template))}
     if not catalog.exists():
-        return [f"{catalog}: missing"] if wanted else []
+        return [f"{catalog}: missing"] if messages else []
     entries = {entry.msgid: entry for entry in polib.pofile(str(catalog))}
-    found = [f"missing: {text}" for text in wanted - set(entries)]
+    found = [f"missing: {text}" for text in messages - set(entries)]
     for text, entry in entries.items():
-        if template.name == SHARED and text not in wanted:
+        if template.name == SHARED and text not in messages:
             continue
-        if text not in wanted or entry.obsolete:
+        if text not in messages or entry.obsolete:
             found.append(f"obsolete: {text}")
         elif entry.fuzzy:
             found.append(f"fuzzy: {text}")

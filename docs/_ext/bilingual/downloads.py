@@ -16,18 +16,18 @@ from sphinx.util import logging
 from sphinx_gallery import notebook
 from sphinx_gallery.py_source_parser import Block
 
-from bilingual import catalogs, markdown, scripts
+from bilingual import catalogs, markdown, scripts, transform_priorities
 
 logger = logging.getLogger(__name__)
 
 
 class WriteDownloads(SphinxTransform):
-    """Write both files when a lesson is read, and let its links lead to them."""
+    """Write both files when a lesson is read, and point its links to them."""
 
-    default_priority = 6
+    default_priority = transform_priorities.WRITE_DOWNLOADS
 
     def apply(self, **kwargs: object) -> None:
-        """Do nothing on pages that are no lessons."""
+        """Write the files, unless the page is not a lesson."""
         page = self.env.current_document.docname
         source = Path(self.env.srcdir, f"{page}.py")
         links = list(self.document.findall(download_reference))
@@ -44,21 +44,26 @@ class WriteDownloads(SphinxTransform):
 
 
 def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
-    """Make script and notebook; refuse if the program is not the one that the site ran."""
+    """Return the script and the notebook by suffix.
+
+    An `ExtensionError` is raised if the script is not the same program that the site ran.
+    """
 
     def describe(role: str, content: str) -> str:
         return plain_role(env, role, content)
 
     def localized(wrap: bool) -> list[Block]:
-        blocks, lost = scripts.translate(original, known, wrap)
+        blocks, unmatched = scripts.translate(original, translations, wrap)
         if wrap:
-            for message in sorted(lost):
+            for message in sorted(unmatched):
                 logger.warning("not in the script: %s", message, location=page, type="bilingual")
         return scripts.clean(blocks, _("Answer %s"), describe)
 
     original = scripts.read(source)
-    said = catalogs.messages(env).items()
-    known = {message: scripts.plain(text, describe) for message, text in said}
+    translations = {
+        message: scripts.plain(text, describe)
+        for message, text in catalogs.translations(env).items()
+    }
     script = scripts.write(localized(wrap=True))
     if not scripts.same_program(source.read_text("utf-8"), script):
         raise ExtensionError(f"{page}: the {env.config.language} download is another program")
@@ -72,7 +77,7 @@ def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
 
 
 def plain_role(env: BuildEnvironment, role: str, content: str) -> str:
-    """Write a role without Sphinx: page titles, terms as words, names as code."""
+    """Write a role for readers without Sphinx: titles and terms as text, names as code."""
     if role == "math":
         return f":math:`{content}`"
     text, _bracket, target = content.removesuffix(">").partition(" <")
@@ -89,7 +94,7 @@ def plain_role(env: BuildEnvironment, role: str, content: str) -> str:
 
 
 def page_title(env: BuildEnvironment, page: str) -> str:
-    """Give the title of a page, translated; it may not have been read yet."""
+    """Return the translated title of a page, which Sphinx may not have read yet."""
     script, prose = (Path(env.srcdir, page + suffix) for suffix in (".py", ".md"))
     if script.exists():
         text = _title(script, script.stat().st_mtime_ns)
@@ -98,12 +103,12 @@ def page_title(env: BuildEnvironment, page: str) -> str:
         text = next(row for row in rows if row.startswith("# ")).removeprefix("# ")
     else:
         return page.replace("_", " ")  # Sphinx itself warns about the link
-    return catalogs.messages(env, page).get(text, text)
+    return catalogs.translations(env, page).get(text, text)
 
 
 @cache
 def _title(script: Path, changed: int) -> str:
-    """Split a script once, however many pages link to it."""
+    """Split a script only once, however many pages link to it."""
     return scripts.title(script)
 
 

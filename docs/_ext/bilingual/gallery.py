@@ -1,17 +1,17 @@
 """Settings of sphinx-gallery on which the other modules rely."""
 
 SETTINGS = {
-    # Every script runs (execution.py), and warnings are errors meanwhile
+    # Every script runs (execute.py), and warnings are errors while it does
     "filename_pattern": r"\.py$",
-    "reset_modules": ("matplotlib", "bilingual.strict.warnings_are_errors"),
+    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.reset_warning_filter"),
     "reset_modules_order": "both",
-    # Parts and lessons in the order of their names, figures sharp on every screen
+    # Lessons are ordered by file name, and figures are sharp on every screen
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
     # Imported names link to their documentation, and from there back to the lessons
     "backreferences_dir": "lessons/used",
     "inspect_global_variables": False,
-    # What would differ from build to build: addresses, times, archives
+    # Leave out what differs from build to build: addresses, times, archives
     "ignore_repr_types": "matplotlib|list|Generator",
     "show_signature": False,
     "min_reported_time": float("inf"),

@@ -1,4 +1,4 @@
-"""Readable inventories: lists of names that link into other documentation without a network."""
+"""Compile readable lists of names, so that links to other documentation need no network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ HEADER = "# Sphinx inventory version 2\n# Project: {}\n# Version: \n# zlib follo
 def inventories(source: Path, target: Path) -> dict[str, tuple[str, str]]:
     """Compile every `NAME-inventory.txt` of a folder, for `intersphinx_mapping`.
 
-    The first line of a list is the address of the documentation; each other line is a kind and a
-    name (``function torch.add``), and the page where that of the line ``default …`` is not it.
+    The first line of a list is the address of the documentation. Each further line is a kind and a
+    name (``function torch.add``), followed by the page if it is not the one that the line
+    ``default …`` gives.
     """
     target.mkdir(parents=True, exist_ok=True)
     mapping = {}

@@ -1,4 +1,4 @@
-"""Markdown for notebooks, from the reStructuredText that lessons may use."""
+"""Convert the reStructuredText that lessons may use to Markdown, for the notebooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADING = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>[=~-])(?P=rule){2,}$")
 
 
 def convert(text: str, env: BuildEnvironment) -> str:
-    """Convert a block: headings here, what stands between them by docutils."""
+    """Convert a block: headings by a pattern, the text between them with docutils."""
     parts, end = [], 0
     for heading in HEADING.finditer(text):
         parts.append(_body(text[end : heading.start()], env))
@@ -36,7 +36,7 @@ def _blocks(children: Iterable[nodes.Node]) -> str:
 
 
 def _block(node: nodes.Node) -> str:
-    """Write an element that stands on lines of its own."""
+    """Write a block element."""
     match node:
         case nodes.comment() | nodes.target():
             return ""
@@ -71,7 +71,7 @@ def _prefix(mark: str, text: str) -> str:
 
 
 def _table(table: nodes.table) -> str:
-    """Write the rows; Markdown wants a header, empty where there is none."""
+    """Write the rows, with an empty header if the table has none: Markdown requires one."""
     rows = [
         "| "
         + " | ".join(_blocks(cell).replace("\n", " ").replace("|", r"\|") for cell in row)
@@ -103,5 +103,5 @@ def _inline(node: nodes.Node) -> str:
             return f"*{text}*"
         case nodes.reference():
             return f"[{text}]({node['refuri']})"
-    # Beside Chinese, Markdown does not see bold text that ends in punctuation as bold.
+    # Next to Chinese, Markdown does not recognize bold text that ends in punctuation.
     return re.sub(r"(\*\*[^*]+[^\w*]\*\*)(?=\w)", r"\1 ", text)

@@ -1,4 +1,4 @@
-"""Lessons as scripts: blocks of text and code, translated, cleaned and written again."""
+"""Split lessons into blocks of text and code, translate and clean these, and write them again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sphinx_gallery.py_source_parser import Block, split_code_and_text_blocks
 
-from bilingual import comments
+from bilingual import line_wrapping
+from bilingual.code_comments import translate_comments
 
-GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line ends
+GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line break
 UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
 Describe = Callable[[str, str], str]
 ROLE = re.compile(r":(?:py:|std:)?(\w+):`([^`]+)`")
@@ -27,41 +28,44 @@ def read(file: Path) -> list[Block]:
 
 
 def title(file: Path) -> str:
-    """Give the first line of a script's docstring."""
+    """Return the first line of a script's docstring."""
     return read(file)[0].content.strip().partition("\n")[0]
 
 
 def translate(
-    blocks: list[Block], known: dict[str, str], wrap: bool = True
+    blocks: list[Block], translations: dict[str, str], wrap: bool = True
 ) -> tuple[list[Block], set[str]]:
-    """Translate text and comments; give the messages that were not found, too."""
-    lost = set(known)
+    """Translate text and comments; also return the messages that were not found."""
+    unmatched = set(translations)
 
     def lookup(message: str) -> str:
-        lost.discard(message)
-        return known.get(message, message)
+        unmatched.discard(message)
+        return translations.get(message, message)
 
     new = []
     for block in blocks:
         if block.type == "code":
-            content = comments.translate(block.content, lookup)
+            content = translate_comments(block.content, lookup)
         else:
-            content = _translate_text(block.content, known, lost, wrap)
+            content = _translate_text(block.content, translations, unmatched, wrap)
         new.append(block._replace(content=content))
-    return new, lost
+    return new, unmatched
 
 
-def _translate_text(text: str, known: dict[str, str], lost: set[str], wrap: bool) -> str:
+def _translate_text(
+    text: str, translations: dict[str, str], unmatched: set[str], wrap: bool
+) -> str:
     """Replace paragraphs, the longest first, so that no message is found within another one."""
     done: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
-        done.append(_fit(known[message], match, wrap) if known[message] != message else match[0])
-        lost.discard(message)
+        translation = translations[message]
+        done.append(_fit(translation, match, wrap) if translation != message else match[0])
+        unmatched.discard(message)
         return f"\0{len(done) - 1}\0"
 
-    for message in sorted(known, key=len, reverse=True):
-        if all(word in text for word in message.split()):  # few are: compile no pattern in vain
+    for message in sorted(translations, key=len, reverse=True):
+        if all(word in text for word in message.split()):  # most are not, and need no pattern
             text = _pattern(message).sub(replace, text)
     text = re.sub("\0(\\d+)\0", lambda match: done[int(match[1])], text)
     return UNDERLINE.sub(_underline, text)
@@ -69,13 +73,13 @@ def _translate_text(text: str, known: dict[str, str], lost: set[str], wrap: bool
 
 @cache
 def _pattern(message: str) -> re.Pattern[str]:
-    """Match a message as it stands in a script: up to the end of a line, however it is wrapped."""
+    """Match a message up to the end of a line, however it is wrapped in the script."""
     words = GAP.join(map(re.escape, message.split()))
     return re.compile(rf"(?<!\S){words}(?=[ \t]*(?:\n|\Z))")
 
 
 def _fit(text: str, match: re.Match[str], wrap: bool) -> str:
-    """Wrap a translation as the original stands: the same indentation on every further line."""
+    """Wrap a translation like the original, with the same indentation on every further line."""
     source, start = match.string, match.start()
     before = source[source.rfind("\n", 0, start) + 1 : start]
     titled = UNDERLINE.match(source, start)
@@ -87,18 +91,19 @@ def _fit(text: str, match: re.Match[str], wrap: bool) -> str:
     else:
         directive = before.lstrip().startswith("..")
         indent = " " * (len(before) - len(before.lstrip()) + 3 if directive else len(before))
-    return f"\n{indent}".join(comments.wrap(text, comments.WIDTH - len(indent) - 2))
+    return f"\n{indent}".join(line_wrapping.wrap(text, line_wrapping.MAX_WIDTH - len(indent) - 2))
 
 
 def _underline(match: re.Match[str]) -> str:
-    width = max(len(match["rule"]), comments.display_width(match["title"]))
+    width = max(len(match["rule"]), line_wrapping.display_width(match["title"]))
     return f"{match['title']}\n{match['rule'][0] * width}"
 
 
 def clean(blocks: list[Block], answer: str, describe: Describe) -> list[Block]:
-    """Turn what only the site understands into what a reader of the file does.
+    """Replace what only the site understands by what a reader of the file understands.
 
-    Alt texts go, ``.. answer:: 1`` becomes the bold word `answer`, and roles become plain.
+    Alt texts are removed, ``.. answer:: 1`` becomes the bold word `answer`, and roles become plain
+    text.
     """
 
     def name(match: re.Match[str]) -> str:
@@ -114,12 +119,12 @@ def clean(blocks: list[Block], answer: str, describe: Describe) -> list[Block]:
 
 
 def plain(text: str, describe: Describe) -> str:
-    """Replace each role by what `describe(role, content)` makes of it."""
+    """Replace each role by what `describe(role, content)` returns for it."""
     return ROLE.sub(lambda match: describe(match[1], match[2]), text)
 
 
 def write(blocks: list[Block]) -> str:
-    """Put the blocks together."""
+    """Join the blocks into a script."""
     docstring = blocks[0].content.strip("\n") + "\n"
     raw = "r" if "\\" in docstring else ""
     parts = [f'{raw}"""{docstring}"""\n\n']
@@ -136,7 +141,7 @@ def write(blocks: list[Block]) -> str:
 
 
 def same_program(one: str, other: str) -> bool:
-    """Compare two scripts below their docstrings: comments and layout do not count."""
+    """Return whether two scripts differ only in docstring, comments and layout."""
     return _program(one) == _program(other)
 
 

@@ -1,8 +1,8 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
-As an extension of Sphinx it tells the templates what they show, and writes the search index of a
-site. `finish` runs once, after the sites of all languages lie beside each other: entry page, 404
-page, sitemap.
+As a Sphinx extension it tells the templates what they show, and adds the role for benchmark
+results. `write_site_root` runs once, after all languages are built: it writes the entry page, the
+404 page and the sitemap.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual.project import LANGUAGES
-from publishing import measured
-from publishing.entry import finish
-from publishing.search import write_index
+from bilingual.languages import LANGUAGES
+from publishing import benchmark_role
+from publishing.site_root import write_site_root
 
-__all__ = ["finish", "setup"]
+__all__ = ["setup", "write_site_root"]
 
 
-def describe(app: Sphinx, config: Config) -> None:
-    """Tell the templates where the site will lie, its languages, and with what it was executed."""
+def add_template_context(app: Sphinx, config: Config) -> None:
+    """Tell the templates the site's address, its languages, and with what it was executed."""
     config.html_context |= {
         "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
         "languages": LANGUAGES,
@@ -37,16 +35,8 @@ def describe(app: Sphinx, config: Config) -> None:
     }
 
 
-def write_search(app: Sphinx, exception: Exception | None) -> None:
-    """Write the search index once all pages are written; the languages do that side by side."""
-    if exception is None and app.builder.name == "html":
-        write_index(Path(app.outdir))
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the above, and leave out Sphinx's own search index."""
-    measured.setup(app)
-    app.connect("config-inited", describe)
-    app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))
-    app.connect("build-finished", write_search)
+    """Register the role and the context of the templates."""
+    benchmark_role.setup(app)
+    app.connect("config-inited", add_template_context)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Run Sphinx on the project, or on a private copy of it."""
+"""Run Sphinx on the project or on a copy of it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
-
-
-class Language(NamedTuple):
-    """A language of the site; the first is the source."""
-
-    code: str  # for Sphinx
-    folder: str  # of the site
-    tag: str  # for browsers
-    name: str
-
-
-LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
-SOURCE, *TRANSLATIONS = LANGUAGES
 STEADY = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "1767225600"}
 
 
-def copy(target: Path) -> Path:
-    """Copy what a build reads, and give the new root; what was built there before stays."""
+def copy_project(target: Path) -> Path:
+    """Copy what a build reads to `target` and return it; what was built there before is kept."""
     for stale in ("examples", "docs/locale", "docs/_ext", "docs/_templates", "docs/_static"):
         shutil.rmtree(target / stale, ignore_errors=True)
     for part in ("docs", "examples"):
@@ -39,25 +25,25 @@ def copy(target: Path) -> Path:
 
 
 def _generated(folder: str, names: list[str]) -> set[str]:
-    """Say what a build made: docs/lessons, but not the catalogs in a folder of that name."""
+    """Name what a build made: docs/lessons, but not the catalogs in a folder of that name."""
     made = {"_build", "__pycache__"} | ({"lessons"} if Path(folder) == ROOT / "docs" else set())
     return {name for name in names if name in made or name.endswith(".mo")}
 
 
-def show(line: str) -> None:
-    """Print a line of a log at once."""
+def print_line(line: str) -> None:
+    """Print a line of a log without delay."""
     print(line, end="", flush=True)
 
 
-def sphinx(
+def run_sphinx(
     root: Path,
     builder: str,
     output: Path,
     *options: str,
     language: str = "en",
-    echo: Callable[[str], object] = show,
+    echo: Callable[[str], object] = print_line,
 ) -> str:
-    """Run a builder of Sphinx with a doctree folder of its own; give its log."""
+    """Run a Sphinx builder with its own doctree folder, and return the log."""
     doctrees = root / "docs/_build/doctrees" / f"{builder}-{language}"
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", str(doctrees)]
     command += ["-D", f"language={language}", *options, str(root / "docs"), str(output)]
@@ -70,6 +56,8 @@ def sphinx(
             echo(line)
             log.append(line)
     if process.returncode:
-        shutil.rmtree(doctrees, ignore_errors=True)  # or a page that warned would pass next time
+        shutil.rmtree(
+            doctrees, ignore_errors=True
+        )  # otherwise a page that warned would pass next time
         sys.exit(f"Building {builder} ({language}) failed: see above.")
     return "".join(log)

@@ -1,4 +1,4 @@
-"""Sphinx-gallery's own sentences and thumbnails, in the language of the site."""
+"""Translate the sentences and thumbnails that sphinx-gallery writes."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.directives import MiniGallery
 
-from bilingual import catalogs
+from bilingual import catalogs, transform_priorities
 
-# Words of this extension: they live in the catalog `sphinx.po`, with those of the templates.
+# Words of this extension. They are in the catalog `sphinx.po`, with those of the templates.
 WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
-KINDS = {"python": "Script", "jupyter": "Notebook"}
+DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
 
 
-class Furnish(SphinxTransform):
-    """Reword the generated sentences and keep them out of the pages' catalogs."""
+class TranslateGalleryText(SphinxTransform):
+    """Reword the generated sentences and exclude them from the catalogs of the pages."""
 
-    default_priority = 5
+    default_priority = transform_priorities.TRANSLATE_GALLERY_TEXT
 
     def apply(self, **kwargs: object) -> None:
-        """Go through the elements that sphinx-gallery marks with its classes."""
-        for note in self._of_class(nodes.note, "sphx-glr-download-link-note"):
-            self._say(note[0], "Download this lesson as a script or a notebook")
-        for box in self._of_class(nodes.container, "sphx-glr-download-zip"):
+        """Find the elements by the classes that sphinx-gallery gives them."""
+        for note in self._nodes_of_class(nodes.note, "sphx-glr-download-link-note"):
+            self._replace_text(note[0], "Download this lesson as a script or a notebook")
+        for box in self._nodes_of_class(nodes.container, "sphx-glr-download-zip"):
             box.parent.remove(box)
-        for kind, word in KINDS.items():
-            for box in self._of_class(nodes.container, f"sphx-glr-download-{kind}"):
-                self._say(box[0], word)
+        for kind, word in DOWNLOAD_LABELS.items():
+            for box in self._nodes_of_class(nodes.container, f"sphx-glr-download-{kind}"):
+                self._replace_text(box[0], word)
         for raw in list(self.document.findall(nodes.raw)):
             if "sphx-glr-thumbcontainer" in raw.astext():
                 self._thumbnail(raw)
 
-    def _of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
+    def _nodes_of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
         found = (node for node in self.document.findall(kind) if name in node["classes"])
         yield from list(found)
 
-    def _say(self, paragraph: nodes.Element, words: str) -> None:
-        """Make the link all that the paragraph says."""
+    def _replace_text(self, paragraph: nodes.Element, words: str) -> None:
+        """Reduce the paragraph to its link, with these words."""
         link = next(paragraph.findall(lambda node: "reftarget" in getattr(node, "attributes", {})))
         link.children[0][:] = [nodes.Text(_(words))]
         paragraph[:] = [link]
         paragraph["translatable"] = False
 
     def _thumbnail(self, opening: nodes.raw) -> None:
-        """Note which lesson the raw HTML belongs to: its title is not known yet."""
+        """Note which lesson the raw HTML belongs to, because its title is not known yet."""
         only, closing = opening.parent[opening.parent.index(opening) + 1 :][:2]
         for paragraph in only.findall(nodes.paragraph):
             paragraph["translatable"] = False
         lesson = next(only.findall(addnodes.pending_xref))["reftarget"].lstrip("/")
         opening["lesson"] = closing["lesson"] = lesson
         self.env.note_dependency(self.env.doc2path(lesson))
-        catalogs.messages(self.env, lesson)  # noted as well
+        catalogs.translations(self.env, lesson)  # the page depends on these, too
 
 
-class Thumbnails(MiniGallery):
-    """A mini-gallery whose page is read again when other lessons belong into it."""
+class TrackedMiniGallery(MiniGallery):
+    """A mini-gallery whose page is read again when the list of its lessons may have changed."""
 
     def run(self) -> list[nodes.Node]:
-        """Note the file that lists the lessons."""
+        """Note that the page depends on the file that lists the lessons."""
         env = self.state.document.settings.env
         used = Path(env.srcdir, env.config.sphinx_gallery_conf["backreferences_dir"])
         env.note_dependency(used / "backreferences_all.json")
@@ -74,7 +74,7 @@ class Thumbnails(MiniGallery):
 
 
 def note_intro(app: Sphinx, document: nodes.document) -> None:
-    """Keep the first paragraph of each page: thumbnails show it."""
+    """Keep the first paragraph of each page for the thumbnails."""
     for paragraph in document.findall(nodes.paragraph):
         if isinstance(paragraph.parent, nodes.section):
             intro = paragraph.astext().replace("\n", " ")
@@ -83,7 +83,7 @@ def note_intro(app: Sphinx, document: nodes.document) -> None:
 
 
 def fill_thumbnails(app: Sphinx, document: nodes.document, docname: str) -> None:
-    """Put title and first paragraph of the lesson, translated by now, into the raw HTML."""
+    """Put the translated title and first paragraph of the lesson into the raw HTML."""
     for raw in document.findall(nodes.raw):
         if lesson := raw.get("lesson"):
             title = escape(app.env.titles[lesson].astext())
@@ -105,8 +105,8 @@ def list_words(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the transform and the handlers."""
-    app.add_transform(Furnish)
-    app.add_directive("minigallery", Thumbnails, override=True)
+    app.add_transform(TranslateGalleryText)
+    app.add_directive("minigallery", TrackedMiniGallery, override=True)
     app.connect("builder-inited", list_words)
     app.connect("doctree-read", note_intro)
     app.connect("doctree-resolved", fill_thumbnails)

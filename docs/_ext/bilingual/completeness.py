@@ -1,6 +1,6 @@
-"""A translation is complete and current, or its build warns: nothing is left in English in silence.
+"""The build of a translation warns about whatever is untranslated or obsolete.
 
-A page is checked when it is read, against its own catalog; it is read again when that changes.
+A page is compared with its catalog when it is read, and it is read again when the catalog changes.
 """
 
 from __future__ import annotations
@@ -16,67 +16,68 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
 
-from bilingual import catalogs
-from bilingual.furniture import WORDS
-from bilingual.project import SOURCE
+from bilingual import catalogs, transform_priorities
+from bilingual.gallery_text import WORDS
+from bilingual.languages import SOURCE
 
 logger = logging.getLogger(__name__)
 
 
-class CheckMessages(SphinxTransform):
-    """Compare the messages of a page with its catalog, before Sphinx replaces them."""
+class CheckCompleteness(SphinxTransform):
+    """Compare the messages of a page with its catalog, before Sphinx translates them."""
 
-    default_priority = 15
+    default_priority = transform_priorities.CHECK_COMPLETENESS
 
     def apply(self, **kwargs: object) -> None:
-        """Warn about what is not translated, and about translations that nothing shows."""
+        """Warn about messages without a translation, and about translations without a message."""
         if self.config.language == SOURCE.code:
             return
-        known = catalogs.messages(self.env)
-        ready = {_(text) for text in known}  # Sphinx's own headings are translated already
-        found = set()
+        translations = catalogs.translations(self.env)
+        # Sphinx has translated its own headings already.
+        translated = {_(message) for message in translations}
+        messages = set()
         for node, text in extract_messages(self.document):
-            found.add(text)
-            if text not in known and text not in ready:
+            messages.add(text)
+            if text not in translations and text not in translated:
                 logger.warning("untranslated: %s", text, location=node, type="bilingual")
         page = self.env.current_document.docname
-        for text in obsolete(catalogs.file_of(self.env, page), found):
+        for text in obsolete_messages(catalogs.catalog_path(self.env, page), messages):
             logger.warning("obsolete: %s", text, location=page, type="bilingual")
 
 
-def obsolete(catalog: Path, found: set[str]) -> list[str]:
-    """List the messages of a catalog that are not on its page."""
+def obsolete_messages(catalog: Path, messages: set[str]) -> list[str]:
+    """List the messages of a catalog that its page does not have."""
     if not catalog.exists():
         return []
     return sorted(
         entry.msgid
         for entry in polib.pofile(str(catalog))
-        if entry.obsolete or not found & {entry.msgid, _(entry.msgid)}
+        if entry.obsolete or not messages & {entry.msgid, _(entry.msgid)}
     )
 
 
-def check_words(app: Sphinx) -> None:
-    """Look up the words of the templates and of this extension, and find catalogs of no page."""
+def check_shared_messages(app: Sphinx) -> None:
+    """Warn about words of the templates and of this extension that are not translated."""
     if app.config.language == SOURCE.code or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     words = list(WORDS)
     for folder in app.config.templates_path:
         if not Path(app.srcdir, folder).is_relative_to(app.srcdir):
-            continue  # of the theme
+            continue  # the theme's templates
         for file in sorted(Path(app.srcdir, folder).rglob("*.html")):
             extract = app.builder.templates.environment.extract_translations
             words += [text for _line, _function, text in extract(file.read_text("utf-8"))]
-    known = catalogs.read(catalogs.file_of(app.env, "sphinx"))
+    translations = catalogs.read(catalogs.catalog_path(app.env, "sphinx"))
     for text in words:
-        if text not in known:
+        if text not in translations:
             logger.warning("untranslated: %s", text, location="sphinx", type="bilingual")
 
 
-def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
-    """Find catalogs that have no page."""
+def check_orphans(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn about catalogs without a page."""
     if app.config.language == SOURCE.code:
         return
-    folder = catalogs.file_of(env, "sphinx").parent
+    folder = catalogs.catalog_path(env, "sphinx").parent
     for catalog in sorted(folder.rglob("*.po")):
         page = catalog.relative_to(folder).with_suffix("").as_posix()
         if page not in env.found_docs and page != "sphinx":
@@ -84,7 +85,7 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register transform and handlers."""
-    app.add_transform(CheckMessages)
-    app.connect("builder-inited", check_words)
-    app.connect("env-check-consistency", check_pages)
+    """Register the transform and the handlers."""
+    app.add_transform(CheckCompleteness)
+    app.connect("builder-inited", check_shared_messages)
+    app.connect("env-check-consistency", check_orphans)

@@ -1,10 +1,11 @@
-"""Comments are found and replaced, and nothing else is."""
+"""Comments are found and replaced; nothing else changes."""
 
 import ast
 
 import pytest
 
-from bilingual import comments
+from bilingual import line_wrapping
+from bilingual.code_comments import find_comments, translate_comments
 
 CODE = '''\
 x = 1  # a trailing comment
@@ -26,8 +27,8 @@ if x:
 
 
 def test_find():
-    """Runs of full-line comments are paragraphs; shapes, directives and strings are no comments."""
-    assert [comment.text for comment in comments.find(CODE)] == [
+    """Consecutive full-line comments form a paragraph; shapes, directives, strings do not count."""
+    assert [comment.text for comment in find_comments(CODE)] == [
         "a trailing comment",
         "One line that goes on in a second line.",
         "Another paragraph.",
@@ -37,13 +38,13 @@ def test_find():
 
 
 def test_unknown_messages_leave_the_code_alone():
-    """Layout included."""
-    assert comments.translate(CODE, lambda text: text) == CODE
+    """The layout does not change either."""
+    assert translate_comments(CODE, lambda text: text) == CODE
 
 
 def test_translate():
-    """Only comments differ, at their old indentation."""
-    new = comments.translate(CODE, lambda text: "译文" * 30)
+    """Only the comments change, and they keep their indentation."""
+    new = translate_comments(CODE, lambda text: "译文" * 30)
     assert ast.dump(ast.parse(new)) == ast.dump(ast.parse(CODE))
     rows = new.split("\n")
     assert rows[0] == "x = 1  # " + "译文" * 30  # a trailing comment cannot be wrapped
@@ -53,16 +54,16 @@ def test_translate():
 
 
 @pytest.mark.parametrize("code", ["f(", "  x = 1  # a comment\n y = 2", "x = '''", "第 # 一 1"])
-def test_fragments_are_no_error(code):
-    """Prose may show code that Python cannot read."""
-    comments.find(code)
+def test_fragments_are_not_an_error(code):
+    """Prose may show code that Python cannot parse."""
+    find_comments(code)
 
 
 def test_wrap():
-    """Words and inline code stay whole; a line begins with no closing punctuation."""
+    """Words and inline code stay whole, and no line begins with closing punctuation."""
     text = "先调用 `model.train()`，再调用 `loss.backward()`。梯度会累加，所以每一步都要清零。"
-    rows = comments.wrap(text, 20)
+    rows = line_wrapping.wrap(text, 20)
     assert "".join(rows).replace(" ", "") == text.replace(" ", "")
     assert any("`loss.backward()`。" in row for row in rows)
     assert not any(row[0] in "，。" for row in rows)
-    assert all(comments.display_width(row) <= 22 for row in rows)
+    assert all(line_wrapping.display_width(row) <= 22 for row in rows)

@@ -1,24 +1,24 @@
-"""The files at the root: they send a reader to a language, and a search engine to every page."""
+"""Write the files at the root that lead readers to a language, and search engines to all pages."""
 
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from string import Template
 
-from bilingual.project import LANGUAGES
+from bilingual.languages import LANGUAGES
 
 UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent
 
 
-def finish(html_dir: Path, base_url: str | None = None) -> None:
+def write_site_root(html_dir: Path, base_url: str | None = None) -> None:
     """Complete the built sites in `html_dir`, which holds one folder per language."""
     base = f"{base_url.rstrip('/')}/" if base_url else ""
     for name in ("index.html", "404.html"):
         page = Template((HERE / name).read_text("utf-8"))
         (html_dir / name).write_text(page.substitute(base=escape(base)), "utf-8")
     (html_dir / ".nojekyll").touch()  # hosts that run Jekyll drop folders such as _static
-    for name in ("sitemap.xml", "robots.txt"):  # of an earlier build, for another address
+    for name in ("sitemap.xml", "robots.txt"):  # of an earlier build for another address
         (html_dir / name).unlink(missing_ok=True)
     if base:
         (html_dir / "sitemap.xml").write_text(sitemap(base, pages(html_dir)), "utf-8")

@@ -1,7 +1,8 @@
-"""Numbers that `nox -s bench` wrote to docs/measured, quoted on a page and never typed by hand.
+"""The role ``measured`` quotes numbers that `nox -s bench` wrote to docs/measured.
 
-The role ``measured`` takes a file, a path in it and perhaps a unit: ``fit; rows/bare/loss/ratio``,
-``fit; rows/bare/loss/seconds; ms``. A table cell or paragraph of such numbers alone is no message.
+It takes a file, a path in the file and, optionally, a unit: ``fit; rows/bare/loss/ratio``,
+``fit; rows/bare/loss/seconds; ms``. Table cells and paragraphs that hold only such numbers are not
+messages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxRole
 
+from bilingual import transform_priorities
+
 UNITS = {
     "": (1, ""),
     "ms": (1e3, " ms"),
@@ -26,7 +29,7 @@ UNITS = {
 
 
 def look_up(file: Path, path: str) -> Any:
-    """Give what lies at a path of names in a JSON file."""
+    """Return the value at a path of names in a JSON file."""
     found = json.loads(file.read_text("utf-8"))
     for name in path.split("/"):
         if not isinstance(found, dict) or name not in found:
@@ -35,8 +38,8 @@ def look_up(file: Path, path: str) -> Any:
     return found
 
 
-def say(value: Any, unit: str) -> str:
-    """Write a number with three digits; a spread as its median, and from where to where."""
+def format_number(value: Any, unit: str) -> str:
+    """Write a number with three digits, and a spread as its median and range."""
     factor, name = UNITS[unit]
     if isinstance(value, dict):
         median, low, high = (_digits(value[key] * factor) for key in ("median", "low", "high"))
@@ -52,36 +55,39 @@ def _digits(value: float) -> str:
     return f"{value:.{2 if abs(value) >= 1 else 3}f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-class Measured(SphinxRole):
-    """Quote a number."""
+class BenchmarkRole(SphinxRole):
+    """Quote a number from a result."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Give it as text, and build the page again when the file changes."""
+        """Return the number as text, and read the page again when the file changes."""
         name, path, *unit = (part.strip() for part in self.text.split(";"))
         file = Path(self.env.srcdir, "measured", f"{name}.json")
         self.env.note_dependency(file)
         try:
-            text = say(look_up(file, path), *unit or [""])
+            text = format_number(look_up(file, path), *unit or [""])
         except (KeyError, OSError, ValueError) as error:
             message = self.inliner.reporter.error(f"measured: {error}", line=self.lineno)
             return [], [message]
         return [nodes.inline(self.rawtext, text, classes=["measured"])], []
 
 
-class KeepOut(SphinxTransform):
-    """Leave numbers alone out of the catalogs."""
+class ExcludeFromCatalog(SphinxTransform):
+    """Exclude paragraphs that hold only numbers."""
 
-    default_priority = 5  # before Sphinx collects and replaces messages
+    default_priority = transform_priorities.EXCLUDE_NUMBERS
 
     def apply(self, **kwargs: object) -> None:
-        """Mark each text that is nothing but such numbers."""
-        for text in self.document.findall(nodes.paragraph):
-            if all("measured" in getattr(child, "attributes", {}).get("classes", ())
-                   for child in text.children):  # fmt: skip
-                text["translatable"] = False
+        """Mark each paragraph in which everything comes from the role."""
+        for paragraph in self.document.findall(nodes.paragraph):
+            if all(map(_is_number, paragraph.children)):
+                paragraph["translatable"] = False
+
+
+def _is_number(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.inline) and "measured" in node["classes"]
 
 
 def setup(app: Sphinx) -> None:
     """Register the role and the transform."""
-    app.add_role("measured", Measured())
-    app.add_transform(KeepOut)
+    app.add_role("measured", BenchmarkRole())
+    app.add_transform(ExcludeFromCatalog)

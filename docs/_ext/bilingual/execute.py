@@ -1,7 +1,8 @@
 """Execute the lessons of all parts together, two at a time.
 
-Sphinx-gallery would go part by part, and one worker would wait at the end of each; here the longest
-lesson starts first. Its own pass, which writes the index pages, finds the results ready.
+Sphinx-gallery by itself goes part by part, so one worker would wait at the end of each part. Here
+the longest lesson starts first. When sphinx-gallery then makes its own pass to write the index
+pages, it finds the results ready.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from sphinx_gallery.utils import get_md5sum
 
 logger = logging.getLogger(__name__)
 WORKERS = 2
-READY = "The lessons are ready to be read."  # in any language: see building.py
+READY = "The lessons are ready to be read."  # `build_sites` waits for this line
 
 
-def execute(app: Sphinx) -> None:
-    """Run what changed since it last ran, and hand the results to sphinx-gallery."""
+def execute_lessons(app: Sphinx) -> None:
+    """Run the lessons that changed, and hand the results to sphinx-gallery."""
     conf = app.config.sphinx_gallery_conf
     lessons = [lesson for lesson in _lessons(app) if _is_stale(*lesson, conf)]
     if not lessons:
         return
-    from joblib import Parallel, delayed  # only now: most builds execute nothing
+    from joblib import Parallel, delayed  # imported here because most builds execute nothing
 
     lessons.sort(key=_seconds, reverse=True)
     names = [f"{source.parent.name}/{source.name}" for source, _ in lessons]
@@ -46,7 +47,7 @@ def execute(app: Sphinx) -> None:
 
 
 def _lessons(app: Sphinx) -> list[tuple[Path, Path]]:
-    """List each script and its copy, the last one of the book first."""
+    """List each script and the path of its copy, the last lesson first."""
     conf = app.config.sphinx_gallery_conf
     source, target = (Path(app.srcdir, conf[key]) for key in ("examples_dirs", "gallery_dirs"))
     found = []
@@ -57,14 +58,14 @@ def _lessons(app: Sphinx) -> list[tuple[Path, Path]]:
 
 
 def _is_stale(source: Path, target: Path, conf: dict[str, Any]) -> bool:
-    """Say whether a lesson must run; sphinx-gallery notes the digest of what ran."""
+    """Return whether a lesson must run: sphinx-gallery keeps the digest of the script that ran."""
     note = target.with_name(f"{target.name}.md5")
     current = note.exists() and note.read_text() == get_md5sum(source, mode="t")
     return gen_rst.executable_script(source.resolve(), conf) and not current
 
 
 def _seconds(lesson: tuple[Path, Path]) -> float:
-    """Give the time that it took when it last ran; what never ran may take long."""
+    """Return how long the lesson took when it last ran; one that never ran may take long."""
     try:
         return json.loads(lesson[1].with_suffix(".cost.json").read_text())["time"]
     except (OSError, ValueError, KeyError):
@@ -72,18 +73,18 @@ def _seconds(lesson: tuple[Path, Path]) -> float:
 
 
 def _look_up(ran: dict[Path, Any], run: Any, name: str, target: Path, source: Path, conf: Any):
-    """Stand in for `generate_file_rst`."""
+    """Replace `generate_file_rst`: return the result of a lesson that ran, or run it."""
     lesson = Path(source, name)
     return ran[lesson] if lesson in ran else run(name, target, source, conf)
 
 
 def announce(app: Sphinx) -> None:
-    """Tell that the pages of the lessons are written, unless one failed."""
+    """Announce that the pages of the lessons are written, unless one of them failed."""
     if not app.config.sphinx_gallery_conf["failing_examples"]:
         logger.info(READY)
 
 
 def setup(app: Sphinx) -> None:
     """Run before and after sphinx-gallery, which has the priority 500."""
-    app.connect("builder-inited", execute, priority=400)
+    app.connect("builder-inited", execute_lessons, priority=400)
     app.connect("builder-inited", announce, priority=600)

@@ -1,4 +1,4 @@
-"""The directive ``.. alt:: text``: what is to be seen in the figures of the next code block."""
+"""The directive ``.. alt:: text`` describes the figures that the next code block draws."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx_gallery.directives import imgsgnode
 
+from bilingual import transform_priorities
+
 logger = logging.getLogger(__name__)
 
 
 class alt_text(nodes.General, nodes.TextElement):
-    """A message like any paragraph, until it moves into its figure."""
+    """A message like a paragraph, until it is moved into its figure."""
 
 
 class Alt(SphinxDirective):
-    """Read the text; it may go on over several indented lines."""
+    """Read the text, which may continue on indented lines."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Make the node."""
+        """Create the node."""
         self.assert_has_content()
         text = " ".join(line.strip() for line in self.content)
         children, errors = self.state.inline_text(text, self.lineno)
@@ -34,13 +36,13 @@ class Alt(SphinxDirective):
         return [node, *errors]
 
 
-class DescribeFigures(SphinxTransform):
-    """Move each text, translated by now, into the figures drawn by the code block after it."""
+class MoveAltText(SphinxTransform):
+    """Move each alt text into the figures that the code block after it draws."""
 
-    default_priority = 30
+    default_priority = transform_priorities.MOVE_ALT_TEXT
 
     def apply(self, **kwargs: object) -> None:
-        """Walk the page in reading order; catalogs need the texts where they are."""
+        """Go through the page in reading order, unless a catalog is built: it needs the texts."""
         if issubclass(self.env._builder_cls, MessageCatalogBuilder):
             return
         text, blocks = None, 0
@@ -61,4 +63,4 @@ def setup(app: Sphinx) -> None:
     """Register directive, node and transform."""
     app.add_node(alt_text)
     app.add_directive("alt", Alt)
-    app.add_transform(DescribeFigures)
+    app.add_transform(MoveAltText)

@@ -1,4 +1,4 @@
-"""Build every language: the first executes the lessons, the others only read what it left."""
+"""Build every language: the first one executes the lessons, the others reuse its results."""
 
 from __future__ import annotations
 
@@ -12,45 +12,49 @@ from importlib import metadata
 from pathlib import Path
 
 from bilingual import catalogs
-from bilingual.execution import READY
-from bilingual.project import ROOT, SOURCE, TRANSLATIONS, Language, show, sphinx
+from bilingual.execute import READY
+from bilingual.languages import SOURCE, TRANSLATIONS, Language
+from bilingual.sphinx_build import ROOT, print_line, run_sphinx
 
-STRICT = ("-n", "-W", "--keep-going")
+STRICT_OPTIONS = ("-n", "-W", "--keep-going")
 NOTHING_RAN = "successfully executed 0 out of 0"
 
 
-def build(root: Path, *options: str, draft: bool = False) -> Path:
-    """Build the project below `root`; give the folder that holds a site per language.
+def build_sites(root: Path, *options: str, draft: bool = False) -> Path:
+    """Build the project in `root`, and return the folder that holds the site of each language.
 
-    The translations are built beside the source as soon as its lessons ran; their logs follow it.
+    The translations are built at the same time as the source, as soon as its lessons have run.
+    Their logs are printed after its log.
     """
     html = root / "docs/_build/html"
     if not draft:
-        options = (*options, *STRICT)
-    drop_stale(root)
-    drop_draft(root, draft)
+        options = (*options, *STRICT_OPTIONS)
+    remove_stale_results(root)
+    remove_draft(root, draft)
     runs: dict[Language, Future[str]] = {}
     logs: dict[Language, list[str]] = {language: [] for language in TRANSLATIONS}
 
     def follow(line: str) -> None:
-        show(line)
+        print_line(line)
         if READY in line and not runs:
             for language, log in logs.items():
                 output = html / language.folder
-                run = pool.submit(_html, root, output, language.code, *options, echo=log.append)
+                run = pool.submit(
+                    _build_html, root, output, language.code, *options, echo=log.append
+                )
                 runs[language] = run
 
     with ThreadPoolExecutor() as pool:
-        _html(root, html / SOURCE.folder, SOURCE.code, *options, echo=follow)
+        _build_html(root, html / SOURCE.folder, SOURCE.code, *options, echo=follow)
     for language, log in logs.items():
-        show("".join(log))
+        print_line("".join(log))
         if NOTHING_RAN not in re.sub(r"\s+", " ", runs[language].result()):
             sys.exit(f"Building {language.name} executed lessons again.")
     return html
 
 
-def drop_draft(root: Path, draft: bool) -> None:
-    """Forget what a draft read: it may have let warnings pass."""
+def remove_draft(root: Path, draft: bool) -> None:
+    """Remove the doctrees of a draft, which may hold pages that had warnings."""
     drafted = root / "docs/_build/doctrees/draft"
     if drafted.exists() and not draft:
         shutil.rmtree(drafted.parent)
@@ -59,11 +63,11 @@ def drop_draft(root: Path, draft: bool) -> None:
         drafted.touch()
 
 
-def check(root: Path) -> list[str]:
-    """Compare every catalog with a fresh template, without executing anything."""
+def check_catalogs(root: Path) -> list[str]:
+    """Compare every catalog with a new template, without executing anything."""
     templates = root / "docs/_build/gettext"
     shutil.rmtree(templates, ignore_errors=True)
-    sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
+    run_sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
     found = []
     for language in TRANSLATIONS:
         folder = root / "docs/locale" / language.code / "LC_MESSAGES"
@@ -71,8 +75,8 @@ def check(root: Path) -> list[str]:
     return found
 
 
-def drop_stale(root: Path) -> None:
-    """Forget the results of all lessons if the package changed, and those of a lesson that is gone.
+def remove_stale_results(root: Path) -> None:
+    """Remove the results of deleted lessons, and those of all lessons if the package changed.
 
     Sphinx-gallery itself notices only a change of the script.
     """
@@ -96,7 +100,7 @@ def drop_stale(root: Path) -> None:
 
 
 def _fingerprint(package: Path) -> str:
-    """Digest the package and the versions of what the lessons import."""
+    """Return a digest of the package and of the versions of what the lessons import."""
     digest = hashlib.sha256()
     for file in sorted(file for file in package.rglob("*") if file.suffix != ".pyc"):
         if file.is_file():
@@ -106,14 +110,18 @@ def _fingerprint(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _html(
+def _build_html(
     root: Path, output: Path, language: str, *options: str, echo: Callable[[str], object]
 ) -> str:
-    """Build a site; keep Sphinx's note on how it was built elsewhere: it holds paths."""
+    """Build one site and return the log.
+
+    Sphinx's note on how the site was built (`.buildinfo`) depends on the paths of this machine, so
+    it is kept outside of the site.
+    """
     note, kept = output / ".buildinfo", root / f"docs/_build/doctrees/{language}.buildinfo"
     if kept.exists() and output.exists():
         kept.replace(note)
-    log = sphinx(root, "html", output, *options, language=language, echo=echo)
+    log = run_sphinx(root, "html", output, *options, language=language, echo=echo)
     note.replace(kept)
     note.with_name(".buildinfo.bak").unlink(missing_ok=True)
     return log

@@ -1,0 +1,24 @@
+"""When each transform runs among those of docutils and Sphinx: the lowest number runs first.
+
+Sphinx notes the messages of a page at 10 and replaces them by their translations at 20.
+"""
+
+# Decide what is a message, before Sphinx notes it.
+MARK_CODE_COMMENTS = 5
+TRANSLATE_GALLERY_TEXT = 5
+EXCLUDE_NUMBERS = 5
+
+# After the links to the downloads got their final words.
+WRITE_DOWNLOADS = 6
+
+# All messages are noted, and none is replaced yet.
+CHECK_COMPLETENESS = 15
+
+# Sphinx has translated the prose, and leaves the comments to us.
+TRANSLATE_CODE_COMMENTS = 21
+
+# The texts are translated, and still stand where the script has them.
+MOVE_ALT_TEXT = 30
+
+# The alt texts are gone, so only code, output and figures follow an answer.
+FOLD_ANSWERS = 31

@@ -1,0 +1,115 @@
+"""The search index of a language: the plain text of every article, cut at its headings.
+
+It is one script, `search-data.js`, which `static/search.js` loads when a reader first searches. It
+is a script rather than JSON because a page opened from the file system may load scripts and nothing
+else. The text is kept whole rather than cut into words: Chinese has no spaces to cut at, and
+identifiers such as `nn.Conv2d` are found as they are written.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bs4 import BeautifulSoup, SoupStrainer, Tag
+
+# Pages of links to other pages: their text would only repeat what those pages say.
+EXCLUDED_PAGES = {
+    "index.html",
+    "lessons/index.html",
+    "search.html",
+    "genindex.html",
+    "py-modindex.html",
+}
+# What stands in an article without being its text: lists of other pages, buttons, downloads.
+EXCLUDED_ELEMENTS = (
+    ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
+    " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
+    " .sphx-glr-timing, .sphx-glr-signature"
+)
+BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
+HEADING = re.compile("^h[1-6]$")
+PREFIX, SUFFIX = "window.handbookIndex=[\n", "\n];\n"
+
+ARTICLE = SoupStrainer("article")
+
+Section = tuple[str, str, str]  # anchor, heading, text
+
+
+def write_index(site: Path) -> None:
+    """Write the index of the site of one language into its folder; read only changed pages."""
+    index, pages = site / "search-data.js", find_pages(site)
+    rows = {
+        url: row
+        for url, row in _read_rows(index).items()
+        if url in pages and _mtime(pages[url]) < _mtime(index)
+    }
+    changed = {url: path for url, path in pages.items() if url not in rows}
+    for row in read_pages(changed):
+        rows[row[0]] = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    lines = ",\n".join(rows[url] for url in pages if url in rows)
+    index.write_text(f"{PREFIX}{lines}{SUFFIX}", "utf-8")
+
+
+def _read_rows(index: Path) -> dict[str, str]:
+    """Return each page's row as it was written.
+
+    There are none if the index is incomplete, or older than this module.
+    """
+    if not index.exists() or _mtime(index) < _mtime(Path(__file__)):
+        return {}
+    text = index.read_text("utf-8")
+    if not (text.startswith(PREFIX) and text.endswith(SUFFIX)):
+        return {}
+    lines = text.removeprefix(PREFIX).removesuffix(SUFFIX).split(",\n")
+    return {json.loads(line)[0]: line for line in lines if line}
+
+
+def find_pages(site: Path) -> dict[str, Path]:
+    """Return the pages of a site by their addresses."""
+    found = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*.html"))}
+    return {url: path for url, path in found.items() if url[0] != "_"}
+
+
+def _mtime(file: Path) -> int:
+    return file.stat().st_mtime_ns
+
+
+def read_pages(pages: dict[str, Path]) -> Iterator[tuple[str, str, list[Section]]]:
+    """Yield the address, title and sections of each page that has an article."""
+    for url, path in pages.items():
+        if url in EXCLUDED_PAGES:
+            continue
+        article = BeautifulSoup(path.read_text("utf-8"), "html.parser", parse_only=ARTICLE).article
+        if isinstance(article, Tag) and (sections := split_sections(article)):
+            yield url, sections[0][1], sections
+
+
+def split_sections(article: Tag) -> list[Section]:
+    """Cut an article at its headings, glossary terms and API entries."""
+    for element in article.select(EXCLUDED_ELEMENTS):
+        element.extract()
+    for block in article.find_all(BLOCKS):
+        block.insert_before("\n")
+    sections = []
+    # The innermost section comes first and is taken out, so that no text is found twice.
+    for part in reversed(article.select("section, dl.glossary > dt, dl.py > dt[id]")):
+        if part.name == "section":
+            heading = part.find(HEADING)
+            title = plain_text(heading.extract()) if isinstance(heading, Tag) else ""
+            body = part.extract()
+        else:
+            body = part.find_next_sibling("dd")  # which several terms may share
+            title = plain_text(part)
+            if "sig" in part.get("class", []):  # the call is text, its name the heading
+                body.insert(0, part.extract(), "\n")
+                title = str(part["id"])
+        for entries in body.select("dl.glossary, dl.py"):
+            entries.extract()
+        sections.append((str(part.get("id", "")), title, plain_text(body)))
+    return sections[::-1]
+
+
+def plain_text(tag: Tag) -> str:
+    """Return the text of an element on one line, without the marks around formulas."""
+    return " ".join(re.sub(r"\\[()]", "", tag.get_text()).split())
