@@ -167,10 +167,11 @@ def wrap_step(step: Step, model: nn.Module) -> BoundStep:
         return functools.partial(step, model)
     wrapped = nn.parallel.DistributedDataParallel(_StepModule(step, model))
     wrapped.broadcast_buffers = False  # once an epoch is enough: see average_buffers
-    without_gradient = {name for name, p in model.named_parameters() if p.requires_grad}
+    named = model.named_parameters()
+    without_gradient = dict.fromkeys(name for name, p in named if p.requires_grad)
     hooks = [
         parameter.register_post_accumulate_grad_hook(
-            lambda _, name=name: without_gradient.discard(name)
+            lambda _, name=name: without_gradient.pop(name, None)
         )
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
@@ -183,7 +184,7 @@ def wrap_step(step: Step, model: nn.Module) -> BoundStep:
         if calls == 2:  # the first step has shown which parameters take part
             for hook in hooks:
                 hook.remove()
-            _refuse_unused(sorted(without_gradient))
+            _refuse_unused(list(without_gradient))
         result: tuple[Tensor, dict[str, Tensor]] = wrapped(*batch)
         return result
 
