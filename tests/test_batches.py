@@ -58,7 +58,6 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert all(sorted(found) == list(range(10)) for found in orders.values())
     assert len(set(map(tuple, orders.values()))) == len(orders)
     assert orders[2, 3] == one(2, 3)
-    assert one(0, 1) == [2, 1, 3, 8, 9, 4, 6, 5, 7, 0]  # on every machine
 
 
 def test_shuffling_leaves_the_global_generator_alone():

@@ -30,7 +30,7 @@ def launch(folder):
     command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=2", SCRIPT, folder, *NAMES]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
-    done = subprocess.run(command, capture_output=True, env=env, timeout=300)
+    done = subprocess.run(command, capture_output=True, env=env, timeout=900)
     assert done.returncode == 0, done.stderr.decode()
     return done
 

@@ -64,7 +64,7 @@ def test_the_job_ends_soon_with_the_error_of_the_rank_that_failed(jobs, case):
     assert job.status == 1
     seconds = job.ended - float((folder / "moment").read_text())
     print(f"{seconds:.1f} s from failure to end")
-    assert seconds < NEVER / 2
+    assert seconds < 120  # what waits for another one would wait for half an hour
     lines = [line.strip() for line in job.said.splitlines() if line.strip("= ")]
     pid = (folder / f"pid.{rank}").read_text()
     if how in ("_exit", "SIGKILL", "SIGINT"):  # torchrun's own words, about this process
