@@ -279,6 +279,24 @@ def test_statistics_of_batch_norm_are_means_over_the_ranks(tmp_path):
         assert torch.allclose(value.double(), mean, rtol=1e-6, atol=1e-7), name
 
 
+def test_evaluate_counts_an_example_that_the_sampler_repeats_once(tmp_path):
+    """Data of 1 or 5 examples on 2 ranks: the same as in one process."""
+    kinds = [(n, size, shuffle) for n in (1, 5) for size in (1, 2, 3) for shuffle in (False, True)]
+
+    def scores(n, size, shuffle, rank=None):
+        data = TensorDataset(X[:n], Y[:n])
+        sampler = None
+        if rank is not None:
+            sampler = DistributedSampler(data, num_replicas=2, rank=rank, shuffle=shuffle)
+        loader = DataLoader(data, batch_size=size, sampler=sampler)
+        return evaluate(ranks.plain()[0], loader, classification_step)
+
+    zero, one = answers(lambda rank: [scores(*kind, rank) for kind in kinds], tmp_path)
+    assert zero == one
+    for found, kind in zip(zero, kinds, strict=True):
+        assert found == pytest.approx(scores(*kind), rel=1e-6), kind
+
+
 # By seed
 
 
