@@ -101,7 +101,7 @@ def same_numbers(original: str, translation: str) -> Iterator[str]:
 
 
 def spaces(original: str, translation: str) -> Iterator[str]:
-    """Find spaces that are missing beside Latin letters, digits or code, or stand at punctuation."""
+    """Find spaces missing beside Latin letters, digits or code, and those at punctuation."""
     text = prose(translation)
     for match in re.finditer(rf"[{CJK}]{WORD}|{WORD}[{CJK}]", text):
         yield f"missing space: {match[0]}"
