@@ -35,7 +35,10 @@ test_x = test.x.flatten(1)  # (2000, 784)
 a = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 b = torch.tensor([[10.0, 0.0], [0.0, 100.0]])
 print("a * b:", (a * b).tolist(), "  a @ b:", (a @ b).tolist())
-assert (a * b).tolist() == [[10, 0], [0, 400]] and (a @ b).tolist() == [[10, 200], [30, 400]]
+assert (a * b).tolist() == [[10, 0], [0, 400]] and (a @ b).tolist() == [
+    [10, 200],
+    [30, 400],
+]
 
 # %%
 # One matrix product does real work. Write each label as a row with a single 1; in the product of
@@ -53,7 +56,10 @@ for k, axis in enumerate(axes.flat):
     axis.imshow(means[k].view(28, 28).numpy(), cmap="gray_r", vmin=0, vmax=1)
     axis.set(title=f"mean {k}", xticks=[], yticks=[])
 print("images of each digit:", counts.int().tolist())
-assert torch.allclose(means[7], x[y == 7].mean(0), atol=1e-5) and counts.eq(1000).all()
+assert (
+    torch.allclose(means[7], x[y == 7].mean(0), atol=1e-5)
+    and counts.eq(1000).all()
+)
 
 # %%
 # Reductions
@@ -65,7 +71,11 @@ assert torch.allclose(means[7], x[y == 7].mean(0), atol=1e-5) and counts.eq(1000
 image = train.x[0, 0]  # (28, 28)
 wrong = image - image.mean(1)
 right = image - image.mean(1, keepdim=True)
-print("shapes:", tuple(image.mean(1).shape), tuple(image.mean(1, keepdim=True).shape))
+print(
+    "shapes:",
+    tuple(image.mean(1).shape),
+    tuple(image.mean(1, keepdim=True).shape),
+)
 for name, result in {"wrong": wrong, "right": right}.items():
     print(f"{name}: largest row mean {result.mean(1).abs().max():.3f}")
 assert right.mean(1).abs().max() < 1e-6 and wrong.mean(1).abs().max() > 0.1
@@ -100,7 +110,9 @@ for name, answer in {"perfect": guess, "lazy": lazy}.items():
     wrong = (answer - ink) ** 2
     right = (answer.squeeze(1) - ink) ** 2  # (1000,)
     losses.append(wrong.mean())
-    print(f"{name:7} wrong: {tuple(wrong.shape)} {wrong.mean():5.2f}  right: {right.mean():5.2f}")
+    print(
+        f"{name:7} wrong: {tuple(wrong.shape)} {wrong.mean():5.2f}  right: {right.mean():5.2f}"
+    )
 assert torch.isclose(losses[0], 2 * losses[1]) and wrong.shape == (1000, 1000)
 
 # %%
@@ -112,9 +124,13 @@ assert torch.isclose(losses[0], 2 * losses[1]) and wrong.shape == (1000, 1000)
 # :math:`|p|^2-2\,p\cdot q+|q|^2`, so that a matrix product does the work.
 
 ways = {
-    "loop": lambda p, q: torch.stack([((i - j) ** 2).sum() for i in p for j in q]).view(-1, 10),
+    "loop": lambda p, q: torch.stack(
+        [((i - j) ** 2).sum() for i in p for j in q]
+    ).view(-1, 10),
     "broadcasting": lambda p, q: ((p[:, None] - q) ** 2).sum(-1),
-    "product": lambda p, q: (p**2).sum(1, keepdim=True) - 2 * p @ q.T + (q**2).sum(1),
+    "product": lambda p, q: (
+        (p**2).sum(1, keepdim=True) - 2 * p @ q.T + (q**2).sum(1)
+    ),
 }
 seconds, distances = {}, {}
 for name, way in ways.items():
@@ -124,8 +140,12 @@ for name, way in ways.items():
     assert torch.allclose(distances[name], distances["loop"], atol=1e-2)
 stretched = test_x[:, None] - means  # (2000, 10, 784)
 nearest = (distances["product"].argmin(1) == test.y).float().mean().item()
-print("product 5 times as fast as loop:", 5 * seconds["product"] < seconds["loop"])
-print(f"broadcasting: {stretched.nbytes / 1e6:.0f} MB for {distances['loop'].nbytes / 1e6} MB")
+print(
+    "product 5 times as fast as loop:", 5 * seconds["product"] < seconds["loop"]
+)
+print(
+    f"broadcasting: {stretched.nbytes / 1e6:.0f} MB for {distances['loop'].nbytes / 1e6} MB"
+)
 print(f"nearest mean digit: {nearest:.1%} right")
 assert 5 * seconds["product"] < seconds["loop"] and nearest > 0.78
 
@@ -152,10 +172,18 @@ assert torch.allclose(squares, (x**2).sum(1), rtol=1e-4)
 gram = x.T @ x + 0.01 * torch.eye(784)  # (784, 784)
 targets = x.T @ member  # (784, 10)
 exact = torch.linalg.solve(gram.double(), targets.double())
-solved, inverted = torch.linalg.solve(gram, targets), torch.linalg.inv(gram) @ targets
-lost = [((weights - exact).norm() / exact.norm()).item() for weights in (solved, inverted)]
+solved, inverted = (
+    torch.linalg.solve(gram, targets),
+    torch.linalg.inv(gram) @ targets,
+)
+lost = [
+    ((weights - exact).norm() / exact.norm()).item()
+    for weights in (solved, inverted)
+]
 accuracy = ((test_x @ solved).argmax(1) == test.y).float().mean().item()
-print(f"off by {lost[0]:.1%} with solve, {lost[1]:.1%} with inv; solve: {accuracy:.1%} right")
+print(
+    f"off by {lost[0]:.1%} with solve, {lost[1]:.1%} with inv; solve: {accuracy:.1%} right"
+)
 assert lost[1] > 2 * lost[0] and accuracy > nearest
 
 # %%
@@ -175,14 +203,25 @@ rate = torch.fft.fftfreq(28)  # waves per pixel
 damping = torch.exp(-50 * (rate[:, None] ** 2 + rate**2))
 blurred = torch.fft.ifft2(waves * damping).real
 spectrum = torch.fft.fftshift(waves.abs().log1p())
-panels = {"image": image, "spectrum": spectrum / spectrum.max(), "blurred": blurred}
+panels = {
+    "image": image,
+    "spectrum": spectrum / spectrum.max(),
+    "blurred": blurred,
+}
 panels["flip(1)"] = image.flip(1)
 figure, axes = plt.subplots(1, 4, figsize=(6.8, 2.1), layout="constrained")
 for axis, (name, part) in zip(axes, panels.items(), strict=True):
-    axis.imshow(part.numpy(), cmap="gray" if name == "spectrum" else "gray_r", vmin=0, vmax=1)
+    axis.imshow(
+        part.numpy(),
+        cmap="gray" if name == "spectrum" else "gray_r",
+        vmin=0,
+        vmax=1,
+    )
     axis.set(title=name, xticks=[], yticks=[])
 assert torch.allclose(torch.fft.ifft2(waves).real, image, atol=1e-5)
-assert torch.isclose(blurred.sum(), image.sum()) and torch.equal(image.flip(1).flip(1), image)
+assert torch.isclose(blurred.sum(), image.sum()) and torch.equal(
+    image.flip(1).flip(1), image
+)
 
 # %%
 # Next, give each pixel mean 0 and standard deviation 1, as networks like it. Some pixels are white
@@ -190,11 +229,23 @@ assert torch.isclose(blurred.sum(), image.sum()) and torch.equal(image.flip(1).f
 
 deviation = x.std(0)  # (784,)
 scaled = (x - x.mean(0)) / deviation
-print("infinite:", torch.isinf(1 / deviation).sum().item(), "pixels of 1 / deviation")
-print("not a number:", torch.isnan(scaled).any(0).sum().item(), "pixels; sum:", scaled.sum().item())
+print(
+    "infinite:",
+    torch.isinf(1 / deviation).sum().item(),
+    "pixels of 1 / deviation",
+)
+print(
+    "not a number:",
+    torch.isnan(scaled).any(0).sum().item(),
+    "pixels; sum:",
+    scaled.sum().item(),
+)
 scaled = (x - x.mean(0)) / deviation.clamp(min=0.01)
 print("not a number after clamp:", torch.isnan(scaled).sum().item())
-assert torch.isinf(1 / deviation).sum() == (x == 0).all(0).sum() > 50 and scaled.isfinite().all()
+assert (
+    torch.isinf(1 / deviation).sum() == (x == 0).all(0).sum() > 50
+    and scaled.isfinite().all()
+)
 
 # %%
 # .. _suffix-not-prefix:
@@ -207,10 +258,25 @@ assert torch.isinf(1 / deviation).sum() == (x == 0).all(0).sum() > 50 and scaled
 # of about a hundred operations. Count a tensor's methods, and the operators of ATen, the library
 # that does the work.
 
-methods = [n for n in dir(torch.Tensor) if n[0] != "_" and callable(getattr(torch.Tensor, n))]
+methods = [
+    n
+    for n in dir(torch.Tensor)
+    if n[0] != "_" and callable(getattr(torch.Tensor, n))
+]
 suffix = [name for name in methods if name.endswith("_")]
-aten = {op.split(".")[0] for op in torch._C._dispatch_get_all_op_names() if op[:6] == "aten::"}
-print(len(methods), "methods,", len(suffix), "with the suffix;", len(aten), "operators in ATen")
+aten = {
+    op.split(".")[0]
+    for op in torch._C._dispatch_get_all_op_names()
+    if op[:6] == "aten::"
+}
+print(
+    len(methods),
+    "methods,",
+    len(suffix),
+    "with the suffix;",
+    len(aten),
+    "operators in ATen",
+)
 counter = torch.zeros(3)
 try:
     counter.copy(torch.ones(3))
@@ -239,7 +305,9 @@ row.mul_(10)
 w += 1
 new = w + 1
 assert w.data_ptr() == before != new.data_ptr() and row.tolist() == [1, 11, 21]
-figure = plots.memory_layout(w, row, new, names=["w", "row", "new = w + 1"], ncols=2)
+figure = plots.memory_layout(
+    w, row, new, names=["w", "row", "new = w + 1"], ncols=2
+)
 
 # %%
 # Between the two stands ``out=``: it writes a result over *another* tensor that you have ready.
@@ -310,7 +378,11 @@ try:
     torch.ones(3) + torch.ones(4)
 except RuntimeError as error:
     print(error)
-assert first.shape == (5, 4, 3) and second.shape == (2, 3, 5) and third.shape == (1, 3, 1)
+assert (
+    first.shape == (5, 4, 3)
+    and second.shape == (2, 3, 5)
+    and third.shape == (1, 3, 1)
+)
 
 # %%
 # .. answer:: 2
