@@ -295,7 +295,7 @@ print("nan in the first image:", standard[0].isnan().sum())
 print("pixels whose std is 0: ", (std == 0).sum())
 
 # %%
-# One hundred and one pixels became ``nan``, and as many have a standard
+# In the first image, 101 pixels became ``nan``, and 101 pixels have a standard
 # deviation of 0. The figure shows where they are.
 #
 # .. alt:: Three images of 28 by 28 pixels. The mean of all digits is a grey

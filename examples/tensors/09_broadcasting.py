@@ -375,9 +375,9 @@ assert shape == (2, 2, 3), "2 3 and 2 1 1 give 2 2 3"
 # .. answer:: 2
 #
 #    The differences would take 200 × 2,000 × 784 numbers of 4 bytes, more than
-#    a gigabyte. In the loop, one image at a time is compared with all the
-#    others, which takes 6 MB. Of these 200 digits, the nearest image reads more
-#    than the nearest mean.
+#    1 GB. In the loop, one image at a time is compared with all the others,
+#    which takes 6 MB. Of these 200 digits, the nearest image reads more than
+#    the nearest mean.
 
 others = train.x[:2000].flatten(1)  # (2000, 784)
 labels = train.y[:2000]
