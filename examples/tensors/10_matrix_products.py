@@ -223,8 +223,8 @@ print(f"{accuracy:.1%} right")
 # %%
 # That is more than four out of five, as in the quickstart, and there is no
 # loop. Now look at the line that computes ``scores``. *Images times a matrix,
-# plus one number for each class* is a layer of a network. Here its numbers are
-# averages; training will find better ones.
+# plus one number for each class* is a linear layer of a network. Here its
+# numbers are averages, and training will find better ones.
 #
 # Name the axes: einsum
 # ---------------------

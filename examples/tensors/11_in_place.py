@@ -321,26 +321,15 @@ y.sum().backward()
 print(w.grad)
 
 # %%
-# .. check::
-
-derivative = torch.tensor([0.0, 1.0]).exp()
-assert torch.allclose(w.grad, derivative), "the derivative of exp is exp"
-
-# %%
 # Not every in-place operation is an error: it depends on what autograd keeps.
-# The gradient of ``3 * w`` is 3 whatever the result is, so this result may be
+# The gradient of ``3 * v`` is 3 whatever the result is, so this result may be
 # overwritten:
 
-w = torch.tensor([0.0, 1.0], requires_grad=True)
-y = 3 * w
+v = torch.tensor([0.0, 1.0], requires_grad=True)
+y = 3 * v
 y += 1
 y.sum().backward()
-print(w.grad)
-
-# %%
-# .. check::
-
-assert w.grad.tolist() == [3, 3], "the gradient of 3 w is 3"
+print(v.grad)
 
 # %%
 # In a large network you may not know which ``exp`` the message means. Inside
@@ -363,6 +352,9 @@ with (
 # %%
 # .. check::
 
+derivative = torch.tensor([0.0, 1.0]).exp()
+assert torch.allclose(w.grad, derivative), "the derivative of exp is exp"
+assert v.grad.tolist() == [3, 3], "the gradient of 3 v is 3"
 assert "y = w.exp()" in str(caught[0].message), "the warning names the line"
 
 # %%
@@ -435,7 +427,7 @@ assert b.tolist() == [9, 9], "the copy has the nines"
 #
 #    In the second. The first round moves the name to a new tensor. It was
 #    computed under ``no_grad``, so it does not require a gradient, and the
-#    second ``backward()`` finds nothing to do.
+#    second ``backward()`` has no graph to go through.
 
 weight = torch.tensor([1.0, 2.0], requires_grad=True)
 try:
