@@ -6,7 +6,7 @@ How does PyTorch get my gradient?
 
 Training asks each weight the same thing: would a little more of you make the loss larger or
 smaller, and how fast? The answers together are the gradient. Here it is found in three ways, then
-lost in several, some of them silent. The page before is :doc:`/lessons/tensors/05_numpy_bridge`.
+lost in several, some of them silent. The page before is :doc:`/lessons/tensors/12_numpy_bridge`.
 """
 
 # %%

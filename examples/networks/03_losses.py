@@ -322,7 +322,7 @@ with warnings.catch_warnings(action="error"):
 
 # %%
 # The last is no more than a warning, which we turned into an error: ``mse_loss`` would go on, and
-# compare all with all. :doc:`/lessons/tensors/04_compute` shows where that leads.
+# compare all with all. :doc:`/lessons/tensors/09_broadcasting` shows where that leads.
 #
 # A rare class
 # ------------

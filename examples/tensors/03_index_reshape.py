@@ -335,4 +335,4 @@ assert torch.equal(back, image) and torch.equal(patches[6], image[7:14, 14:21])
 # %%
 # Next
 # ----
-# :doc:`/lessons/tensors/04_compute`: how tensors of different shapes calculate with each other.
+# :doc:`/lessons/tensors/08_reductions`: one number for each row, or for each column.

@@ -6,7 +6,7 @@ What does a tensor share with a NumPy array, and what is copied on the way?
 
 Images and tables mostly arrive as NumPy arrays. To cross costs nothing, because nothing is moved,
 and there the mistakes begin: two names for one memory. Which calls copy an array you saw at the end
-of :doc:`/lessons/tensors/01_create`; the page before is :doc:`/lessons/tensors/04_compute`.
+of :doc:`/lessons/tensors/01_create`; the page before is :doc:`/lessons/tensors/11_in_place`.
 """
 
 # %%
