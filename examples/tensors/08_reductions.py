@@ -151,7 +151,8 @@ except RuntimeError as error:
 # The sums have lost their axis: the shape is (2,), and PyTorch cannot tell that
 # these two numbers belong to the two rows. ``keepdim=True`` keeps the axis that
 # was summed over, with length 1. The shape is then (2, 1), a column that stands
-# beside the rows it belongs to.
+# beside the rows it belongs to. (The next lesson reads the error message word
+# by word.)
 
 total = sold.sum(dim=1, keepdim=True)  # (2, 1)
 print(total)
