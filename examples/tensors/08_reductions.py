@@ -352,9 +352,10 @@ print(test_standard)
 # %%
 # .. check::
 
-expected = torch.tensor([[2.0, -1.0, 0.0]])
 assert train_standard.isnan().sum() == 0, "no nan in the training rows"
-assert torch.allclose(test_standard, expected), "190 cm is 2 std above the mean"
+assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (
+    "190 cm is 2 std above the mean"
+)
 
 # %%
 # What you learnt

@@ -67,10 +67,12 @@ figure = plots.broadcast(column, row, names=("column", "row"))
 # .. check::
 
 assert (table + row).tolist() == [[11, 22, 33], [14, 25, 36]], "row to each row"
-expected = [[101, 102, 103], [204, 205, 206]]
-assert (table + column).tolist() == expected, "column to each column"
-expected = [[110, 120, 130], [210, 220, 230]]
-assert (column + row).tolist() == expected, "each number with each number"
+assert (table + column).tolist() == [[101, 102, 103], [204, 205, 206]], (
+    "column to each column"
+)
+assert (column + row).tolist() == [[110, 120, 130], [210, 220, 230]], (
+    "each number with each number"
+)
 
 # %%
 # .. _broadcasting-stretches:
@@ -125,10 +127,12 @@ print(table + for_each_row.unsqueeze(1))  # (2, 3) + (2, 1)
 # %%
 # .. check::
 
-shape = torch.broadcast_shapes((5, 1, 4), (3, 1))
-assert shape == (5, 3, 4), "5 1 4 and 3 1 give 5 3 4"
-both = table + for_each_row.unsqueeze(1)
-assert both.equal(table + column), "with an axis of length 1, it is a column"
+assert torch.broadcast_shapes((5, 1, 4), (3, 1)) == (5, 3, 4), (
+    "5 1 4 and 3 1 give 5 3 4"
+)
+assert (table + for_each_row.unsqueeze(1)).equal(table + column), (
+    "with an axis of length 1, it is a column"
+)
 
 # %%
 # On real data
@@ -280,14 +284,18 @@ print("compared:", tuple(correct.shape))
 # %%
 # .. check::
 
-centred = square - square.mean(dim=1, keepdim=True)
-assert centred.tolist() == [[-1, 0, 1]] * 3, "with keepdim each row is -1, 0, 1"
-wrong_loss = mean_squared_error(perfect, truth)
-assert abs(wrong_loss - 4 / 3) < 1e-6, "perfect guesses get 1.33"
-lazy_loss = mean_squared_error(lazy, truth)
-assert abs(lazy_loss - wrong_loss / 2) < 1e-6, "lazy guesses get half of it"
-right_loss = mean_squared_error(perfect.squeeze(1), truth)
-assert right_loss == 0, "without the extra axis, perfect guesses get 0"
+assert (square - square.mean(dim=1, keepdim=True))[2].tolist() == [-1, 0, 1], (
+    "with keepdim the last row is -1, 0, 1"
+)
+assert abs(mean_squared_error(perfect, truth) - 4 / 3) < 1e-6, (
+    "perfect guesses get 1.33"
+)
+assert abs(mean_squared_error(lazy, truth) - 2 / 3) < 1e-6, (
+    "lazy guesses get half of 1.33"
+)
+assert mean_squared_error(perfect.squeeze(1), truth) == 0, (
+    "without the extra axis, perfect guesses get 0"
+)
 assert correct.shape == (2000, 2000), "each prediction with each label"
 assert abs(correct.float().mean() - 0.1) < 1e-6, "the accuracy reads 10 %"
 
@@ -368,8 +376,9 @@ except RuntimeError as error:
 # %%
 # .. check::
 
-shape = torch.broadcast_shapes((2, 3), (2, 1, 1))
-assert shape == (2, 2, 3), "2 3 and 2 1 1 give 2 2 3"
+assert torch.broadcast_shapes((2, 3), (2, 1, 1)) == (2, 2, 3), (
+    "2 3 and 2 1 1 give 2 2 3"
+)
 
 # %%
 # .. answer:: 2

@@ -268,16 +268,20 @@ figure = plots.image_grid(shown, titles=range(10), ncols=5)
 # %%
 # .. check::
 
-letters = torch.einsum("pf,fs->ps", orders, prices)
-scaled = torch.einsum("pf,f->pf", orders, price)
-weekly = torch.einsum("wpf,fs->wps", weeks, prices)
-from_images = shown.flatten(1)
 assert 0.78 < accuracy < 0.85, "more than four out of five are right"
-assert torch.equal(letters, bills), "letters give what @ gives"
+assert torch.equal(torch.einsum("pf,fs->ps", orders, prices), bills), (
+    "letters give what @ gives"
+)
 assert torch.equal(torch.einsum("pf->fp", orders), orders.T), "a transpose"
-assert torch.equal(weekly, weeks @ prices), "a product of a batch"
-assert torch.equal(scaled, orders * price), "no letter missing: no sum"
-assert torch.allclose(from_images, averages, atol=1e-4), "the same averages"
+assert torch.equal(
+    torch.einsum("wpf,fs->wps", weeks, prices), weeks @ prices
+), "a product of a batch"
+assert torch.equal(torch.einsum("pf,f->pf", orders, price), orders * price), (
+    "no letter missing: no sum"
+)
+assert torch.allclose(shown.flatten(1), averages, atol=1e-4), (
+    "the same averages"
+)
 
 # %%
 # What goes wrong
@@ -399,15 +403,18 @@ report("inv", inverted_10, exact_10)
 # %%
 # .. check::
 
-solve_error = (solved - exact).norm() / exact.norm()
-inv_error = (inverted - exact).norm() / exact.norm()
-inv_error_10 = (inverted_10 - exact_10).norm() / exact_10.norm()
-agree = (test_x @ solved).argmax(dim=1) == (test_x @ inverted).argmax(dim=1)
-prices_again = torch.linalg.solve(baskets, paid)
-assert torch.allclose(prices_again, price[:2]), "an apple costs 3, a pear 5"
-assert inv_error > 5 * solve_error, "solve is closer where lambda is small"
-assert inv_error_10 < 0.001, "with lambda 10, inv is right to 0.1 %"
-assert agree.float().mean() > 0.995, "both read the digits alike"
+assert torch.allclose(torch.linalg.solve(baskets, paid), price[:2]), (
+    "an apple costs 3, a pear 5"
+)
+assert (inverted - exact).norm() > 5 * (solved - exact).norm(), (
+    "solve is closer where lambda is small"
+)
+assert (inverted_10 - exact_10).norm() / exact_10.norm() < 0.001, (
+    "with lambda 10, inv is right to 0.1 %"
+)
+assert (
+    (test_x @ solved).argmax(dim=1) == (test_x @ inverted).argmax(dim=1)
+).float().mean() > 0.995, "both read the digits alike"
 
 # %%
 # Recipe

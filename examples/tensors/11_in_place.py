@@ -352,8 +352,9 @@ with (
 # %%
 # .. check::
 
-derivative = torch.tensor([0.0, 1.0]).exp()
-assert torch.allclose(w.grad, derivative), "the derivative of exp is exp"
+assert torch.allclose(w.grad, torch.tensor([0.0, 1.0]).exp()), (
+    "the derivative of exp is exp"
+)
 assert v.grad.tolist() == [3, 3], "the gradient of 3 v is 3"
 assert "y = w.exp()" in str(caught[0].message), "the warning names the line"
 
@@ -377,8 +378,9 @@ for step in range(3):
 # %%
 # .. check::
 
-expected = torch.tensor([1.0, 2.0]) * 0.8**3
-assert torch.allclose(weight, expected), "each step multiplies by 0.8"
+assert torch.allclose(weight, torch.tensor([1.0, 2.0]) * 0.8**3), (
+    "each step multiplies by 0.8"
+)
 assert weight.is_leaf, "weight is still the beginning of the graph"
 
 # %%
@@ -444,8 +446,9 @@ except RuntimeError as error:
 # %%
 # .. check::
 
-moved_once = torch.tensor([0.8, 1.6])
-assert torch.allclose(weight, moved_once), "only the first round moved it"
+assert torch.allclose(weight, torch.tensor([0.8, 1.6])), (
+    "only the first round moved it"
+)
 assert not weight.requires_grad, "the new tensor requires no gradient"
 
 # %%
