@@ -129,7 +129,7 @@ def drawing(lesson: Lesson) -> Iterator[Fault]:
 
 @rule
 def name_from_a_fold(lesson: Lesson) -> Iterator[Fault]:
-    """What a reader sees runs without what is folded."""
+    """Hold what a reader sees: it runs without what is folded."""
     bound_in: dict[str, str] = {}
     for cell in lesson.cells:
         for event in events(cell.statements):
