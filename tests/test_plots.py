@@ -269,12 +269,14 @@ def test_an_installed_font_is_found_for_chinese_names():
 def test_without_a_font_there_is_one_warning(monkeypatch):
     monkeypatch.setattr(_text, "FAMILIES", ("Not Installed",))
     figures = everything("猫头鹰")
+
+    def draw_next():
+        next(figures).canvas.draw()
+
+    message = "no installed font .*猫头鹰.* Noto Sans CJK"
     for _ in range(8):
-        with pytest.warns(
-            UserWarning, match="no installed font .*猫头鹰.* Noto Sans CJK"
-        ) as caught:
-            figure = next(figures)
-            figure.canvas.draw()
+        with pytest.warns(UserWarning, match=message) as caught:
+            draw_next()
         assert len(caught) == 1 and caught[0].filename == __file__
 
 
@@ -320,7 +322,7 @@ POINTS = torch.tensor([[-1.0, 2.0], [1.0, 2.0], [1.0, 4.0]])
 
 
 def region_of(panel, x, y):
-    """The class whose colour is drawn at a point."""
+    """Return the class whose colour is drawn at a point."""
     picture = panel.images[0]
     left, right, bottom, top = picture.get_extent()
     rows, columns = picture.get_array().shape
