@@ -46,10 +46,11 @@ def i18n(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the unit tests and the doctests of docstrings and prose."""
+    """Run the unit tests and the doctests; all of them must reach 95 % of the package."""
     install(session, "test")
     two = ["-n", "2", "--dist", "loadfile"]  # the examples of a page run in order
-    session.run("pytest", *two, "-m", "not site", *session.posargs, env=STEADY)
+    arguments = session.posargs or ["--cov"]
+    session.run("pytest", *two, "-m", "not site", *arguments, env=STEADY)
 
 
 # Tests of the site, which is built with one version of torch; the others run with any version.

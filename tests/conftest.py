@@ -1,7 +1,10 @@
 """Settings that all tests share."""
 
 import os
+import signal
+import sys
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests too
@@ -10,3 +13,24 @@ settings.load_profile("house")
 
 # Scripts that would run when they are collected, and those that import other libraries.
 collect_ignore = ["tinysite", "benchmarks", "on_device.py", "typed_use.py"]
+
+
+def process_settings():
+    """Return what a test may change in a process of its own only, never in that of pytest."""
+    names = ["SIGINT", "SIGTERM", "SIGXFSZ", "SIGALRM"]
+    found = [signal.getsignal(getattr(signal, name)) for name in names if hasattr(signal, name)]
+    found += [os.fsync, os.replace]
+    if sys.platform == "linux":
+        import resource
+
+        found += [os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "user")]
+        found += [resource.getrlimit(resource.RLIMIT_FSIZE)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks_into_pytest():
+    """Hold signal handlers, limits, mounts and `os` as they were before each test."""
+    before = process_settings()
+    yield
+    assert process_settings() == before

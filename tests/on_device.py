@@ -46,7 +46,7 @@ def mixed_precision_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor
 
 
 def equals_the_cpu(device: str) -> dict[str, float]:
-    """The same history on both, but for rounding."""
+    """Compare the histories of both: equal, but for rounding."""
     _, here = run(device)
     _, there = run("cpu")
     gap = max(abs(a["loss"] - b["loss"]) for a, b in zip(here, there, strict=True))
@@ -109,7 +109,7 @@ def does_not_wait_inside_the_loop(device: str) -> dict[str, float]:
 
 
 def nccl_with_one_rank(device: str) -> dict[str, float]:
-    """A group of one process trains as a script without one does."""
+    """Train in a group of one process: the same as a script without a group."""
     if device != "cuda":
         print("  NCCL needs CUDA: not checked")
         return {}

@@ -1,9 +1,10 @@
 """Checkpoints: resumed = uninterrupted, bit for bit; nothing is lost, nothing is run."""
 
 import copy
+import errno
 import os
 import pickle
-import zipfile
+import re
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.optim.lr_scheduler")
 @pytest.mark.parametrize("interval", ["batch", "epoch"])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_resume(tmp_path, name, interval):
@@ -247,9 +248,8 @@ def test_truncated(path, kept):
 
 def test_a_flipped_bit_in_the_weights(path):
     whole = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        item = next(item for item in archive.infolist() if item.filename.endswith("data/0"))
-    whole[item.header_offset + 200] ^= 1
+    weights = torch.load(path)["model"]["0.weight"].numpy().tobytes()
+    whole[whole.index(weights) + len(weights) // 2] ^= 1
     path.write_bytes(whole)
     refused(path, "damaged")
 
@@ -290,7 +290,7 @@ def test_a_malicious_pickle_runs_no_code(path, how, tmp_path_factory):
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):
-    with pytest.raises(CheckpointError, match="Is a directory"):
+    with pytest.raises(CheckpointError, match=re.escape(os.strerror(errno.EISDIR))):
         Run().train(1, tmp_path)
 
 
@@ -385,7 +385,7 @@ def test_an_optimizer_of_other_parameters_of_the_same_shapes(tmp_path):
     assert len(run(5).train(2, path).history) == 2
 
 
-@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.optim.lr_scheduler")
 def test_another_schedule_inside_a_sequence(tmp_path):
     path = tmp_path / "run.pt"
 
@@ -452,12 +452,14 @@ def test_an_error_while_writing_leaves_the_old_file(path, call, monkeypatch):
     before = path.read_bytes()
 
     def fail(*args):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "no more")
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(CheckpointError, match="No space left on device") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"\(no more\): the file written before is untouched"
+    ) as caught:
         Run().train(2, path)
-    assert "the file written before is untouched" in str(caught.value)
+    assert "\n" not in str(caught.value)
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pt"]
@@ -469,7 +471,7 @@ def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path, monk
     seen = []
     with pytest.raises(CheckpointError, match=r"cannot write .*: choose another"):
         Run().train(1, tmp_path / "file" / "run.pt", on_epoch_end=seen.append)
-    with pytest.raises(CheckpointError, match=r"\(File name too long\): choose another"):
+    with pytest.raises(CheckpointError, match=rf"\({os.strerror(errno.ENAMETOOLONG)}\): choose"):
         Run().train(
             1, tmp_path / ("x" * 252), on_epoch_end=seen.append
         )  # with .part it is too long

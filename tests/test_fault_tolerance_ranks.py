@@ -1,232 +1,159 @@
-"""Several processes under load: one fails or dies, and the others say so instead of waiting.
-
-The processes are forked, without torchrun, which would end those that wait for a dead one. All that
-fail go on living until each has answered, so that no connection breaks because a process ended.
-"""
+"""Several processes: one fails or is killed, and the job ends soon, with the error of that one."""
 
 import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
+from helpers import launches
 from helpers import rank_functions as ranks
-from helpers.training_runs import FORKS, answers, equal, gone, in_ranks, kill
-from test_distributed import torchrun
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from helpers.training_runs import (
+    FORKS,
+    NEVER,
+    answers,
+    equal,
+    gone,
+    in_ranks,
+    kill,
+    slow_disk,
+    stamp,
+    wait_for,
+)
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from handbook import Batches, classification_step, evaluate, fit
+from handbook import Batches, classification_step, evaluate, fit, load_checkpoint
 
 X, Y = ranks.X, ranks.Y
-ELSEWHERE = (
-    "RuntimeError: another process failed, ended or does not answer: mend what its own error says, "
-    "and run the same line again"
-)
+SCRIPT = Path(__file__).parent / "helpers/failing_rank.py"
 pytestmark = FORKS
 
 
-# Killed
+# Under torchrun
+
+ALONE = ["step", "dataset", "worker", "validation", "on_epoch_end", "exit", "_exit", "SIGKILL"]
+CASES = [(how, rank, "forked") for how in ALONE for rank in (0, 1)]
+CASES += [("saving", 0, "forked")]  # rank 0 alone writes
+# As users launch it; to older versions of torchrun, SIGINT in a forked rank is a success.
+CASES += [("step", 1, "fresh"), ("SIGINT", 1, "fresh"), ("SIGKILL", 0, "fresh")]
 
 
-def lives(rank, path):
-    """Train until killed, or until another one was: then say so with the exit status."""
+@pytest.fixture(scope="module")
+def jobs(request, tmp_path_factory):
+    """Return, for each case that is asked for, its folder and its launch; four run at a time."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = {spec.params["case"] for spec in asked if spec and "case" in spec.params}
+    waiting = sorted(asked & {*CASES}, key=lambda case: case[2])
+    found = {}
+    while waiting:
+        four, waiting = waiting[:4], waiting[4:]
+        folders = {case: tmp_path_factory.mktemp("job") for case in four}
+        started = {
+            case: launches.start(SCRIPT, folder, *case[:2], fork=case[2] == "forked")
+            for case, folder in folders.items()
+        }
+        found |= {case: (folders[case], launches.finish(started[case])) for case in four}
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
+def test_the_job_ends_soon_with_the_error_of_the_rank_that_failed(jobs, case):
+    (how, rank, _), (folder, job) = case, jobs[case]
+    assert job.status == 1
+    seconds = job.ended - float((folder / "moment").read_text())
+    print(f"{seconds:.1f} s from failure to end")
+    assert seconds < 120  # what waits for another one would wait for half an hour
+    lines = [line.strip() for line in job.said.splitlines() if line.strip("= ")]
+    pid = (folder / f"pid.{rank}").read_text()
+    if how in ("_exit", "SIGKILL", "SIGINT"):  # torchrun's own words, about this process
+        end = "\n".join(lines[-3:])
+        assert pid in end and str({"_exit": 7, "SIGKILL": 9, "SIGINT": 2}[how]) in end
+    elif how == "saving":  # both ranks raise it
+        assert lines[-1] in ("on rank 0 of 2", "on rank 1 of 2")
+        assert lines[-2].startswith(f"handbook.checkpoint.CheckpointError: cannot write {folder}")
+    else:
+        error = "SystemExit: boom" if how == "exit" else "ValueError: boom"
+        assert lines[-1] == f"on rank {rank} of 2"
+        assert error in lines[-3:-1]  # a note on the batch may follow
+    assert len(load_checkpoint(folder / "run.pt", ranks.plain()[0])) == 1 + (how == "on_epoch_end")
+
+
+# Killed, without torchrun
+
+
+def lives(rank, path, slow):
+    """Train until killed, or until the other one was: then say so with the exit status."""
+    if slow:
+        slow_disk()
     try:
         ranks.endless(path, 10**6, started=path.with_suffix(f".{rank}"))
-    except RuntimeError as error:
-        os._exit(3 if str(error) in ELSEWHERE else 4)
+    except RuntimeError:
+        os._exit(3)
 
 
-def test_kill_9_at_50_moments_loses_at_most_an_epoch(tmp_path):
+def kill_once(path, moment, victims, seconds):
+    """Train from the checkpoint until a moment; say whether it was in the middle of writing."""
+    part = path.with_suffix(".pt.part")
+    signs = [path.with_suffix(".0"), path.with_suffix(".1")]
+    for sign in signs:
+        sign.unlink(missing_ok=True)
+    writing, saved = stamp(part), stamp(path)
+    children = in_ranks(lambda rank: lives(rank, path, slow=moment == "writing"))
+    wait_for(lambda: all(sign.exists() for sign in signs), *children)
+    if moment == "writing":
+        wait_for(lambda: stamp(part) not in (None, writing), *children)
+    else:
+        wait_for(lambda: stamp(path) != saved, *children)
+    time.sleep(seconds)
+    for rank in victims:
+        os.kill(children[rank], signal.SIGKILL)
+    for rank, child in enumerate(children):
+        status = gone(child, NEVER)
+        if status is None:
+            kill(child)
+        assert status == (-signal.SIGKILL if rank in victims else 3), (moment, rank)
+    return 0 in victims and stamp(part) not in (None, writing)
+
+
+def test_kill_9_at_10_moments_loses_at_most_an_epoch(tmp_path):
     """Both, or only one: then the other must end by itself, with an error, and soon."""
     path, moments, hits = tmp_path / "run.pt", random.Random(0), 0
-    part = tmp_path / "run.pt.part"
-    signs = [path.with_suffix(".0"), path.with_suffix(".1")]
-    for moment in range(50):
-        for sign in signs:
-            sign.unlink(missing_ok=True)
-        children = in_ranks(lambda rank: lives(rank, path))
-        victims = moments.choice([[0], [1], [0, 1]])
-        if len(victims) == 1 or moment % 2:  # who dies before it has joined is torchrun's to see
-            while not all(sign.exists() for sign in signs):
-                time.sleep(0.001)
-        writing = stamp(part)
-        if moment % 3 == 0:  # in the middle of writing
-            while stamp(part) == writing:
-                assert not gone(children[0])
-        if moment % 3 == 1:  # after an epoch was saved
-            saved = stamp(path)
-            while stamp(path) == saved:
-                time.sleep(0.001)
-        if moment % 3:
-            time.sleep(moments.uniform(0, 0.05))
-        for rank in victims:
-            os.kill(children[rank], signal.SIGKILL)
-        for rank, child in enumerate(children):
-            status = ending(child)
-            assert status == (-signal.SIGKILL if rank in victims else 3), (moment, rank, status)
-        hits += 0 in victims and stamp(part) not in (None, writing)
-    print(f"{hits} of 50 while it was written")
+    for i in range(10):
+        moment, victims = ["writing", "saved"][i % 2], [[0], [1], [0, 1], [0]][i % 4]
+        hits += kill_once(path, moment, victims, moments.uniform(0, 0.05))
+    print(f"{hits} of 10 while it was written")
     assert hits >= 3
     epochs = len(torch.load(path, weights_only=True)["history"]) + 2
-    assert epochs >= 16
-    (tmp_path / "epochs").write_text(str(epochs))
-    done = torchrun(tmp_path, "killed")
-    assert done.returncode == 0, done.stderr.decode()
-    for sign in signs:
-        sign.unlink()
+    assert epochs >= 5 + 2
+    resumed = answers(lambda rank: ranks.endless(path, epochs), tmp_path)
     straight = answers(lambda rank: ranks.endless(None, epochs), tmp_path)
-    for rank in (0, 1):
-        assert equal(torch.load(tmp_path / f"killed.{rank}"), straight[rank])
-    assert sorted(os.listdir(tmp_path)) == ["epochs", "killed.0", "killed.1", "run.pt"]
+    assert equal(resumed, straight)
+    assert sorted(os.listdir(tmp_path)) == ["run.0", "run.1", "run.pt"]
 
 
-def stamp(file):
-    try:
-        return file.stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
+# An error that all ranks notice together
 
 
-def ending(child, seconds=20):
-    """Return the exit status of a process, minus the signal if one ended it."""
-    end = time.monotonic() + seconds
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > end:
-            kill(child)
-            return "waited in vain"
-        time.sleep(0.002)
-
-
-# One of two fails
-
-
-class Examples(Dataset):
-    """Examples of which two cannot be read, one on each rank, for those who ask for it to fail."""
-
-    def __init__(self, fails):
-        self.fails = fails
-
-    def __len__(self):
-        return len(X)
-
-    def __getitem__(self, i):
-        if self.fails and i in (4, 5):
-            raise OSError("boom")
-        return X[i], Y[i]
-
-
-def loader(fails=False, data=None, **options):
+def loader(data=None, **options):
     """Return a loader of this rank's part of the data."""
-    data = Examples(fails) if data is None else data
+    data = TensorDataset(X, Y) if data is None else data
     rank = int(os.environ["RANK"])
     sampler = DistributedSampler(data, num_replicas=2, rank=rank, shuffle=False)
     return DataLoader(data, batch_size=10, sampler=sampler, **options)
 
 
-def train(fails="", path=None, **options):
-    """Train two epochs; ``fails`` names where an error comes up, here and on no other rank."""
-    calls = {"train": 0, "val": 0}
-
-    def step(model, x, y):
-        which = "train" if model.training else "val"
-        calls[which] += 1
-        if calls[which] == 3:
-            if fails == which or fails == "with workers":
-                raise ValueError("boom")
-            if fails == "dies":
-                os._exit(1)
-            if fails == "is killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if fails == "Ctrl-C":
-                os.kill(os.getpid(), signal.SIGINT)
-            if fails == "leaves":
-                raise SystemExit("boom")
-        return classification_step(model, x, y)
-
-    def on_epoch_end(row):
-        if fails == "on_epoch_end":
-            raise KeyError("boom")
-        if fails == "on_epoch_end, last" and row["epoch"] == 2:
-            raise KeyError("boom")
-
-    batches, val = loader(fails == "dataset"), loader(fails == "dataset of val")
-    if fails == "worker":
-        batches = loader(True, num_workers=1)
-    if fails == "with workers":
-        batches = loader(False, num_workers=1, persistent_workers=True)
-    model, optimizer = ranks.plain()
-    options = {"val": val, "epochs": 2, "on_epoch_end": on_epoch_end, "checkpoint": path} | options
-    history = fit(model, batches, step, optimizer=optimizer, **options)
-    return history, model.state_dict()
-
-
-WHERE = {
-    "train": "ValueError: step failed on a batch of float32 (10, 6), int64 (10,): boom",
-    "val": "ValueError: step failed on a batch of float32 (10, 6), int64 (10,): boom",
-    "dataset": "OSError: boom",
-    "dataset of val": "OSError: boom",
-    "worker": "OSError: Caught OSError in DataLoader worker process 0.",
-    "with workers": "ValueError: step failed on a batch of float32 (10, 6), int64 (10,): boom",
-    "on_epoch_end": "KeyError: 'boom'",
-    "on_epoch_end, last": "KeyError: 'boom'",
-    "leaves": "SystemExit: boom",
-    "Ctrl-C": "KeyboardInterrupt: ",
-    "dies": None,
-    "is killed": None,
-}
-
-
-@pytest.mark.parametrize("failing", [0, 1])
-@pytest.mark.parametrize("where", WHERE)
-def test_an_error_on_one_rank_is_an_error_on_both(tmp_path, where, failing):
-    start = time.monotonic()
-    fails = {failing: where}
-    found = answers(lambda rank: train(fails.get(rank, "")), tmp_path)
-    assert found[1 - failing] == ELSEWHERE
-    said = found[failing]
-    assert said == WHERE[where] if said is None else said.startswith(WHERE[where])
-    assert time.monotonic() - start < 30
-
-
-def test_a_disk_that_fails_rank_0_is_an_error_on_both(tmp_path):
-    def spoil(row):
-        if row["epoch"] == 1:
-            (tmp_path / "run.pt.part").mkdir(exist_ok=True)
-
-    found = answers(lambda rank: train(path=tmp_path / "run.pt", on_epoch_end=spoil), tmp_path)
-    assert found[0] == found[1]
-    assert found[0].startswith(f"CheckpointError: cannot write {tmp_path / 'run.pt'} (Is a dir")
-    (tmp_path / "run.pt.part").rmdir()
-
-
-def test_after_an_error_nobody_trains_on_with_the_others(tmp_path):
-    """A script that catches the error is told, at once, on every rank."""
-
-    def again(rank):
-        try:
-            train("train" if rank else "")
-        except (RuntimeError, ValueError):
-            train()
-
-    for said in answers(again, tmp_path):
-        assert said.startswith("RuntimeError: the processes have parted after an error (")
-        assert said.endswith("): start the script again")
-
-
 def test_an_error_that_all_raise_is_the_same_on_all(tmp_path):
-    """Nobody is told to look elsewhere, though the first to raise closes the connections."""
-    for _ in range(5):
+    """No rank raises an echo of the others, though the first to end closes the connections."""
+    for _ in range(3):
         for said in answers(lambda rank: ranks.even_with_nan(), tmp_path, n=3):
             assert said.startswith("RuntimeError: the loss is nan in epoch 1, step 2")
 
 
 MISTAKES = {
-    "loader": "ValueError: 2 processes would each walk through all of the data: use handbook.Bat",
-    "loader of evaluate": "ValueError: 2 processes would each walk through all of the data: use",
+    "loader": "ValueError: 2 processes would each go through all of the data: use handbook.Bat",
+    "loader of evaluate": "ValueError: 2 processes would each go through all of the data: use",
     "nan on one": "RuntimeError: the loss is nan in epoch 1, step 1",
     "no folder": "CheckpointError: cannot write",
     "garbage": "CheckpointError: ",
@@ -273,14 +200,14 @@ def test_a_loader_of_another_length_than_it_announced(tmp_path, change):
     zero, one = answers(run, tmp_path)
     given = "4 of 6" if change < 0 else "more than 6"
     assert one.startswith(f"ValueError: the loader gave {given} batches"), one
-    assert zero == ELSEWHERE
+    assert zero.startswith("RuntimeError")  # its connections broke when the other ended
 
 
 def test_loaders_of_different_length(tmp_path):
     def run(rank):
-        part = torch.utils.data.TensorDataset(X[: 40 + 40 * rank], Y[: 40 + 40 * rank])
+        part = TensorDataset(X[: 40 + 40 * rank], Y[: 40 + 40 * rank])
         model, optimizer = ranks.plain()
-        fit(model, loader(data=part), classification_step, optimizer=optimizer)
+        fit(model, loader(part), classification_step, optimizer=optimizer)
 
     zero, one = answers(run, tmp_path)
     assert zero == one
@@ -294,7 +221,7 @@ def test_a_rank_without_examples_for_validation(tmp_path, empty):
     def run(rank):
         mine = Batches(X, Y, batch_size=32)
         model, optimizer = ranks.plain()
-        val = loader(data=torch.utils.data.TensorDataset(X[:20], Y[:20]))
+        val = loader(data=TensorDataset(X[:20], Y[:20]))
         if rank == empty:
             val = DataLoader([], sampler=Nothing())
         rows = fit(model, mine, classification_step, optimizer=optimizer, val=val, epochs=2)
@@ -350,6 +277,24 @@ def test_statistics_of_batch_norm_are_means_over_the_ranks(tmp_path):
         assert torch.equal(value, found[1][name])
         mean = (parts[0][name].double() + parts[1][name].double()) / 2
         assert torch.allclose(value.double(), mean, rtol=1e-6, atol=1e-7), name
+
+
+def test_evaluate_counts_an_example_that_the_sampler_repeats_once(tmp_path):
+    """Data of 1 or 5 examples on 2 ranks: the same as in one process."""
+    kinds = [(n, size, shuffle) for n in (1, 5) for size in (1, 2, 3) for shuffle in (False, True)]
+
+    def scores(n, size, shuffle, rank=None):
+        data = TensorDataset(X[:n], Y[:n])
+        sampler = None
+        if rank is not None:
+            sampler = DistributedSampler(data, num_replicas=2, rank=rank, shuffle=shuffle)
+        loader = DataLoader(data, batch_size=size, sampler=sampler)
+        return evaluate(ranks.plain()[0], loader, classification_step)
+
+    zero, one = answers(lambda rank: [scores(*kind, rank) for kind in kinds], tmp_path)
+    assert zero == one
+    for found, kind in zip(zero, kinds, strict=True):
+        assert found == pytest.approx(scores(*kind), rel=1e-6), kind
 
 
 # By seed

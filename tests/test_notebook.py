@@ -1,4 +1,4 @@
-"""In a notebook and in a script: the bar where somebody watches, and an interrupt loses nothing."""
+"""In a notebook and in a script: the bar where someone watches, and an interrupt loses nothing."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ SLOW = """
 def slow(row):
     Path("seen").write_text(str(row["epoch"]))
     if row["epoch"] == 3 and not Path("again").exists():
-        time.sleep(60)
+        time.sleep(600)
 
 history = train(4, slow)
 print(len(history), "epochs")
@@ -49,7 +49,7 @@ def test_a_notebook_shows_the_bar_and_goes_on_after_an_interrupt(tmp_path, monke
         monkeypatch.setenv(name, value)
     code = nbformat.v4.new_code_cell
     book = nbformat.v4.new_notebook(cells=[code(SETUP), code(SLOW), code(SLOW)])
-    client = NotebookClient(book, timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     with client.setup_kernel():
         client.execute_cell(book.cells[0], 0)
 
@@ -57,10 +57,11 @@ def test_a_notebook_shows_the_bar_and_goes_on_after_an_interrupt(tmp_path, monke
             """As the button does, once the third epoch is over and its row is being looked at."""
             seen = tmp_path / "seen"
             while not (seen.exists() and seen.read_text() == "3"):
-                pause.wait(0.05)
+                if ended.wait(0.05):
+                    return
             os.kill(client.km.provisioner.pid, signal.SIGINT)
 
-        pause = Event()
+        ended = Event()
         thread = Thread(target=interrupt, daemon=True)
         thread.start()
         try:
@@ -68,18 +69,20 @@ def test_a_notebook_shows_the_bar_and_goes_on_after_an_interrupt(tmp_path, monke
             raise AssertionError("it was not interrupted")
         except CellExecutionError as error:
             assert error.ename == "KeyboardInterrupt"
-        thread.join()
+        finally:
+            ended.set()
+            thread.join()
         assert "epoch 3/4: 100%" in texts(book.cells[1], "stderr")
 
         (tmp_path / "again").touch()
         client.execute_cell(book.cells[2], 2)
     assert texts(book.cells[2], "stdout") == "4 epochs\n"
     bar = texts(book.cells[2], "stderr")
-    assert "epoch 3/4" in bar and "epoch 4/4: 100%" in bar and "loss=" in bar
-    assert "epoch 1/4" not in bar and "epoch 2/4" not in bar  # they are in the checkpoint
+    assert "epoch 4/4: 100%" in bar and "loss=" in bar
+    assert not any(f"epoch {i}/4" in bar for i in (1, 2, 3))  # they are in the checkpoint
 
 
-def test_a_script_whose_output_nobody_watches_writes_only_its_own(tmp_path):
+def test_a_script_whose_output_no_one_watches_writes_only_its_own(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SETUP + "print(len(train(3)))\n")
     command = [sys.executable, "-W", "error", script.name]

@@ -184,7 +184,7 @@ def iterate_batches(
             )
         size = len(parts[0])
         if epoch is None and (own := _own_examples(batches, seen, size)) < size:
-            parts, seen, size = [part[:own] for part in parts], seen + size, own
+            parts, seen, size = [_first(own, part) for part in parts], seen + size, own
             if not own:
                 continue
         else:
@@ -251,6 +251,15 @@ def _own_examples(loader: Any, seen: int, size: int) -> int:
     rank, world_size = samplers[0].rank, samplers[0].num_replicas
     before_the_end = -(-(len(samplers[0].dataset) - rank) // world_size)  # type: ignore[arg-type]
     return min(max(before_the_end - seen, 0), size)
+
+
+def _first(n: int, part: Any) -> Any:
+    """Return the first n examples of a part of a batch, which may hold several tensors."""
+    if isinstance(part, dict):
+        return {name: _first(n, value) for name, value in part.items()}
+    if isinstance(part, list | tuple) and not all(isinstance(value, str) for value in part):
+        return [_first(n, value) for value in part]
+    return part[:n] if isinstance(part, list | tuple) or getattr(part, "ndim", None) else part
 
 
 def _check_split(loader: Any, epoch: int | None) -> int | None:

@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 from ._typing import BoundStep, Device, Step
 
 T = TypeVar("T")
+
+ECHO = 2.0  # seconds: long enough for torchrun to end a rank that only echoes the end of another
 
 
 def _launched() -> bool:
@@ -95,13 +98,23 @@ def _leave_group() -> None:
 
 @contextlib.contextmanager
 def report_errors() -> Iterator[None]:
-    """Leave an error where torchrun looks for it: it then stands at the end of its report."""
+    """Leave an error where torchrun looks for it: it then stands at the end of its report.
+
+    When a rank ends, its connections break, and the other ranks raise an error that is only an
+    echo. So each rank waits before it fails: torchrun, which looks ten times a second, has then
+    seen which rank ended first, and has ended the others before they report anything.
+    """
     try:
         yield
-    except Exception as error:
-        if "TORCHELASTIC_ERROR_FILE" in os.environ:
+    except (Exception, SystemExit) as error:
+        where = f"on rank {rank()} of {world_size()}"
+        reported = where in getattr(error, "__notes__", [])  # by evaluate, which fit has called
+        if "TORCHELASTIC_ERROR_FILE" in os.environ and not reported:
             from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+            error.add_note(where)
+            if world_size() > 1:
+                time.sleep(ECHO)
             get_error_handler().record_exception(error)
         raise
 
@@ -154,10 +167,11 @@ def wrap_step(step: Step, model: nn.Module) -> BoundStep:
         return functools.partial(step, model)
     wrapped = nn.parallel.DistributedDataParallel(_StepModule(step, model))
     wrapped.broadcast_buffers = False  # once an epoch is enough: see average_buffers
-    without_gradient = {name for name, p in model.named_parameters() if p.requires_grad}
+    named = model.named_parameters()
+    without_gradient = dict.fromkeys(name for name, p in named if p.requires_grad)
     hooks = [
         parameter.register_post_accumulate_grad_hook(
-            lambda _, name=name: without_gradient.discard(name)
+            lambda _, name=name: without_gradient.pop(name, None)
         )
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
@@ -170,7 +184,7 @@ def wrap_step(step: Step, model: nn.Module) -> BoundStep:
         if calls == 2:  # the first step has shown which parameters take part
             for hook in hooks:
                 hook.remove()
-            _refuse_unused(sorted(without_gradient))
+            _refuse_unused(list(without_gradient))
         result: tuple[Tensor, dict[str, Tensor]] = wrapped(*batch)
         return result
 

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import os
 
+from helpers.training_runs import assert_in_child
+
 NEW_NAMESPACES = 0x00020000 | 0x10000000  # CLONE_NEWNS | CLONE_NEWUSER
 READ_ONLY, REMOUNT = 1, 32  # MS_RDONLY, MS_REMOUNT
 
@@ -17,6 +19,7 @@ def _call(name, *args):
 
 def disk(folder, size):
     """Mount an empty disk of so many bytes, which only this process (a forked one) sees."""
+    assert_in_child()
     user, group = os.getuid(), os.getgid()
     _call("unshare", NEW_NAMESPACES)  # as `unshare -rm` does
     for name, text in {

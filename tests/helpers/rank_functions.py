@@ -121,11 +121,6 @@ def endless(path, epochs, started=None):
     return history, *states, torch.rand(3)
 
 
-def killed(folder):
-    """Go on with a training that was killed again and again."""
-    return endless(folder / "run.pt", int((folder / "epochs").read_text()))
-
-
 def masks(folder):
     """Return the dropout masks of this rank, for the same examples on every rank."""
     seen = []
@@ -221,18 +216,6 @@ def stopping(folder):
 def order(folder):
     """Return the examples of this rank in a plain loop over Batches."""
     return [y.tolist() for _, y in Batches(X, torch.arange(101), batch_size=25)]
-
-
-def death(folder):
-    """Let rank 1 vanish in the middle of an epoch."""
-
-    def step(model, x, y):
-        if RANK == 1:
-            os._exit(3)
-        return classification_step(model, x, y)
-
-    model, optimizer = plain()
-    fit(model, Batches(X, Y, batch_size=32), step, optimizer=optimizer)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ FORKS = [  # marks of tests that fork, which newer versions of Python warn of
 ]
 
 
+PYTEST = os.getpid()
+NEVER = 600.0  # seconds: tells what takes seconds, on the busiest machine, from what never ends
+
+
 class Noisy(Dataset):
     """Examples that every generator of Python, NumPy and PyTorch has changed."""
 
@@ -106,13 +110,18 @@ def equal(a, b):
 
 
 def in_child(call):
-    """Run ``call`` in a process of its own, which needs not import torch again; return its id."""
+    """Run ``call`` in a process of its own, which need not import torch again; return its id."""
     if (child := os.fork()) == 0:
         try:
             call()
         finally:
             os._exit(0)
     return child
+
+
+def assert_in_child():
+    """Refuse what must not happen to the process of pytest: mounts, limits, signals."""
+    assert os.getpid() != PYTEST, "this belongs in a process of its own"
 
 
 def note(call, file):
@@ -128,23 +137,58 @@ def note(call, file):
 def answer(call, folder):
     """Return what ``call`` returns in a process of its own, or the error it ends with."""
     file = folder / "answer"
-    os.waitpid(in_child(lambda: note(call, file)), 0)
+    child = in_child(lambda: note(call, file))
+    status = gone(child, NEVER)
+    if status is None:
+        kill(child)
+    assert file.exists(), f"no answer, but exit status {status}"
     result = torch.load(file)
     file.unlink()
     return result
 
 
 def gone(child, seconds=0.0):
-    """Say whether a process has ended, at the latest after so many seconds."""
+    """Wait for the end of a process; return its exit status, negative for a signal, or None."""
     end = time.monotonic() + seconds
-    while not (ended := os.waitpid(child, os.WNOHANG)[0]) and time.monotonic() < end:
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= end:
+            return None
         time.sleep(0.002)
-    return bool(ended)
+
+
+def wait_for(condition, *children):
+    """Wait until something has happened; an error if one of the children ends before, or never."""
+    end = time.monotonic() + NEVER
+    while not condition():
+        for child in children:
+            status = gone(child)
+            assert status is None, f"a process ended, with exit status {status}"
+        assert time.monotonic() < end, "it has never happened"
+        time.sleep(0.001)
 
 
 def kill(child):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def stamp(file):
+    """Return what changes when a file is written again; None if there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def slow_disk():
+    """Let each `os.fsync` of this process take a while: time enough to be killed in it."""
+    assert_in_child()
+    real = os.fsync
+    os.fsync = lambda *args: (real(*args), time.sleep(0.5))
 
 
 def in_ranks(call, n=2):
@@ -161,26 +205,25 @@ def in_ranks(call, n=2):
     return [in_child(lambda rank=rank: join(rank)) for rank in range(n)]
 
 
-def answers(call, folder, n=2, seconds=30.0):
+def answers(call, folder, n=2):
     """Return what ``call(rank)`` returned on n ranks, or its error; None for a rank that died.
 
-    No rank ends before all have answered or died: what one does is no help for the others.
+    A rank that has answered stays a while, in case all of them have an answer; then it ends, which
+    breaks the connections of those that wait for it.
     """
     files = [folder / f"answer {rank}" for rank in range(n)]
 
     def stay(rank):
         note(lambda: call(rank), files[rank])
-        time.sleep(2 * seconds)
+        end = time.monotonic() + 2
+        while not all(file.exists() for file in files) and time.monotonic() < end:
+            time.sleep(0.002)
 
-    children, end = dict(enumerate(in_ranks(stay, n))), time.monotonic() + seconds
-    try:
-        while any(not files[rank].exists() for rank in children):
-            assert time.monotonic() < end, [rank for rank in children if not files[rank].exists()]
-            time.sleep(0.005)
-            children = {rank: one for rank, one in children.items() if not gone(one)}
-    finally:
-        for child in children.values():
+    children, end = in_ranks(stay, n), time.monotonic() + NEVER
+    for rank, child in enumerate(children):
+        if gone(child, end - time.monotonic()) is None:
             kill(child)
+            raise AssertionError(f"rank {rank} has not ended")
     found = [torch.load(file) if file.exists() else None for file in files]
     for file in files:
         file.unlink(missing_ok=True)

@@ -24,11 +24,12 @@ EXCLUDED_PAGES = {
     "genindex.html",
     "py-modindex.html",
 }
-# What stands in an article without being its text: lists of other pages, buttons, downloads.
+# What stands in an article without being its text: lists of other pages, buttons, downloads, and
+# the code that checks or draws.
 EXCLUDED_ELEMENTS = (
     ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
     " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
-    " .sphx-glr-timing, .sphx-glr-signature"
+    " .sphx-glr-timing, .sphx-glr-signature, details.check, details.drawing"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
