@@ -22,7 +22,8 @@ PAGE = """<html><body><nav>Menu</nav><article>
 <section id="deep"><h2>Deeper</h2>
 <div class="highlight-Python notranslate"><pre><span class="c1"># one more</span>
 <span class="kn">import</span> <span class="nn">torch</span>
-<span class="n">x</span> = <span class="n">torch</span>.<span class="n">ones</span>(<span class="s2">"no"</span>)
+<span class="n">x</span> = <span class="n">torch</span>.<span class="n">ones</span>(
+<span class="s2">"no"</span>)
 <span class="nb">print</span>(<span class="n">x</span>.<span class="n">shape</span>)
 </pre></div>
 <div class="sphx-glr-script-out highlight-none"><pre>ValueError: expected 4D input
