@@ -207,7 +207,7 @@ def loop(path):
 
 CASES = [
     *((name, change) for name in LOADERS for change in (missing, folder, loop)),
-    *((name, pipe) for name in ("embedded", "csv", "image")),
+    *((name, pipe) for name in ("embedded", "csv", "image", "weights", "resume")),
 ]
 CASES.remove(("resume", missing))  # where there is nothing, a new run begins,
 CASES.remove(("resume", loop))  # and a link to itself is nothing
