@@ -64,6 +64,9 @@ napoleon_type_aliases = {
 }
 intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories")
 
+# What readers search for under another name
+search_synonyms = ["synonyms.txt", "terms.csv"]
+
 # The look (templates in _templates, style in _static/custom.css)
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {

@@ -12,7 +12,7 @@ settings.register_profile("house", deadline=None, derandomize=True)  # the same 
 settings.load_profile("house")
 
 # Scripts that would run when they are collected, and those that import other libraries.
-collect_ignore = ["tinysite", "benchmarks", "typed_use.py"]
+collect_ignore = ["tinysite", "benchmarks", "on_device.py", "typed_use.py"]
 
 
 def process_settings():

@@ -101,7 +101,7 @@ def same_numbers(original: str, translation: str) -> Iterator[str]:
 
 
 def spaces(original: str, translation: str) -> Iterator[str]:
-    """A space stands between Chinese and Latin letters, digits or code, but not at punctuation."""
+    """Find spaces missing beside Latin letters, digits or code, and those at punctuation."""
     text = prose(translation)
     for match in re.finditer(rf"[{CJK}]{WORD}|{WORD}[{CJK}]", text):
         yield f"missing space: {match[0]}"

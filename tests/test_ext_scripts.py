@@ -54,6 +54,11 @@ def describe(role, content):
     return f"<{role} {content}>"
 
 
+def titled(kind, number):
+    """Show the arguments; one kind has no title."""
+    return "" if kind == "drawing" else f"{kind} {number}".strip()
+
+
 def test_untranslated_and_uncleaned_is_the_same_text(blocks):
     """Only the line break after the opening quotes is lost."""
     new, unmatched = scripts.translate(blocks, {})
@@ -88,9 +93,23 @@ def test_translate(blocks):
 
 def test_clean(blocks):
     """Readers of the file see the answer, but no alt texts and no roles."""
-    text = scripts.write(scripts.clean(blocks, "Answer %s", describe))
-    assert "# **Answer 2**\n#\n# Text.\n\nassert" in text
+    text = scripts.write(scripts.clean(blocks, titled, describe))
+    assert "# **answer 2**\n#\n# Text.\n\nassert" in text
     assert ".. " not in text and "<math x>" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        (".. check::\n", "**check**"),
+        (".. drawing::\n\n   .. alt:: A line.\n", None),
+        (".. earlier::\n\n   One.\n\n   Two.\n\nThree.\n", "**earlier**\n\nOne.\n\nTwo.\n\nThree."),
+    ],
+)
+def test_every_fold_is_cleaned(text, cleaned):
+    """A fold without a title leaves no empty block."""
+    left = scripts.clean([Block("text", text, 1)], titled, describe)
+    assert [block.content.strip() for block in left] == ([cleaned] if cleaned else [])
 
 
 def test_a_different_program_is_noticed():
@@ -126,7 +145,7 @@ def test_plain_role_links_if_the_address_is_known():
 def test_clean_leaves_code_alone():
     """A string that looks like a directive stays as it is."""
     code = Block("code", 'x = ".. alt:: text"\n', 1)
-    assert scripts.clean([code], "Answer %s", describe) == [code]
+    assert scripts.clean([code], titled, describe) == [code]
 
 
 def test_markdown_rejects_unknown_elements():

@@ -1,4 +1,4 @@
-"""The search index: what it holds of a page, and when a page is read again."""
+"""The search index: what it holds of a page, when a page is read again, and which words are one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,26 @@ import pytest
 from bs4 import BeautifulSoup
 
 from search import index as search_index
+from search.same_words import read_synonyms, traditional_characters
 
+ROOT = Path(__file__).parents[1]
 PAGE = """<html><body><nav>Menu</nav><article>
 <section id="top"><h1>A title<a class="headerlink" href="#">#</a></h1>
-<p>About <code><span>nn</span>.<span>Conv2d</span></code> and \\(x^2\\).</p>
+<p>About <code><span>nn</span>.<span>Conv2d</span></code> and
+<span class="math">\\(\\frac{1}{2}\\,\\theta_{i}^2\\)</span>.</p>
 <p>张量和<em>梯度</em>。</p>
-<section id="deep"><h2>Deeper</h2><pre><span>x</span> = 1
-</pre><div class="sphx-glr-footer">Script</div></section>
+<section id="deep"><h2>Deeper</h2>
+<div class="highlight-Python notranslate"><pre><span class="c1"># one more</span>
+<span class="kn">import</span> <span class="nn">torch</span>
+<span class="n">x</span> = <span class="n">torch</span>.<span class="n">ones</span>(
+<span class="s2">"no"</span>)
+<span class="nb">print</span>(<span class="n">x</span>.<span class="n">shape</span>)
+</pre></div>
+<div class="sphx-glr-script-out highlight-none"><pre>ValueError: expected 4D input
+0.1  0.2
+</pre></div>
+<div class="highlight-bash"><pre>pip install torch
+</pre></div><div class="sphx-glr-footer">Script</div></section>
 <dl class="glossary"><dt id="term-a">a</dt><dt id="term-b">b</dt><dd><p>Both.</p></dd></dl>
 <dl class="py function"><dt class="sig" id="handbook.fit">handbook.fit(<em>model</em>)</dt>
 <dd><p>Train.</p>
@@ -39,21 +52,30 @@ def test_an_article_is_cut_at_its_headings_and_terms() -> None:
     article = BeautifulSoup(PAGE, "html.parser").article
     assert article is not None
     assert search_index.split_sections(article) == [
-        ("top", "A title", "About nn.Conv2d and x^2. 张量和梯度。"),
-        ("deep", "Deeper", "x = 1"),
-        ("term-a", "a", "Both."),
-        ("term-b", "b", "Both."),
-        ("handbook.fit", "handbook.fit", "handbook.fit(model) Train."),
-        ("handbook.fit.m", "handbook.fit.m", "m() Inner."),
+        ("top", "A title", "About nn.Conv2d and 1/2 theta_i^2. 张量和梯度。", ""),
+        (
+            "deep",
+            "Deeper",
+            "one more ValueError: expected 4D input pip install torch",
+            "torch torch.ones shape",
+        ),
+        ("term-a", "a", "Both.", ""),
+        ("term-b", "b", "Both.", ""),
+        ("handbook.fit", "handbook.fit", "handbook.fit(model) Train.", ""),
+        ("handbook.fit.m", "handbook.fit.m", "m() Inner.", ""),
     ]
 
 
 def test_the_index_is_a_script_that_holds_only_articles(site: Path) -> None:
-    search_index.write_index(site)
+    search_index.write_index(site, [["tensor", "张量"]])
     script = (site / "search-data.js").read_text("utf-8")
-    pages = json.loads(script.removeprefix("window.handbookIndex=").rstrip().removesuffix(";"))
+    found = re.fullmatch(r"window.handbookIndex=(.*);\nwindow.handbookWords=(.*);\n", script, re.S)
+    assert found is not None
+    pages, words = map(json.loads, found.groups())
     assert [url for url, _, _ in pages] == ["lessons/one.html"]
     assert not re.search("Menu|Licence|Script|#", script)
+    assert words["synonyms"] == [["tensor", "张量"]]
+    assert "張张" in words["traditional"] and "網网" not in words["traditional"]
 
 
 def test_only_changed_pages_are_read_again(site: Path, monkeypatch) -> None:
@@ -79,7 +101,8 @@ def test_the_index_forgets_deleted_pages(site: Path) -> None:
     search_index.write_index(site)
     (site / "lessons/one.html").unlink()
     search_index.write_index(site)
-    assert (site / "search-data.js").read_text() == "window.handbookIndex=[\n\n];\n"
+    script = (site / "search-data.js").read_text("utf-8")
+    assert script.startswith("window.handbookIndex=[\n\n];\n")
 
 
 def test_a_truncated_index_is_written_again(site: Path) -> None:
@@ -89,3 +112,28 @@ def test_a_truncated_index_is_written_again(site: Path) -> None:
     index.write_text(whole[:-20], "utf-8")
     search_index.write_index(site)
     assert index.read_text("utf-8") == whole
+
+
+def test_words_that_mean_the_same_are_read_from_lists_and_tables(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# A comment\nGPU, graphics card, 显卡\nalone\n", "utf-8")
+    table = (
+        "english,chinese,note\nkey / value,键 / 值,\nkernel (GPU),内核（GPU）,\nlogits,logits,\n"
+    )
+    (tmp_path / "table.csv").write_text(table, "utf-8")
+    assert read_synonyms(tmp_path / "list.txt") == [["gpu", "graphics card", "显卡"]]
+    found = read_synonyms(tmp_path / "table.csv")
+    assert found == [["key", "键"], ["value", "值"], ["kernel", "内核"]]
+
+
+def test_no_synonym_stands_twice_in_a_line_and_each_line_has_both_languages() -> None:
+    lines = (ROOT / "docs/synonyms.txt").read_text("utf-8").splitlines()
+    for line in lines:
+        if not line.startswith("#"):
+            words = line.split(", ")
+            assert len(words) == len(set(words)), line
+            assert any(word.isascii() for word in words), line
+            assert not all(word.isascii() for word in words), line
+
+
+def test_only_characters_of_the_site_are_in_the_table_of_traditional_ones() -> None:
+    assert traditional_characters("张量") == "張张"

@@ -62,7 +62,7 @@ def test_no_message_stays_english(page, name):
 def test_comments_are_translated_and_code_is_not(page):
     """Without their comments, the blocks of both languages are the same program."""
     english, chinese = (code_of(page(folder, FIRST)) for folder in ("en", "zh"))
-    assert len(english) == len(chinese) == 4
+    assert len(english) == len(chinese) == 6
     assert [ast.dump(ast.parse(code)) for code in english] == [
         ast.dump(ast.parse(code)) for code in chinese
     ]
@@ -95,17 +95,66 @@ def test_answers_are_folded(page):
         assert "area(3)" in first.get_text() and "9" in first.get_text()
         assert "area(30)" in second.get_text() and second.summary.get_text() == title[:-1] + "2"
         assert not second.find_all(["h2", "section"])
-        (drawn,) = page(folder, SECOND).select("details.answer")
+        drawn = page(folder, SECOND).select_one("details.answer")
         assert drawn.img
     assert "答案后面的文字不折叠。" not in second.get_text()
+
+
+def test_checks_are_folded(page):
+    """A check is one quiet line without a count; one after an answer is inside the answer."""
+    for folder, title in (("en", "Checked"), ("zh", "已核对")):
+        alone, inner = page(folder, FIRST).select("details.check")
+        for check in (alone, inner):
+            assert check.summary.get_text() == title and not check.has_attr("open")
+            assert len(check.select("pre")) == 1 and "assert area" in check.pre.get_text()
+        assert alone.find_parent("details") is None
+        assert inner.find_parent("details")["class"] == ["fold", "answer"]
+
+
+def test_drawings_are_folded_and_their_figures_are_not(page):
+    """Only in an answer is the figure folded, together with the rest of the answer."""
+    for folder, title in (("en", "Code of the figure"), ("zh", "绘图代码")):
+        alone, inner = page(folder, SECOND).select("details.drawing")
+        for drawing in (alone, inner):
+            assert drawing.summary.get_text() == title
+            assert "ax.plot" in drawing.get_text() and not drawing.img
+        figure = alone.find_next("img")
+        assert figure["alt"] in ("A line that rises and falls.", "一条先升后降的线。")
+        assert figure.find_parent("details") is None
+        answer = inner.find_parent("details")
+        assert answer.summary.get_text()[-1] == "2"
+        assert answer.img["alt"] in ("A level line.", "一条水平线。")
+        assert len(answer.select("details.check")) == 1
+
+
+def test_what_changed_is_folded(page):
+    """The box at the foot is the last one of the page."""
+    for folder, title in (
+        ("en", "If you learned PyTorch earlier"),
+        ("zh", "如果你以前学过 PyTorch"),
+    ):
+        box = page(folder, FIRST).select("details.fold")[-1]
+        assert box["class"] == ["fold", "earlier"] and box.summary.get_text() == title
+        assert "quadratures" in box.get_text()
+
+
+def test_a_fold_without_code_is_an_error(tiny, tmp_path, capfd):
+    """A check or a drawing whose code was forgotten would be an empty box."""
+    root = tmp_path / "site"
+    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale"))
+    (root / "docs/index.md").write_text("# Tiny\n\n```{eval-rst}\n.. check::\n```\n")
+    sphinx_build.run_sphinx(root, "html", root / "html", "-D", "plot_gallery=0")
+    assert "`.. check::` without code after it" in capfd.readouterr().out
 
 
 def test_figures_have_alt_texts(page):
     """Quotes are escaped, and the directive itself does not appear on the page."""
     english = [image["alt"] for image in page("en", SECOND).select("article img, body img")]
     chinese = [image["alt"] for image in page("zh", SECOND).select("article img, body img")]
-    assert english == ['A line that rises "steeply" from 0, and reaches 9.', "A line that falls."]
-    assert chinese == ["从 0 开始“急剧”上升、到达 9 的一条线。", "一条下降的线。"]
+    assert english[0] == 'A line that rises "steeply" from 0, and reaches 9.'
+    assert english[1:3] == ["A line that rises and falls.", "A line that falls."]
+    assert chinese[0] == "从 0 开始“急剧”上升、到达 9 的一条线。"
+    assert chinese[1:] == ["一条先升后降的线。", "一条下降的线。", "一条水平线。"]
 
 
 def test_thumbnails(page):
@@ -142,7 +191,8 @@ def test_downloads(tiny, page, name):
         prose = "\n".join(cell["source"][0] for cell in cells if cell["cell_type"] == "markdown")
         assert title in prose.split("\n")[0] and prose.startswith("# ")
         for text in (script, prose):
-            assert not re.search(r"\.\. (alt|answer)::|:(doc|term|func):", text)
+            assert not re.search(r":(doc|term|func):", text)
+            assert not re.search(r"\.\. (alt|answer|check|drawing|earlier)::", text)
 
 
 def test_chinese_notebook(tiny):
@@ -164,6 +214,8 @@ def test_chinese_notebook(tiny):
         "> 数统治着宇宙。",
         "```python\narea(4)  # 在只供阅读的代码里\n```",
         "**答案 1**\n\n三乘三，和 `area` 说的一样。",
+        "**已核对**",
+        "**如果你以前学过 PyTorch**\n\n面积以前叫 `quadratures`。",
     ):
         assert expected in prose
 

@@ -7,37 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bilingual import scripts
 from bilingual.sphinx_build import ROOT
+from course.lesson import Lesson as Script
+from course.order import ORDER
 
 EXAMPLES = ROOT / "examples"
 LESSONS = {
     file.relative_to(EXAMPLES).with_suffix("").as_posix(): file
     for file in sorted(EXAMPLES.glob("*/[0-9]*.py"))
 }
-ORDER = [
-    "start/01_quickstart",
-    "start/02_define_by_run",
-    "tensors/01_create",
-    "tensors/02_attributes",
-    "tensors/03_index_reshape",
-    "tensors/04_compute",
-    "tensors/05_numpy_bridge",
-    "autograd/01_gradients",
-    "autograd/02_graph",
-    "autograd/03_jacobians",
-    "autograd/04_custom_function",
-    "networks/01_module",
-    "networks/02_layers",
-    "networks/03_losses",
-    "networks/04_optimizers",
-    "networks/05_data",
-    "networks/06_transforms",
-    "networks/07_training_loop",
-    "networks/08_save_load",
-    "networks/09_tensorboard",
-    "practice/02_mnist",
-]
 PACKAGES = {
     "handbook",
     "matplotlib",
@@ -51,16 +29,13 @@ PACKAGES = {
 DRAWS = re.compile(r"\bplt\.(subplots|figure|subplot_mosaic)\(|\bplots\.\w+\(")
 
 
-class Lesson:
-    """A script, its blocks of text and code, and its tree."""
+class Lesson(Script):
+    """A script, its blocks of text and code, and its titles."""
 
     def __init__(self, name: str) -> None:
+        super().__init__(LESSONS[name])
         self.name = name
-        self.source = LESSONS[name].read_text("utf-8")
-        self.blocks = scripts.read(LESSONS[name])
-        self.text = "\n\n".join(block.content for block in self.blocks if block.type == "text")
-        self.code = [block.content.strip("\n") for block in self.blocks if block.type == "code"]
-        self.tree = ast.parse(self.source)
+        self.code = [cell.code.strip("\n") for cell in self.cells]
         self.titles = re.findall(r"(?m)^(\S.*)\n-{3,}$", self.text)
 
     def paragraphs(self) -> list[str]:
@@ -95,16 +70,10 @@ def test_opening(lesson):
 
 
 def test_links(lesson):
-    """Back from the opening, on from the end; all pages exist."""
-    links = re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", lesson.text)
-    for link in links:
+    """All pages to which the text links exist."""
+    for link in re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", lesson.text):
         page = ROOT / f"docs{link}.md"
         assert link.removeprefix("/lessons/") in LESSONS or page.exists(), link
-    place = ORDER.index(lesson.name)
-    if place:
-        assert f"/lessons/{ORDER[place - 1]}" in ast.get_docstring(lesson.tree)
-    if place + 1 < len(ORDER):
-        assert f"/lessons/{ORDER[place + 1]}" in links[-1]
 
 
 def test_words_are_linked(lesson):
@@ -125,38 +94,31 @@ def test_ending(lesson):
 
 
 def test_answers(lesson):
-    """Each exercise has an answer: code that checks itself."""
-    numbers = []
-    for text, code in zip(lesson.blocks, lesson.blocks[1:], strict=False):
-        if text.type == "text" and (answer := re.match(r"\.\. answer:: (\d)$", text.content, re.M)):
-            numbers.append(answer[1])
-            assert code.type == "code" and "assert" in code.content
-    assert numbers == ["1", "2", "3"]
-    assert lesson.text.count(".. answer::") == 3
+    """Each exercise has an answer: code that is checked."""
+    assert re.findall(r"(?m)^\.\. answer:: (\S+)$", lesson.text) == ["1", "2", "3"]
+    folded: list[str] = []
+    for block in lesson.blocks:
+        start = block.type == "text" and re.match(r"\.\. (\w+)::", block.content)
+        if start and start[1] == "answer":
+            folded.append("")
+        elif folded and (block.type == "code" or (start and start[1] in ("check", "drawing"))):
+            folded[-1] += block.content
+        elif folded:
+            break
+    assert len(folded) == 3 and all("assert" in code for code in folded)
 
 
 def test_figures(lesson):
     """One to four, each drawn by a block of its own, after the words that describe it."""
-    described = 0
-    for before, block in zip(lesson.blocks, lesson.blocks[1:], strict=False):
-        if block.type == "code":
-            drawn = len(DRAWS.findall(block.content)) > 0
-            has_words = before.type == "text" and ".. alt::" in before.content
-            assert drawn == has_words, block.content
-            described += has_words
+    described, words = 0, ""
+    for block in lesson.blocks:
+        if block.type == "text":
+            words += block.content
+            continue
+        drawn = len(DRAWS.findall(block.content)) > 0
+        assert drawn == (".. alt::" in words), block.content
+        described, words = described + drawn, ""
     assert 1 <= described == lesson.text.count(".. alt::") <= 4
-
-
-def test_length(lesson):
-    """Short enough for one sitting: the lesson before its exercises, each block, each paragraph."""
-    until = lesson.source.split("\n# Exercises\n")[0].split("\n")
-    lines = [line for line in until if line.strip() not in ("", "#", "# %%")]
-    assert 80 <= len(lines) <= 220
-    for code in lesson.code:
-        assert code.count("\n") < 25, code
-    for text in lesson.paragraphs():
-        plain = re.sub(r"``.*?``|:\w+:`.*?`|\b(e\.g|i\.e|et al)\.", "x", text)
-        assert len(re.findall(r"[.?!](?= [A-Z]|$)", plain.replace("**", ""))) <= 4, text
 
 
 def test_code(lesson):
@@ -174,7 +136,7 @@ def test_code(lesson):
     assert not re.search(r"plt\.show\(|def main\(|warnings\.(filter|simple)", lesson.source)
     names = {node.id for node in ast.walk(lesson.tree) if isinstance(node, ast.Name)}
     assert "__name__" not in names, "a guard belongs into scripts that a lesson writes"
-    assert any("assert " in code for code in lesson.code[:-3])
+    assert "assert " in lesson.source.split("\n# Exercises\n")[0]
     if re.search(r"\brand|shuffle|\bfit\(|nn\.", "\n".join(lesson.code)):
         assert "manual_seed(" in lesson.code[0], "seeds stand at the top"
 

@@ -1,17 +1,22 @@
 """Plots: what is drawn and how it is labelled, not its pixels."""
 
+import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import font_manager, rcParams
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from torch import nn
 
 from handbook import plots
+from handbook.plots import _text
 
 HISTORY = [
     {"epoch": 1, "loss": 0.9, "accuracy": 0.6, "val_loss": 0.8, "val_accuracy": 0.7},
@@ -63,6 +68,18 @@ def test_curves_start_where_validation_starts():
     assert panel.lines[1].get_xydata().tolist() == [[2, 0.8]]
 
 
+def test_curves_leave_a_gap_where_a_value_is_not_finite():
+    losses = [0.9, math.nan, math.inf, 0.5]
+    history = [{"epoch": i + 1, "loss": loss, "error": math.nan} for i, loss in enumerate(losses)]
+    figure = plots.learning_curves(history)
+    figure.canvas.draw()
+    for panel in figure.axes:
+        left, right = panel.get_xlim()
+        assert left < 1 and right > 4  # all epochs are there
+    low, high = figure.axes[0].get_ylim()
+    assert 0.4 < low < 0.5 and 0.9 < high < 1
+
+
 @pytest.mark.parametrize(
     ("history", "metric", "message"),
     [([], None, "empty: train for"), (HISTORY, "error", "no 'error'; it holds loss, accuracy")],
@@ -109,6 +126,39 @@ def test_images_share_one_grey_scale():
     assert {panel.images[0].get_clim() for panel in figure.axes} == {(-1.0, 2.0)}
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_images_beside_one_with_a_pixel_that_is_not_finite(bad, dtype):
+    x = torch.tensor([[0.0, 0.5], [1.0, 0.25]], dtype=dtype).repeat(2, 1, 1, 1)
+    x[1, 0, 1, 1] = bad
+    good, marked = plots.image_grid(x).axes
+    assert good.images[0].get_clim() == marked.images[0].get_clim() == (0, 1)
+    assert good.images[0].to_rgba(good.images[0].get_array())[0, 1, 0] == pytest.approx(
+        0.5, abs=0.01
+    )
+    colours = marked.images[0].to_rgba(marked.images[0].get_array())
+    assert [len(set(colours[i, j, :3])) for i in (0, 1) for j in (0, 1)] == [1, 1, 1, 3]
+    assert not x[1, 0, 1, 1].isfinite()  # it stays as it was
+
+
+def test_images_without_a_finite_pixel():
+    figure = plots.image_grid(torch.full((2, 3, 3), math.nan))
+    figure.canvas.draw()
+    picture = figure.axes[0].images[0]
+    assert len({tuple(pixel) for row in picture.to_rgba(picture.get_array()) for pixel in row}) == 1
+
+
+def test_colour_images_with_a_pixel_that_is_not_finite():
+    x = torch.rand(2, 3, 2, 2)
+    x[0, 1, 0, 0] = math.nan
+    figure = plots.image_grid(x)
+    figure.canvas.draw()
+    first, second = drawn(figure)
+    assert to_hex(first[0, 0]) == "#cc79a7"
+    assert (first[1] == x[0].movedim(0, -1)[1].numpy()).all()
+    assert (second == x[1].movedim(0, -1).numpy()).all()
+
+
 def test_images_mark_what_is_wrong():
     figure = plots.image_grid(
         torch.zeros(3, 8, 8),
@@ -129,7 +179,7 @@ def test_images_need_no_gradient():
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [
-        (torch.zeros(28, 28), {}, r"need shape .* got \(28, 28\)"),
+        (torch.zeros(28, 28), {}, r"needs shape .* got \(28, 28\)"),
         (torch.zeros(2, 5, 28, 28), {}, r"got \(2, 5, 28, 28\)"),
         (torch.zeros(0, 28, 28), {}, "cannot draw 0 images"),
         (torch.zeros(201, 28, 28), {}, r"cannot draw 201 images: .* x\[:24\]"),
@@ -167,6 +217,89 @@ def test_confusion_is_labelled():
         assert [text.get_text() for text in axis.get_ticklabels()] == ["cat", "dog", "owl"]
 
 
+def test_confusion_with_a_class_that_never_occurs():
+    panel = plots.confusion_matrix(torch.tensor([0, 2]), torch.tensor([0, 0]))
+    panel.figure.canvas.draw()
+    assert panel.images[0].get_array()[1].tolist() == [0, 0, 0]
+    assert len(panel.texts) == 2
+
+
+# Fonts
+
+
+def families(figure):
+    return {
+        text.get_text(): text.get_fontfamily()
+        for text in figure.findobj(Text)
+        if _text.width(text.get_text()) > len(text.get_text())
+    }
+
+
+def everything(name):
+    """Draw each kind of figure with a name in it."""
+    w = torch.ones(2, requires_grad=True)
+    yield plots.confusion_matrix(torch.tensor([0, 1]), torch.tensor([1, 1]), [name, "b"]).figure
+    yield plots.image_grid(torch.zeros(1, 2, 2), titles=[name])
+    yield plots.learning_curves([{"epoch": 1, name: 0.5}])
+    yield plots.memory_layout(torch.zeros(2), names=[name])
+    yield plots.broadcast(torch.zeros(2), torch.zeros(2), names=(name, "b"))
+    yield plots.graph(w.sum(), names={name: w})
+    yield plots.receptive_fields(nn.MaxPool2d(2), names=[name])
+    yield plots.channel_map(nn.Conv2d(1, 1, 1), names=[name])
+
+
+@pytest.fixture
+def chinese_font(monkeypatch):
+    """Have a font that is installed stand for one with Chinese characters, on any machine."""
+    monkeypatch.setattr(_text, "FAMILIES", ("Not Installed", "DejaVu Serif"))
+
+
+@pytest.mark.usefixtures("chinese_font")
+def test_an_installed_font_is_found_for_chinese_names():
+    before = dict(rcParams)
+    for figure in everything("猫头鹰"):
+        found = families(figure)
+        assert found and all("DejaVu Serif" in fonts[1:] for fonts in found.values()), found
+        figure.canvas.draw()  # what that font lacks is a box, not a warning for each character
+    assert dict(rcParams) == before
+    others = plots.image_grid(torch.zeros(1, 2, 2), titles=["cat"])
+    assert "DejaVu Serif" not in others.axes[0].title.get_fontfamily()
+
+
+def test_without_a_font_there_is_one_warning(monkeypatch):
+    monkeypatch.setattr(_text, "FAMILIES", ("Not Installed",))
+    figures = everything("猫头鹰")
+
+    def draw_next():
+        next(figures).canvas.draw()
+
+    message = "no installed font .*猫头鹰.* Noto Sans CJK"
+    for _ in range(8):
+        with pytest.warns(UserWarning, match=message) as caught:
+            draw_next()
+        assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_a_font_that_has_the_characters_is_left_alone(monkeypatch):
+    """As where the settings of matplotlib name a Chinese font already."""
+    monkeypatch.setattr(_text, "FAMILIES", ("Not Installed",))
+    monkeypatch.setitem(rcParams, "font.sans-serif", [_text.BOXES])
+    (found,) = families(plots.image_grid(torch.zeros(1, 2, 2), titles=["猫"])).values()
+    assert found == ["sans-serif"]
+
+
+def test_a_font_that_was_installed_after_matplotlib_made_its_list(monkeypatch):
+    manager = font_manager.FontManager.__new__(font_manager.FontManager)
+    vars(manager).update(vars(font_manager.fontManager))
+    serif = [font for font in manager.ttflist if font.name == "DejaVu Serif"]
+    manager.ttflist = [font for font in manager.ttflist if font not in serif]
+    monkeypatch.setattr(font_manager, "fontManager", manager)
+    monkeypatch.setattr(_text, "FAMILIES", ("DejaVu Serif",))
+    damaged = str(Path(__file__))  # is not a font
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [damaged, serif[0].fname])
+    assert _text._find_family() == "DejaVu Serif"
+
+
 @pytest.mark.parametrize(
     ("truth", "prediction", "names", "message"),
     [
@@ -189,7 +322,7 @@ POINTS = torch.tensor([[-1.0, 2.0], [1.0, 2.0], [1.0, 4.0]])
 
 
 def region_of(panel, x, y):
-    """The class whose colour is drawn at a point."""
+    """Return the class whose colour is drawn at a point."""
     picture = panel.images[0]
     left, right, bottom, top = picture.get_extent()
     rows, columns = picture.get_array().shape
@@ -232,9 +365,20 @@ def test_boundary_leaves_the_model_alone():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_boundary_is_white_where_a_logit_is_nan():
+    def model(points):
+        return torch.where(points > 3, torch.nan, points)
+
+    panel = plots.decision_boundary(model, POINTS, torch.tensor([0, 1, 1]))
+    panel.figure.canvas.draw()
+    picture = panel.images[0].get_array()
+    assert picture.mask[-1].all() and not picture.mask[0].any()
+
+
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
+        (torch.tensor([[0, math.nan]] * 3), [0, 1, 1], "finite points"),
         (torch.zeros(3, 3), [0, 1, 1], r"got shapes \(3, 3\) and \(3,\)"),
         (torch.zeros(3, 2), [0, 1], r"got shapes \(3, 2\) and \(2,\)"),
         (torch.zeros(0, 2), [], r"got shapes"),

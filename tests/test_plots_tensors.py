@@ -145,16 +145,16 @@ def test_layout_needs_no_gradient_and_leaves_the_tensor_alone():
     ("tensors", "options", "message"),
     [
         ([], {}, "0 tensors"),
-        ([X], {"names": ["a", "b"]}, "1 tensors, 2 names"),
+        ([X], {"names": ["a", "b"]}, "2 names for 1 tensors"),
         ([X], {"ncols": 0}, "0 columns"),
         ([torch.zeros(65)], {}, "tensor 0 has 65 elements, in a storage of 65: draw 1 to 64"),
         ([torch.zeros(99)[:2]], {}, "2 elements, in a storage of 99"),
         ([torch.zeros(0)], {"names": ["x"]}, "x has 0 elements"),
         ([torch.zeros(1).expand(65)], {}, "65 elements, in a storage of 1:"),
         ([torch.zeros(1, 1, 1, 1)], {}, "4 axes: draw at most 3"),
-        ([torch.zeros(2, device="meta")], {}, "no tensor that lies"),
-        ([torch.eye(2).to_sparse()], {}, "no tensor that lies"),
-        ([[1, 2]], {}, "no tensor that lies"),
+        ([torch.zeros(2, device="meta")], {}, "not a tensor that lies"),
+        ([torch.eye(2).to_sparse()], {}, "not a tensor that lies"),
+        ([[1, 2]], {}, "not a tensor that lies"),
     ],
 )
 def test_layout_refuses(tensors, options, message):

@@ -141,3 +141,28 @@ def test_errors_name_the_layer(model, inputs, kind, message):
     with pytest.raises(kind, match=message) as caught:
         summary(model, *inputs)
     assert "\n" not in str(caught.value)
+
+
+def test_a_compiled_model_has_the_names_of_the_model():
+    compiled = torch.compile(models.LeNet(), backend="eager")
+    images = torch.zeros(2, 1, 28, 28)
+    assert summary(compiled, images) == summary(models.LeNet(), images)
+
+
+def test_a_lazy_layer_must_have_seen_an_input():
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"0.weight has no size yet: run the model once"):
+        summary(model, torch.zeros(2, 3))
+    model(torch.zeros(2, 3))
+    assert summary(model, torch.zeros(2, 3)).total == 3 * 4 + 4 + 4 * 2 + 2
+
+
+def test_an_error_of_another_type_keeps_it_and_gains_a_note():
+    class Full(nn.Module):
+        def forward(self, x):
+            raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        summary(nn.Sequential(nn.Flatten(), Full()), torch.zeros(2, 3))
+    assert caught.value.args == ("no room",)
+    assert caught.value.__notes__ == ["1 (Full) failed on input (2, 3): no room"]

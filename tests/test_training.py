@@ -537,11 +537,12 @@ def test_modes_come_back_after_an_error_too(call, training):
         raise ValueError("boom")
 
     batches = Batches(X, Y, batch_size=25)
+    run = {
+        "fit": lambda: fit(model, batches, step, optimizer=adam(model)),
+        "evaluate": lambda: evaluate(model, batches, step),
+    }[call]
     with pytest.raises(ValueError, match="boom"):
-        if call == "fit":
-            fit(model, batches, step, optimizer=adam(model))
-        else:
-            evaluate(model, batches, step)
+        run()
     assert modes(model) == before
 
 
@@ -624,6 +625,6 @@ def test_an_error_in_the_step_keeps_its_cause():
 
     with pytest.raises(KeyError, match="mine"):
         fit(m := network(), Batches(X, Y, batch_size=9), step, optimizer=adam(m))
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="labels from 5") as caught:
         fit(m := network(), Batches(X, Y + 5, batch_size=9), classification_step, optimizer=adam(m))
     assert isinstance(caught.value.__cause__, IndexError)

@@ -1,4 +1,4 @@
-"""A user's script, checked with `mypy --strict` (nox -s lint), not run: do our types fit?"""
+"""A user's script, checked with `mypy --strict` (nox -s lint), not run: our types must fit."""
 
 from collections.abc import Sequence
 from pathlib import Path

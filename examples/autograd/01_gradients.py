@@ -6,7 +6,7 @@ How does PyTorch get my gradient?
 
 Training asks each weight the same thing: would a little more of you make the loss larger or
 smaller, and how fast? The answers together are the gradient. Here it is found in three ways, then
-lost in several, some of them silent. The page before is :doc:`/lessons/tensors/05_numpy_bridge`.
+lost in several, some of them silent. The page before is :doc:`/lessons/tensors/12_numpy_bridge`.
 """
 
 # %%
@@ -27,7 +27,10 @@ from handbook import datasets
 torch.manual_seed(0)
 train, _ = datasets.mnist()
 pair = (train.y == 3) | (train.y == 8)
-x, y = train.x[pair].flatten(1), (train.y[pair] == 8).float()  # (2000, 784), (2000,)
+x, y = (
+    train.x[pair].flatten(1),
+    (train.y[pair] == 8).float(),
+)  # (2000, 784), (2000,)
 
 
 def loss_of(w):  # (784,)
@@ -42,7 +45,9 @@ def loss_of(w):  # (784,)
 
 w, h = torch.zeros(784), 1e-6
 start = loss_of(w)
-tried = torch.stack([(loss_of(w + h * unit) - start) / h for unit in torch.eye(784)])
+tried = torch.stack(
+    [(loss_of(w + h * unit) - start) / h for unit in torch.eye(784)]
+)
 
 # %%
 # By hand
@@ -74,13 +79,25 @@ loss_of(w).backward()
 figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.6), layout="constrained")
 results = {"tried": tried, "by hand": hand, "by autograd": w.grad}
 for axis, (name, grad) in zip(axes, results.items(), strict=True):
-    shown = axis.imshow(grad.view(28, 28).numpy(), cmap="RdBu_r", vmin=-0.15, vmax=0.15)
+    shown = axis.imshow(
+        grad.view(28, 28).numpy(), cmap="RdBu_r", vmin=-0.15, vmax=0.15
+    )
     axis.set(title=name, xticks=[], yticks=[])
-figure.colorbar(shown, ax=axes, label="gradient", shrink=0.8, ticks=[-0.15, 0, 0.15])
+figure.colorbar(
+    shown, ax=axes, label="gradient", shrink=0.8, ticks=[-0.15, 0, 0.15]
+)
 rounding = torch.finfo().eps / 2 / h
-print(f"requires_grad {w.requires_grad}, largest {hand.abs().max():.2f}, rounding {rounding:.2f}")
-assert w.requires_grad and torch.allclose(w.grad, hand, atol=1e-5) and hand.abs().max() > 0.1
-assert (tried - hand).abs().max() > 0.05 and (tried - hand).abs().mean() > hand.abs().mean()
+print(
+    f"requires_grad {w.requires_grad}, largest {hand.abs().max():.2f}, rounding {rounding:.2f}"
+)
+assert (
+    w.requires_grad
+    and torch.allclose(w.grad, hand, atol=1e-5)
+    and hand.abs().max() > 0.1
+)
+assert (tried - hand).abs().max() > 0.05 and (
+    tried - hand
+).abs().mean() > hand.abs().mean()
 
 # %%
 # The last two agree: where an eight has ink and a three has none, a larger weight lowers the loss.
@@ -144,11 +161,20 @@ loss = F.binary_cross_entropy_with_logits(logits, y)
 w.grad = None
 loss.backward()
 with warnings.catch_warnings(record=True, action="always") as caught:
-    for name, tensor in {"x": x, "w": w, "logits": logits, "loss": loss}.items():
+    for name, tensor in {
+        "x": x,
+        "w": w,
+        "logits": logits,
+        "loss": loss,
+    }.items():
         flags = f"leaf {tensor.is_leaf!s:5}  requires_grad {tensor.requires_grad!s:5}"
-        print(f"{name:6}  {flags}  grad {None if tensor.grad is None else 'yes'}")
+        print(
+            f"{name:6}  {flags}  grad {None if tensor.grad is None else 'yes'}"
+        )
 assert x.grad is None and len(caught) == 1
-assert torch.allclose(logits.grad, (torch.sigmoid(logits) - y) / len(x), atol=1e-7)
+assert torch.allclose(
+    logits.grad, (torch.sigmoid(logits) - y) / len(x), atol=1e-7
+)
 assert torch.allclose(w.grad, x.T @ logits.grad, atol=1e-5)
 
 # %%
@@ -206,7 +232,11 @@ try:
     w.sum() * fast
 except RuntimeError as error:
     print(str(error).split(". ")[0])
-assert fast.is_inference() and torch.equal(fast, plain) and cut.data_ptr() == logits.data_ptr()
+assert (
+    fast.is_inference()
+    and torch.equal(fast, plain)
+    and cut.data_ptr() == logits.data_ptr()
+)
 
 # %%
 # All three give the same numbers. What ``inference_mode`` makes cannot be kept for a backward pass;
@@ -247,7 +277,10 @@ for name, rounded in ways.items():
     try:
         learnt, curve, accuracy = train_with(rounded)
     except RuntimeError as error:
-        print(f"{name:19}  refused:", str(error).split("has been ")[1].split(":")[0])
+        print(
+            f"{name:19}  refused:",
+            str(error).split("has been ")[1].split(":")[0],
+        )
         continue
     print(f"{name:19}  last loss {curve[-1]:.3f}, {accuracy:.1%} right")
     axis.plot(curve, "--" if "data" in name else "-", linewidth=2.5, label=name)
@@ -327,7 +360,9 @@ try:
 except RuntimeError as error:
     print(error)
 errors = errors_of(learnt)
-slopes = [(errors_of(learnt + h * unit) - errors) / h for unit in torch.eye(784)]
+slopes = [
+    (errors_of(learnt + h * unit) - errors) / h for unit in torch.eye(784)
+]
 print("tried:", {slope.item() for slope in slopes})
 assert not any(slopes)
 
@@ -343,7 +378,9 @@ assert not any(slopes)
 eight = x[(y == 1) & (x @ learnt > 0)][0]
 image = eight.clone().requires_grad_()
 while image @ learnt > -1:
-    F.binary_cross_entropy_with_logits(image @ learnt, torch.tensor(0.0)).backward()
+    F.binary_cross_entropy_with_logits(
+        image @ learnt, torch.tensor(0.0)
+    ).backward()
     with torch.no_grad():
         image -= 0.2 * image.grad
         image.clamp_(0, 1)

@@ -50,7 +50,10 @@ def walk(node, depth=0):
 
 walk(loss.grad_fn)
 print("mean along an axis:", h.mean(0).grad_fn.name())
-assert loss.grad_fn.name() == "MeanBackward0" and h.mean(0).grad_fn.name() == "MeanBackward1"
+assert (
+    loss.grad_fn.name() == "MeanBackward0"
+    and h.mean(0).grad_fn.name() == "MeanBackward1"
+)
 
 # %%
 # Read it from the bottom: a product, then a square, an addition, a mean. The number in a name tells
@@ -143,10 +146,16 @@ loss = F.cross_entropy(reader(test.x[:100]), test.y[:100])
 todo, reached = [loss.grad_fn], []
 while todo:
     node = todo.pop()
-    todo += [earlier for earlier, _ in node.next_functions if earlier is not None]
+    todo += [
+        earlier for earlier, _ in node.next_functions if earlier is not None
+    ]
     if hasattr(node, "variable"):  # an AccumulateGrad: the end of a way
         reached.append(node.variable)
-lost = [n for n, p in reader.named_parameters() if not any(p is leaf for leaf in reached)]
+lost = [
+    n
+    for n, p in reader.named_parameters()
+    if not any(p is leaf for leaf in reached)
+]
 print("never reached:", lost)
 figure = plots.graph(loss, reader.named_parameters())
 assert lost == ["hidden.weight", "hidden.bias"]
@@ -163,7 +172,10 @@ assert lost == ["hidden.weight", "hidden.bias"]
 # layer, and count what was not there before.
 
 model = models.LeNet()
-known = {t.untyped_storage().data_ptr() for t in (train.x, test.x, *model.parameters())}
+known = {
+    t.untyped_storage().data_ptr()
+    for t in (train.x, test.x, *model.parameters())
+}
 layers = [*model.features, *model.classifier]
 names, made, saved, seen = [], [], [], set(known)
 
@@ -221,7 +233,9 @@ class Keep:
 def held():
     storages = [keep.tensor.untyped_storage() for keep in alive]
     sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
-    return sum(size for place, size in sizes.items() if place not in known) / 1e6
+    return (
+        sum(size for place, size in sizes.items() if place not in known) / 1e6
+    )
 
 
 # %%
@@ -230,7 +244,12 @@ def held():
 
 figure, axis = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
 end = {}
-for name, style in {"loss": "o-", "loss.item()": "s-", "no_grad": "--", "backward": ":"}.items():
+for name, style in {
+    "loss": "o-",
+    "loss.item()": "s-",
+    "no_grad": "--",
+    "backward": ":",
+}.items():
     losses, curve = [], []
     for x, y in Batches(test.x[:500], test.y[:500], batch_size=50):
         recorded = torch.set_grad_enabled(name != "no_grad")
@@ -246,7 +265,10 @@ for name, style in {"loss": "o-", "loss.item()": "s-", "no_grad": "--", "backwar
 print("MB held:", {name: round(size) for name, size in end.items()})
 axis.set(xlabel="batches", ylabel="memory held (MB)")
 axis.legend()
-assert end["loss"] > 9 * end["loss.item()"] and end["no_grad"] == end["backward"] == held() == 0
+assert (
+    end["loss"] > 9 * end["loss.item()"]
+    and end["no_grad"] == end["backward"] == held() == 0
+)
 
 # %%
 # Ten losses are ten numbers, and hold ten graphs. With ``.item()`` one graph is left, that of the
@@ -267,7 +289,9 @@ try:
 except RuntimeError as error:
     print(str(error).split(" (")[0])
 scores = model(image)[0]
-slopes = [torch.autograd.grad(score, image, retain_graph=True)[0] for score in scores]
+slopes = [
+    torch.autograd.grad(score, image, retain_graph=True)[0] for score in scores
+]
 anew = [torch.autograd.grad(model(image)[0, k], image)[0] for k in range(10)]
 assert torch.allclose(torch.cat(slopes), torch.cat(anew), atol=1e-6)
 
@@ -285,7 +309,9 @@ assert torch.allclose(torch.cat(slopes), torch.cat(anew), atol=1e-6)
 # a graph, and ``Variable`` was the wrapper that could. Then the two became one.
 
 wrapped = torch.autograd.Variable(torch.ones(2), requires_grad=True)
-print(type(wrapped).__name__, isinstance(torch.ones(2), torch.autograd.Variable))
+print(
+    type(wrapped).__name__, isinstance(torch.ones(2), torch.autograd.Variable)
+)
 assert type(wrapped) is torch.Tensor and wrapped.is_leaf
 
 # %%
@@ -316,7 +342,9 @@ a, b = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
 counts = []
 for run in (lambda: a + b, lambda: a * b, a.exp, a.sum, a.relu):
     kept = []
-    with saved_tensors_hooks(lambda t, kept=kept: kept.append(t.shape) or t, lambda t: t):
+    with saved_tensors_hooks(
+        lambda t, kept=kept: kept.append(t.shape) or t, lambda t: t
+    ):
         run()
     counts.append(len(kept))
 print(counts)

@@ -47,7 +47,11 @@ except RuntimeError as error:
 # is left to choose, and ``backward()`` means ``backward(torch.tensor(1.0))``; either will do.
 
 (A @ x).sum().backward(torch.tensor(1.0))
-assert x.grad.tolist() == torch.autograd.grad((A @ x).sum(), x)[0].tolist() == [4, 6]
+assert (
+    x.grad.tolist()
+    == torch.autograd.grad((A @ x).sum(), x)[0].tolist()
+    == [4, 6]
+)
 
 # %%
 # .. _backward-not-jvp:
@@ -74,8 +78,13 @@ assert x.grad.tolist() == (v @ A).tolist() == [1, 2]
 with warnings.catch_warnings(action="ignore", category=FutureWarning):
     _, moved = jvp(lambda x: A @ x, (torch.zeros(2),), (v,))
 (weighted,) = torch.autograd.grad((v * (A @ x)).sum(), x)
-print("jvp:", moved.tolist(), " gradient of the weighted sum:", weighted.tolist())
-assert moved.tolist() == (A @ v).tolist() == [1, 3] and weighted.tolist() == [1, 2]
+print(
+    "jvp:", moved.tolist(), " gradient of the weighted sum:", weighted.tolist()
+)
+assert moved.tolist() == (A @ v).tolist() == [1, 3] and weighted.tolist() == [
+    1,
+    2,
+]
 
 # %%
 # Since ``A`` is square, one :math:`v` fits both, and the mistake goes unnoticed.
@@ -88,7 +97,14 @@ assert moved.tolist() == (A @ v).tolist() == [1, 3] and weighted.tolist() == [1,
 model = models.LeNet()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
 batches = Batches(*train, batch_size=100, shuffle=True)
-fit(model, batches, classification_step, optimizer=optimizer, epochs=2, device="cpu")
+fit(
+    model,
+    batches,
+    classification_step,
+    optimizer=optimizer,
+    epochs=2,
+    device="cpu",
+)
 model.eval().requires_grad_(False)  # from now on we only ask
 
 
@@ -110,7 +126,9 @@ watched = image.clone().requires_grad_()
 (whole,) = torch.autograd.grad(F.cross_entropy(read(watched), label), watched)
 v = logits.softmax(0) - F.one_hot(label, 10)
 (by_hand,) = torch.autograd.grad(read(watched), watched, v)
-print(f"largest entry {whole.abs().max():.1e}, by hand {by_hand.abs().max():.1e}")
+print(
+    f"largest entry {whole.abs().max():.1e}, by hand {by_hand.abs().max():.1e}"
+)
 assert torch.allclose(whole, by_hand, atol=1e-3 * whole.abs().max().item())
 
 # %%
@@ -126,7 +144,10 @@ assert torch.allclose(whole, by_hand, atol=1e-3 * whole.abs().max().item())
 # makes, from a function, the function that returns the Jacobian.
 
 logits = read(watched)
-rows = [torch.autograd.grad(logits, watched, v, retain_graph=True)[0] for v in torch.eye(10)]
+rows = [
+    torch.autograd.grad(logits, watched, v, retain_graph=True)[0]
+    for v in torch.eye(10)
+]
 jacobian = jacrev(read)(image)  # (10, 1, 28, 28): outputs first, then inputs
 print(tuple(jacobian.shape))
 assert torch.allclose(torch.stack(rows), jacobian, atol=1e-4)
@@ -140,7 +161,9 @@ assert torch.allclose(torch.stack(rows), jacobian, atol=1e-4)
 limit = jacobian.abs().max().item()
 figure, axes = plt.subplots(2, 5, figsize=(6.8, 3.1), layout="constrained")
 for k, axis in enumerate(axes.flat):
-    shown = axis.imshow(jacobian[k, 0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+    shown = axis.imshow(
+        jacobian[k, 0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit
+    )
     axis.contour(image[0].numpy(), levels=[0.5], colors="black", linewidths=0.6)
     axis.set(title=f"logit of {k}", xticks=[], yticks=[])
 figure.colorbar(shown, ax=axes, label="derivative")
@@ -159,15 +182,24 @@ figure.colorbar(shown, ax=axes, label="derivative")
 push = torch.zeros_like(image)
 push[:, 5:11] = -image[:, 5:11]
 _, predicted = jvp(read, (image,), (push,))
-figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.2), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(6.8, 3.2), layout="constrained"
+)
 left.imshow((image + push)[0].numpy(), cmap="gray_r")
 left.set(title="top erased", xticks=[], yticks=[])
 right.bar(range(10), predicted.numpy(), color="C0", label="predicted: Jv")
-right.plot((read(image + push) - read(image)).numpy(), "o", color="C1", label="measured")
+right.plot(
+    (read(image + push) - read(image)).numpy(),
+    "o",
+    color="C1",
+    label="measured",
+)
 right.set(xlabel="logit", ylabel="change", xticks=range(10))
 figure.legend(loc="outside lower center", ncols=2)
 print("now read as", read(image + push).argmax().item())
-assert torch.allclose(predicted, jacobian.flatten(1) @ push.flatten(), atol=1e-3)
+assert torch.allclose(
+    predicted, jacobian.flatten(1) @ push.flatten(), atol=1e-3
+)
 assert predicted.argmax() == 4 == read(image + push).argmax()
 
 # %%
@@ -197,7 +229,9 @@ assert torch.allclose(result, jacobian, atol=1e-4)
 # changes with each :term:`weight`. Where weights are few, you can have all of it. Here a weighted
 # sum of 16 grey squares and a constant is to tell whether a digit is a zero.
 
-features = F.pad(F.avg_pool2d(train.x, 7).flatten(1), (0, 1), value=1.0)  # (10000, 17)
+features = F.pad(
+    F.avg_pool2d(train.x, 7).flatten(1), (0, 1), value=1.0
+)  # (10000, 17)
 
 
 def error_of(weights):
@@ -208,7 +242,9 @@ origin = torch.zeros(17)
 curvature = hessian(error_of)(origin)  # (17, 17)
 eigenvalues = torch.linalg.eigvalsh(curvature)
 limit = 2 / eigenvalues[-1].item()
-print(f"eigenvalues from {eigenvalues[0]:.5f} to {eigenvalues[-1]:.1f}, limit {limit:.2f}")
+print(
+    f"eigenvalues from {eigenvalues[0]:.5f} to {eigenvalues[-1]:.1f}, limit {limit:.2f}"
+)
 assert torch.allclose(curvature, 2 * features.T @ features / 10000, atol=1e-4)
 assert 0 < eigenvalues[0] < 0.001 and 0.6 < limit < 0.65
 
@@ -224,7 +260,9 @@ assert 0 < eigenvalues[0] < 0.001 and 0.6 < limit < 0.65
 # .. alt:: Squared error over 100 steps, logarithmic. At 0.98 of the limit it creeps down towards
 #    the dashed line of Newton's one step; at 1.02 it hesitates, then climbs out of the picture.
 
-best = error_of(origin - torch.linalg.solve(curvature, grad(error_of)(origin))).item()
+best = error_of(
+    origin - torch.linalg.solve(curvature, grad(error_of)(origin))
+).item()
 figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 curves = {}
 for share, style in ((0.98, "-"), (1.02, "-.")):
@@ -236,7 +274,9 @@ for share, style in ((0.98, "-"), (1.02, "-.")):
 axis.axhline(best, color="gray", linestyle="--", label="Newton, one step")
 axis.set(xlabel="step", ylabel="mean squared error", ylim=(0.04, 2))
 axis.legend()
-print(f"Newton {best:.3f}, below the limit {curves[0.98][-1]:.3f}, beyond {curves[1.02][-1]:.0f}")
+print(
+    f"Newton {best:.3f}, below the limit {curves[0.98][-1]:.3f}, beyond {curves[1.02][-1]:.0f}"
+)
 assert best < curves[0.98][-1] < 1.3 * best and curves[1.02][-1] > 10
 
 # %%
@@ -258,13 +298,21 @@ def loss_of_one(params, x, y):
 
 
 x, y = train.x[:50], train.y[:50]
-each = vmap(grad(loss_of_one), in_dims=(None, 0, 0))(params, x, y)  # the same weights for all
+each = vmap(grad(loss_of_one), in_dims=(None, 0, 0))(
+    params, x, y
+)  # the same weights for all
 loop = [grad(loss_of_one)(params, x[i], y[i]) for i in range(50)]
-mean = grad(lambda params: F.cross_entropy(functional_call(model, params, (x,)), y))(params)
+mean = grad(
+    lambda params: F.cross_entropy(functional_call(model, params, (x,)), y)
+)(params)
 for name, many in each.items():
-    assert torch.allclose(many, torch.stack([alone[name] for alone in loop]), atol=1e-3)
+    assert torch.allclose(
+        many, torch.stack([alone[name] for alone in loop]), atol=1e-3
+    )
     assert torch.allclose(many.mean(0), mean[name], atol=1e-4)
-print(f"{name}: weights {tuple(params[name].shape)}, gradients {tuple(many.shape)}")
+print(
+    f"{name}: weights {tuple(params[name].shape)}, gradients {tuple(many.shape)}"
+)
 
 # %%
 # The same as from a loop, and their mean is the gradient of the batch. How long is each gradient?
@@ -279,14 +327,24 @@ def pull(params, x, y):
 
 
 x, y = train.x[:2000], train.y[:2000]
-lengths = vmap(pull, in_dims=(None, 0, 0), chunk_size=50)(params, x, y)  # (2000,)
+lengths = vmap(pull, in_dims=(None, 0, 0), chunk_size=50)(
+    params, x, y
+)  # (2000,)
 order = lengths.argsort(descending=True)
 hardest, easier = order[:12], order[1000:]
 guesses = model(x[hardest]).argmax(1)
-titles = [f"{a}, read {b}" for a, b in zip(y[hardest].tolist(), guesses.tolist(), strict=True)]
+titles = [
+    f"{a}, read {b}"
+    for a, b in zip(y[hardest].tolist(), guesses.tolist(), strict=True)
+]
 figure = plots.image_grid(x[hardest], titles, ncols=6)
-shares = [(lengths[part].sum() / lengths.sum()).item() for part in (order[:20], easier)]
-print(f"of all pulling: hardest 20 images {shares[0]:.0%}, easier 1000 images {shares[1]:.0%}")
+shares = [
+    (lengths[part].sum() / lengths.sum()).item()
+    for part in (order[:20], easier)
+]
+print(
+    f"of all pulling: hardest 20 images {shares[0]:.0%}, easier 1000 images {shares[1]:.0%}"
+)
 assert shares[0] > 0.1 > 5 * shares[1] and (guesses != y[hardest]).all()
 
 # %%
@@ -329,8 +387,15 @@ def outer(x):
 
 print(tuple(jacrev(outer)(vector).shape), tuple(hessian(outer)(vector).shape))
 pair = jacrev(model)(test.x[:2])  # (2, 10, 2, 1, 28, 28)
-assert pair[0, :, 1].abs().max() == pair[1, :, 0].abs().max() == 0 < pair[0, :, 0].abs().max()
-assert jacrev(outer)(vector).shape == (2, 3, 5) and hessian(outer)(vector).shape == (2, 3, 5, 5)
+assert (
+    pair[0, :, 1].abs().max()
+    == pair[1, :, 0].abs().max()
+    == 0
+    < pair[0, :, 0].abs().max()
+)
+assert jacrev(outer)(vector).shape == (2, 3, 5) and hessian(outer)(
+    vector
+).shape == (2, 3, 5, 5)
 
 # %%
 # .. answer:: 2
@@ -362,14 +427,19 @@ for _ in range(10):
     size = sum(part.square().sum() for part in direction.values()).sqrt()
     direction = {name: part / size for name, part in direction.items()}
     _, bent = jvp(grad(loss_of_reader), (params,), (direction,))
-    largest = sum((direction[name] * bent[name]).sum() for name in params).item()
+    largest = sum(
+        (direction[name] * bent[name]).sum() for name in params
+    ).item()
     direction = bent
 losses = {0: loss_of_reader(params).item()}
 for share in (0.5, 4):
     moving = params
     for _ in range(15):
         slope = grad(loss_of_reader)(moving)
-        moving = {name: moving[name] - share * 2 / largest * slope[name] for name in params}
+        moving = {
+            name: moving[name] - share * 2 / largest * slope[name]
+            for name in params
+        }
     losses[share] = loss_of_reader(moving).item()
 print({f"{share} × limit": round(loss, 3) for share, loss in losses.items()})
 assert sum(weight.numel() for weight in params.values()) == 61706

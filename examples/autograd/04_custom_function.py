@@ -150,14 +150,29 @@ print("cube:", gradcheck(Cube.apply, numbers))
 
 gap = {}
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-for optimizer, lr, color in ((torch.optim.SGD, 0.01, "C0"), (torch.optim.Adam, 0.001, "C1")):
+for optimizer, lr, color in (
+    (torch.optim.SGD, 0.01, "C0"),
+    (torch.optim.Adam, 0.001, "C1"),
+):
     name = optimizer.__name__
-    bad, _ = train_weight(lambda x, weight: Scale.apply(x @ weight, 5.0), lr, optimizer)
-    good, _ = train_weight(lambda x, weight: MendedScale.apply(x @ weight, 5.0), lr, optimizer)
-    ax.plot(bad, color=color, linewidth=5, alpha=0.4, label=f"{name}, wrong backward")
+    bad, _ = train_weight(
+        lambda x, weight: Scale.apply(x @ weight, 5.0), lr, optimizer
+    )
+    good, _ = train_weight(
+        lambda x, weight: MendedScale.apply(x @ weight, 5.0), lr, optimizer
+    )
+    ax.plot(
+        bad,
+        color=color,
+        linewidth=5,
+        alpha=0.4,
+        label=f"{name}, wrong backward",
+    )
     ax.plot(good, "--", color=color, label=f"{name}, right backward")
     gap[name] = max(abs(p - q) for p, q in zip(bad, good, strict=True))
-    print(f"{name:4}  wrong {bad[99]:.3f}  right {good[99]:.3f}  largest gap {gap[name]:.3f}")
+    print(
+        f"{name:4}  wrong {bad[99]:.3f}  right {good[99]:.3f}  largest gap {gap[name]:.3f}"
+    )
 ax.axhline(bad[0], color="gray", linestyle=":", label="chance")
 ax.set(xlabel="step", ylabel="training loss")
 ax.legend()
@@ -188,11 +203,15 @@ for dtype, style in ((torch.float64, "o-"), (torch.float32, "s--")):
     error[dtype] = (slope - 3 * places**2).abs().median(1).values
     valley[dtype] = h[error[dtype].argmin()].item()
     ax.loglog(h, error[dtype], style, label=str(dtype))
-    print(f"{dtype}: best h {valley[dtype]:.0e}, error at h = 1e-06: {error[dtype][10]:.1g}")
+    print(
+        f"{dtype}: best h {valley[dtype]:.0e}, error at h = 1e-06: {error[dtype][10]:.1g}"
+    )
 ax.axvline(1e-6, color="gray", linestyle=":", label="gradcheck")
 ax.set(xlabel="step size h", ylabel="error of the slope")
 ax.legend()
-assert 3e-7 < valley[torch.float64] < 3e-5 and 3e-4 < valley[torch.float32] < 3e-2
+assert (
+    3e-7 < valley[torch.float64] < 3e-5 and 3e-4 < valley[torch.float32] < 3e-2
+)
 assert error[torch.float64][10] < 1e-8 and error[torch.float32][10] > 1e-2
 
 # %%
@@ -232,11 +251,24 @@ for (name, layer), style in zip(layers.items(), ("-", "-", "--"), strict=True):
     curve, weight = train_weight(layer, lr=0.3)
     ax.plot(curve, style, label=name)
     final[name] = curve[99]
-    accuracy[name] = (layer(test.x.flatten(1), weight).argmax(1) == test.y).float().mean().item()
-    print(f"{name:16}  last loss {final[name]:.2f}  test accuracy {accuracy[name]:.1%}")
+    accuracy[name] = (
+        (layer(test.x.flatten(1), weight).argmax(1) == test.y)
+        .float()
+        .mean()
+        .item()
+    )
+    print(
+        f"{name:16}  last loss {final[name]:.2f}  test accuracy {accuracy[name]:.1%}"
+    )
 ax.set(xlabel="step", ylabel="training loss")
 ax.legend()
-assert final["not quantized"] < final["straight-through"] < 0.5 < 2.3 < final["torch.round"]
+assert (
+    final["not quantized"]
+    < final["straight-through"]
+    < 0.5
+    < 2.3
+    < final["torch.round"]
+)
 assert accuracy["straight-through"] > max(0.75, accuracy["not quantized"] - 0.1)
 
 # %%
@@ -251,7 +283,9 @@ assert accuracy["straight-through"] > max(0.75, accuracy["not quantized"] - 0.1)
 # :term:`in-place operation` has changed it since, the gradient would be wrong, and you are told
 # so. A tensor that is kept as an attribute of ``ctx`` has no such guard.
 
-assert not gradcheck(lambda x: Round.apply(x, 4), numbers, raise_exception=False)
+assert not gradcheck(
+    lambda x: Round.apply(x, 4), numbers, raise_exception=False
+)
 b = a * 1
 c = Cube.apply(b)
 b.mul_(10)
@@ -271,7 +305,9 @@ assert "modified by an inplace operation" in refusal
 
 (slope,) = torch.autograd.grad(Cube.apply(a), a, create_graph=True)
 (curvature,) = torch.autograd.grad(slope, a)
-print("second derivative:", curvature.item(), gradgradcheck(Cube.apply, numbers))
+print(
+    "second derivative:", curvature.item(), gradgradcheck(Cube.apply, numbers)
+)
 compiled = torch.compile(Scale.apply, backend="aot_eager", fullgraph=True)
 (slope,) = torch.autograd.grad(compiled(a, 3.0), a)
 print("the wrong gradient, compiled:", slope.item())
@@ -359,9 +395,15 @@ fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 for limit, name in ((1e6, "as it is"), (1.0, "clipped")):
     slope, off = torch.zeros((), requires_grad=True), []
     for _ in range(50):
-        loss = 0.5 * (Clip.apply(slope * points, limit) - targets).square().sum()
-        huber = F.huber_loss(slope * points, targets, reduction="sum", delta=limit)
-        grads = [torch.autograd.grad(value, slope)[0] for value in (loss, huber)]
+        loss = (
+            0.5 * (Clip.apply(slope * points, limit) - targets).square().sum()
+        )
+        huber = F.huber_loss(
+            slope * points, targets, reduction="sum", delta=limit
+        )
+        grads = [
+            torch.autograd.grad(value, slope)[0] for value in (loss, huber)
+        ]
         torch.testing.assert_close(*grads)
         slope = (slope - 0.1 * grads[0]).detach().requires_grad_()
         off.append(abs(slope.item() - 2))
@@ -386,9 +428,16 @@ class Softplus(Cube):
         return grad_output * torch.sigmoid(x)
 
 
-far = torch.tensor([-800.0, -60.0, 0.5, 60.0, 800.0], dtype=torch.float64, requires_grad=True)
-for name, value in (("naive", torch.log(1 + torch.exp(far))), ("ours", Softplus.apply(far))):
+far = torch.tensor(
+    [-800.0, -60.0, 0.5, 60.0, 800.0], dtype=torch.float64, requires_grad=True
+)
+for name, value in (
+    ("naive", torch.log(1 + torch.exp(far))),
+    ("ours", Softplus.apply(far)),
+):
     (grad,) = torch.autograd.grad(value.sum(), far)
-    print(f"{name:5}  value at 800: {value[-1].item()}, gradient: {grad[-1].item()}")
+    print(
+        f"{name:5}  value at 800: {value[-1].item()}, gradient: {grad[-1].item()}"
+    )
 assert value[-1] == 800 and grad[-1] == 1
 assert gradcheck(Softplus.apply, far) and gradgradcheck(Softplus.apply, far)

@@ -18,7 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from handbook import Batches, classification_step, datasets, evaluate, fit, plots, summary
+from handbook import (
+    Batches,
+    classification_step,
+    datasets,
+    evaluate,
+    fit,
+    plots,
+    summary,
+)
 
 torch.manual_seed(0)
 digits, _ = datasets.mnist()
@@ -48,9 +56,17 @@ layer, ready = Affine(784, 10), nn.Linear(784, 10)
 ready.load_state_dict(layer.state_dict())
 found = layer.parameters()
 print({name: tuple(p.shape) for name, p in layer.named_parameters()})
-print(type(found).__name__, "gives", len(list(found)), "parameters, and then", len(list(found)))
+print(
+    type(found).__name__,
+    "gives",
+    len(list(found)),
+    "parameters, and then",
+    len(list(found)),
+)
 print("has a method backward:", hasattr(layer, "backward"))
-assert torch.allclose(ready(x), layer(x), atol=1e-4) and issubclass(nn.Parameter, torch.Tensor)
+assert torch.allclose(ready(x), layer(x), atol=1e-4) and issubclass(
+    nn.Parameter, torch.Tensor
+)
 assert not hasattr(layer, "backward")
 
 # %%
@@ -137,7 +153,10 @@ class Deep(nn.Module):
 
 def learn(model, epochs):
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    batches, held_out = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=250)
+    batches, held_out = (
+        Batches(*train, batch_size=50, shuffle=True),
+        Batches(*val, batch_size=250),
+    )
     return fit(
         model, batches, classification_step,
         optimizer=sgd, val=held_out, epochs=epochs, device="cpu",
@@ -151,7 +170,9 @@ def learn(model, epochs):
 # .. alt:: Left, validation accuracy: with ModuleList it rises to about 0.9, with a list it stays
 #    far below. Right, how far each layer moved: with ModuleList all, with a list only the last.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+fig, (left, right) = plt.subplots(
+    1, 2, figsize=(7.2, 3.2), layout="constrained"
+)
 models, best, moved = {}, {}, {}
 for container, style in ((list, "C1s--"), (nn.ModuleList, "C0o-")):
     torch.manual_seed(0)
@@ -160,12 +181,25 @@ for container, style in ((list, "C1s--"), (nn.ModuleList, "C0o-")):
     old = [weight.detach().clone() for weight in weights]
     accuracy = [row["val_accuracy"] for row in learn(model, epochs=4)]
     models[name], best[name] = model, max(accuracy)
-    moved[name] = [((w - o).norm() / o.norm()).item() for w, o in zip(weights, old, strict=True)]
+    moved[name] = [
+        ((w - o).norm() / o.norm()).item()
+        for w, o in zip(weights, old, strict=True)
+    ]
     left.plot(range(1, 5), accuracy, style)
-    right.plot(["first", "second", "third", "out"], moved[name], style, label=name)
-    print(f"{name:10} best {best[name]:.1%}, moved", [f"{m:.0%}" for m in moved[name]])
+    right.plot(
+        ["first", "second", "third", "out"], moved[name], style, label=name
+    )
+    print(
+        f"{name:10} best {best[name]:.1%}, moved",
+        [f"{m:.0%}" for m in moved[name]],
+    )
 left.axhline(0.1, color="gray", linestyle=":")
-left.set(xlabel="epoch", ylabel="accuracy (dotted: guessing)", ylim=(0, 1), xticks=range(1, 5))
+left.set(
+    xlabel="epoch",
+    ylabel="accuracy (dotted: guessing)",
+    ylim=(0, 1),
+    xticks=range(1, 5),
+)
 right.set(xlabel="layer", ylabel="moved / size")
 right.legend()
 assert best["list"] < 0.5 < 0.85 < best["ModuleList"]
@@ -179,7 +213,9 @@ assert moved["list"][:3] == [0, 0, 0] and min(moved["ModuleList"]) > 0.02
 
 for name, model in models.items():
     first = model.double().hidden[0].weight.dtype
-    print(f"{name:10} {len(model.state_dict())} tensors to save, first layer now {first}")
+    print(
+        f"{name:10} {len(model.state_dict())} tensors to save, first layer now {first}"
+    )
     model.float()
 assert [len(model.state_dict()) for model in models.values()] == [2, 8]
 
@@ -191,10 +227,16 @@ assert [len(model.state_dict()) for model in models.values()] == [2, 8]
 # and output, and a :term:`bias` for each output. :func:`handbook.summary` counts layer by layer.
 
 by_hand = (784 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 10 + 10)
-counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+counts = {
+    name: sum(p.numel() for p in model.parameters())
+    for name, model in models.items()
+}
 print("by hand:", by_hand, " counted:", counts)
 print(summary(models["ModuleList"], val[0][:1]))
-assert counts == {"list": 64 * 10 + 10, "ModuleList": by_hand} and by_hand == 59_210
+assert (
+    counts == {"list": 64 * 10 + 10, "ModuleList": by_hand}
+    and by_hand == 59_210
+)
 
 # %%
 # Buffers
@@ -216,8 +258,17 @@ class Standardize(nn.Module):
 
 
 away = Standardize(train[0]).to("meta")
-print("saved:", list(away.state_dict()), " buffer:", away.mean.device, " plain:", away.plain.device)
-assert len(away.state_dict()) == 2 and away.mean.is_meta and not away.plain.is_meta
+print(
+    "saved:",
+    list(away.state_dict()),
+    " buffer:",
+    away.mean.device,
+    " plain:",
+    away.plain.device,
+)
+assert (
+    len(away.state_dict()) == 2 and away.mean.is_meta and not away.plain.is_meta
+)
 assert not list(away.parameters())
 
 # %%
@@ -229,14 +280,25 @@ assert not list(away.parameters())
 
 reader = nn.Sequential(
     Standardize(train[0]),
-    *(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),  # (B, 8, 14, 14)
-    *(nn.Conv2d(8, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),  # (B, 8, 7, 7)
+    *(
+        nn.Conv2d(1, 8, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ),  # (B, 8, 14, 14)
+    *(
+        nn.Conv2d(8, 8, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ),  # (B, 8, 7, 7)
     *(nn.Flatten(), nn.Linear(8 * 7 * 7, 10)),
 )
 by_hand = 8 * (1 * 5 * 5 + 1) + 8 * (8 * 5 * 5 + 1) + 10 * (8 * 7 * 7 + 1)
 accuracy = learn(reader, epochs=2)[-1]["val_accuracy"]
 print(f"{by_hand:,} parameters, {accuracy:.1%} right")
-assert sum(p.numel() for p in reader.parameters()) == by_hand and accuracy > best["ModuleList"]
+assert (
+    sum(p.numel() for p in reader.parameters()) == by_hand
+    and accuracy > best["ModuleList"]
+)
 
 # %%
 # A tenth of the parameters, and better; but what goes on inside? A module calls a *forward hook*
@@ -254,12 +316,17 @@ def catch(module, inputs, output):
 
 
 image = val[0][:1]  # (1, 1, 28, 28)
-with reader[2].register_forward_hook(catch), reader[5].register_forward_hook(catch):
+with (
+    reader[2].register_forward_hook(catch),
+    reader[5].register_forward_hook(catch),
+):
     reader[2].forward(image)
     print("caught by forward:", len(caught))
     reader(image)
 print("caught by a call:", [tuple(maps.shape) for maps in caught.values()])
-large = [F.interpolate(maps / maps.max(), size=28)[0] for maps in caught.values()]
+large = [
+    F.interpolate(maps / maps.max(), size=28)[0] for maps in caught.values()
+]
 figure = plots.image_grid(torch.cat(large), ncols=8)
 assert len(caught) == 2 and all(maps.min() == 0 for maps in caught.values())
 
@@ -272,7 +339,12 @@ assert len(caught) == 2 and all(maps.min() == 0 for maps in caught.values())
 # Most layers take a single sample, too, without the batch axis. Batch normalization does not, nor
 # does a network that flattens from axis 1, which in a single image is another axis.
 
-print("Conv2d:", tuple(nn.Conv2d(1, 6, 5)(image[0]).shape), " Linear:", tuple(layer(x[0]).shape))
+print(
+    "Conv2d:",
+    tuple(nn.Conv2d(1, 6, 5)(image[0]).shape),
+    " Linear:",
+    tuple(layer(x[0]).shape),
+)
 refused(ValueError, lambda: nn.BatchNorm2d(1)(image[0]))
 refused(RuntimeError, lambda: reader(image[0]))
 
@@ -285,17 +357,25 @@ refused(RuntimeError, lambda: reader(image[0]))
 #    all images after it. Right, with the batch first: its own only.
 
 rows = val[0][:8, 0]  # (8, 28, 28): images, rows, pixels
-fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.2), sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    1, 2, figsize=(6.4, 3.2), sharey=True, layout="constrained"
+)
 changed = []
 for ax, batch_first in zip(axes, (False, True), strict=True):
     lstm = nn.LSTM(28, 16, batch_first=batch_first)
     change = torch.zeros(8, 8)
     for i in range(8):
         erased = rows * (torch.arange(8) != i)[:, None, None]
-        change[i] = (lstm(erased)[0] - lstm(rows)[0]).detach().abs().amax((1, 2))
+        change[i] = (
+            (lstm(erased)[0] - lstm(rows)[0]).detach().abs().amax((1, 2))
+        )
     changed.append((change > 1e-6).sum().item())
     ax.imshow(change.numpy(), cmap="cividis", vmin=0)
-    ax.set(title=f"batch_first={batch_first}", xlabel="output of image", ylabel="image erased")
+    ax.set(
+        title=f"batch_first={batch_first}",
+        xlabel="output of image",
+        ylabel="image erased",
+    )
     print(f"batch_first={batch_first}: {changed[-1]} of 64 changed")
 assert changed == [36, 8]
 
@@ -332,10 +412,18 @@ assert changed == [36, 8]
 
 shared = nn.Linear(64, 64)
 twice = nn.Sequential(shared, nn.ReLU(), shared)
-for module in (twice, nn.Conv2d(8, 8, 5, bias=False), nn.BatchNorm2d(8), nn.ReLU()):
+for module in (
+    twice,
+    nn.Conv2d(8, 8, 5, bias=False),
+    nn.BatchNorm2d(8),
+    nn.ReLU(),
+):
     print(type(module).__name__, sum(p.numel() for p in module.parameters()))
 print(list(twice.state_dict()))
-assert sum(p.numel() for p in twice.parameters()) == 64 * 64 + 64 and len(twice.state_dict()) == 4
+assert (
+    sum(p.numel() for p in twice.parameters()) == 64 * 64 + 64
+    and len(twice.state_dict()) == 4
+)
 
 # %%
 # .. answer:: 2
@@ -350,7 +438,9 @@ def without(channel):
         return output
 
     handle = reader[4].register_forward_hook(erase)
-    row = evaluate(reader, Batches(*val, batch_size=250), classification_step, device="cpu")
+    row = evaluate(
+        reader, Batches(*val, batch_size=250), classification_step, device="cpu"
+    )
     handle.remove()
     return row["accuracy"]
 
@@ -370,9 +460,13 @@ def hidden(model):
     places = []
     for name, module in model.named_modules():
         for attribute, value in vars(module).items():
-            plain = attribute[0] != "_" and isinstance(value, list | tuple | dict)
+            plain = attribute[0] != "_" and isinstance(
+                value, list | tuple | dict
+            )
             items = value.values() if isinstance(value, dict) else value
-            if plain and any(isinstance(item, nn.Module | nn.Parameter) for item in items):
+            if plain and any(
+                isinstance(item, nn.Module | nn.Parameter) for item in items
+            ):
                 places.append(f"{name}.{attribute}".strip("."))
     return places
 

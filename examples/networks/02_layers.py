@@ -31,12 +31,19 @@ x, y = train.x[:64], train.y[:64]  # (64, 1, 28, 28), (64,)
 # which keeps the size; :term:`pooling`, which halves it; so 6 · 14 · 14 numbers for the last layer.
 # :func:`handbook.summary` runs a model and notes what each layer does.
 
-layers = [nn.Conv2d(1, 6, kernel_size=5, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+layers = [
+    nn.Conv2d(1, 6, kernel_size=5, padding=1),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
+]
 try:
     summary(nn.Sequential(*layers, nn.Linear(6 * 14 * 14, 10)), x)
 except RuntimeError as error:
     print(error)
-    assert "4 (Linear) failed" in str(error) and "64x1014 and 1176x10" in str(error)
+    assert "4 (Linear) failed" in str(error) and "64x1014 and 1176x10" in str(
+        error
+    )
 
 # %%
 # Read the two pairs from the left: 64 images came, with 1014 numbers each; the layer was made to
@@ -44,7 +51,10 @@ except RuntimeError as error:
 
 table = summary(nn.Sequential(*layers, nn.Linear(1014, 10)), x)
 print(table)
-assert table[0].output == (64, 6, 26, 26) and table[3].output == (64, 6 * 13 * 13)
+assert table[0].output == (64, 6, 26, 26) and table[3].output == (
+    64,
+    6 * 13 * 13,
+)
 
 # %%
 # The first line tells you: ``padding=1`` turned 28 into 26. We come back to that.
@@ -56,8 +66,16 @@ assert table[0].output == (64, 6, 26, 26) and table[3].output == (64, 6 * 13 * 1
 # :class:`torch.nn.Linear` changes the last :term:`axis`, and takes all axes before it for a batch.
 
 linear = nn.Linear(28, 5)
-print("shape:", tuple(linear(x).shape), "  of zeros:", linear(torch.zeros(28)).detach())
-assert linear(x).shape == (64, 1, 28, 5) and (linear(torch.zeros(28)) == linear.bias).all()
+print(
+    "shape:",
+    tuple(linear(x).shape),
+    "  of zeros:",
+    linear(torch.zeros(28)).detach(),
+)
+assert (
+    linear(x).shape == (64, 1, 28, 5)
+    and (linear(torch.zeros(28)) == linear.bias).all()
+)
 
 # %%
 # A whole image is no error: each *row* of it gave 5 numbers. And the layer is not linear, for then
@@ -75,9 +93,16 @@ assert linear(x).shape == (64, 1, 28, 5) and (linear(torch.zeros(28)) == linear.
 conv = nn.Conv2d(1, 6, kernel_size=5)
 h = conv(x)  # (64, 6, 24, 24)
 by_hand = (x[:, :, 3:8, 10:15] * conv.weight[2]).sum((1, 2, 3)) + conv.bias[2]
-assert torch.allclose(h[:, 2, 3, 10], by_hand, atol=1e-5)  # channel 2, row 3, column 10
+assert torch.allclose(
+    h[:, 2, 3, 10], by_hand, atol=1e-5
+)  # channel 2, row 3, column 10
 print("learnt:", {name: tuple(p.shape) for name, p in conv.named_parameters()})
-print("one image:", tuple(conv(x[0]).shape), " flattened:", tuple(nn.Flatten()(conv(x[0])).shape))
+print(
+    "one image:",
+    tuple(conv(x[0]).shape),
+    " flattened:",
+    tuple(nn.Flatten()(conv(x[0])).shape),
+)
 try:
     nn.Conv2d(1, 6, kernel_size=5, Stride=2)
 except TypeError as error:
@@ -99,8 +124,14 @@ assert conv.weight.shape == (6, 1, 5, 5) and conv(x[0]).shape == (6, 24, 24)
 #    Padding 1, four times: a ring of zeros, of mirrored, of nearest, of opposite cells.
 
 modes = ("zeros", "reflect", "replicate", "circular")
-settings = [{"stride": 2}, {"dilation": 2}, *({"padding": 1, "padding_mode": m} for m in modes)]
-figure = plots.receptive_fields(*(nn.Conv2d(1, 1, 3, **options) for options in settings), size=6)
+settings = [
+    {"stride": 2},
+    {"dilation": 2},
+    *({"padding": 1, "padding_mode": m} for m in modes),
+]
+figure = plots.receptive_fields(
+    *(nn.Conv2d(1, 1, 3, **options) for options in settings), size=6
+)
 
 # %%
 # ``stride`` is the distance from window to window, ``dilation`` that from cell to cell in a window.
@@ -121,12 +152,27 @@ def size(n, k, s=1, p=0, d=1):
 
 for _ in range(500):
     k, s, d = (torch.randint(1, end, ()).item() for end in (8, 6, 4))
-    n, p = torch.randint(d * (k - 1) + 1, 40, ()).item(), torch.randint(0, k // 2 + 1, ()).item()
+    n, p = (
+        torch.randint(d * (k - 1) + 1, 40, ()).item(),
+        torch.randint(0, k // 2 + 1, ()).item(),
+    )
     for layer in (nn.Conv2d(1, 1, k, s, p, d), nn.MaxPool2d(k, s, p, d)):
-        assert layer(torch.zeros(1, n, n)).shape[1:] == (size(n, k, s, p, d),) * 2
+        assert (
+            layer(torch.zeros(1, n, n)).shape[1:] == (size(n, k, s, p, d),) * 2
+        )
 kept = [size(28, 3, p=1), size(28, 5, p=1), size(28, 3, s=2, p=1)]
-print("padding=1 makes of 28: kernel 3:", kept[0], " kernel 5:", kept[1], " stride 2:", kept[2])
-assert kept == [28, 26, 14] and nn.Conv2d(1, 6, 5, padding="same")(x).shape[2] == 28
+print(
+    "padding=1 makes of 28: kernel 3:",
+    kept[0],
+    " kernel 5:",
+    kept[1],
+    " stride 2:",
+    kept[2],
+)
+assert (
+    kept == [28, 26, 14]
+    and nn.Conv2d(1, 6, 5, padding="same")(x).shape[2] == 28
+)
 
 # %%
 # The formula held. With stride 1, :math:`p=d(k-1)/2`, if that is whole, keeps the size: 1 for a
@@ -140,7 +186,9 @@ assert kept == [28, 26, 14] and nn.Conv2d(1, 6, 5, padding="same")(x).shape[2] =
 # .. alt:: Three tables of output channels against input channels. Groups 1: all filled. Groups 2:
 #    two blocks on the diagonal. Groups 4: each input feeds two outputs of its own.
 
-figure = plots.channel_map(*(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), ncols=3)
+figure = plots.channel_map(
+    *(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), ncols=3
+)
 
 # %%
 # Pooling
@@ -148,13 +196,28 @@ figure = plots.channel_map(*(nn.Conv2d(4, 8, 3, groups=n) for n in (1, 2, 4)), n
 # Pooling has windows too, but no weights, and by default a stride as long as its window. An
 # *adaptive* layer is told the size of its *output* instead.
 
-pools = [nn.MaxPool2d(2), nn.AvgPool2d(3), nn.AdaptiveAvgPool2d((7, 7)), nn.AdaptiveAvgPool2d(1)]
+pools = [
+    nn.MaxPool2d(2),
+    nn.AvgPool2d(3),
+    nn.AdaptiveAvgPool2d((7, 7)),
+    nn.AdaptiveAvgPool2d(1),
+]
 for pool in pools:
     print(f"{type(pool).__name__:18}", tuple(pool(h).shape))
 image = x[:1].clone().requires_grad_()
 pools[0](image).sum().backward()
-print("MaxPool2d, pixels with a gradient:", image.grad.count_nonzero().item(), "of", image.numel())
-assert [pool(h).shape[3] for pool in pools] == [12, 8, 7, 1] and image.grad.count_nonzero() == 196
+print(
+    "MaxPool2d, pixels with a gradient:",
+    image.grad.count_nonzero().item(),
+    "of",
+    image.numel(),
+)
+assert [pool(h).shape[3] for pool in pools] == [
+    12,
+    8,
+    7,
+    1,
+] and image.grad.count_nonzero() == 196
 
 # %%
 # ``MaxPool2d`` hands its gradient to one pixel in four, even where all four are equal.
@@ -168,7 +231,14 @@ assert [pool(h).shape[3] for pool in pools] == [12, 8, 7, 1] and image.grad.coun
 #    quarter, ReLU's 0 or 1; those of GELU and SiLU fall below 0 on the left and rise above 1.
 
 z = torch.linspace(-4, 4, 401, requires_grad=True)
-styles = {"ReLU": "-", "ELU": "--", "GELU": "-.", "SiLU": ":", "Tanh": "-", "Sigmoid": "--"}
+styles = {
+    "ReLU": "-",
+    "ELU": "--",
+    "GELU": "-.",
+    "SiLU": ":",
+    "Tanh": "-",
+    "Sigmoid": "--",
+}
 figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.6), layout="constrained")
 slopes = {}
 for name, style in styles.items():
@@ -179,7 +249,10 @@ for name, style in styles.items():
 axes[0].set(xlabel="input", ylabel="output", ylim=(-1.5, 4))
 axes[1].set(xlabel="input", ylabel="slope")
 figure.legend(loc="outside lower center", ncols=3)
-assert slopes["Sigmoid"].max() <= 0.25 and slopes["GELU"].min() < 0 < 1 < slopes["GELU"].max()
+assert (
+    slopes["Sigmoid"].max() <= 0.25
+    and slopes["GELU"].min() < 0 < 1 < slopes["GELU"].max()
+)
 
 # %%
 # Ten sigmoids in a row multiply a gradient by ten slopes of at most 1/4, in all by less than a
@@ -193,11 +266,25 @@ assert slopes["Sigmoid"].max() <= 0.25 and slopes["GELU"].min() < 0 < 1 < slopes
 # :term:`dropout` sets a share of them to zero. Both keep the shape. Show image 0 twice, the second
 # time with fewer others in the batch: is the answer the same?
 
-for layer in (nn.BatchNorm2d(6), nn.LayerNorm((6, 24, 24)), nn.GroupNorm(3, 6), nn.Dropout(0.2)):
-    moved = [(layer.train(on)(h)[0] - layer(h[:8])[0]).abs().max() for on in (True, False)]
-    print(f"{type(layer).__name__:11}  differs by {moved[0]:.2f}, after eval() by {moved[1]:.2f}")
-    assert (moved[0] > 0.01) == isinstance(layer, nn.BatchNorm2d | nn.Dropout) and moved[1] < 1e-5
-print("dropout makes of 1:", nn.Dropout(0.2)(torch.ones(10_000)).unique().tolist())
+for layer in (
+    nn.BatchNorm2d(6),
+    nn.LayerNorm((6, 24, 24)),
+    nn.GroupNorm(3, 6),
+    nn.Dropout(0.2),
+):
+    moved = [
+        (layer.train(on)(h)[0] - layer(h[:8])[0]).abs().max()
+        for on in (True, False)
+    ]
+    print(
+        f"{type(layer).__name__:11}  differs by {moved[0]:.2f}, after eval() by {moved[1]:.2f}"
+    )
+    assert (moved[0] > 0.01) == isinstance(
+        layer, nn.BatchNorm2d | nn.Dropout
+    ) and moved[1] < 1e-5
+print(
+    "dropout makes of 1:", nn.Dropout(0.2)(torch.ones(10_000)).unique().tolist()
+)
 
 # %%
 # A module is in training mode until you call ``eval()``. Until then dropout answers at random, and
@@ -213,7 +300,13 @@ embedding = nn.Embedding(10, 3)
 vectors = embedding(y[:4])  # (4,) -> (4, 3)
 vectors.sum().backward()
 touched = embedding.weight.grad.any(1).nonzero().flatten().tolist()
-print(tuple(vectors.shape), " labels:", y[:4].tolist(), " rows with a gradient:", touched)
+print(
+    tuple(vectors.shape),
+    " labels:",
+    y[:4].tolist(),
+    " rows with a gradient:",
+    touched,
+)
 assert torch.allclose(vectors, F.one_hot(y[:4], 10).float() @ embedding.weight)
 assert touched == y[:4].unique().tolist()
 
@@ -230,15 +323,24 @@ assert touched == y[:4].unique().tolist()
 # walks both ways. Has its last output read the whole image?
 
 rows = x.squeeze(1).requires_grad_()  # (64, 28, 28): image, row, pixel
-output, (hidden, cell) = nn.LSTM(28, 16, batch_first=True, bidirectional=True)(rows)
+output, (hidden, cell) = nn.LSTM(28, 16, batch_first=True, bidirectional=True)(
+    rows
+)
 print("output:", tuple(output.shape), " hidden:", tuple(hidden.shape))
 read = []
-for way, last in {"forwards": output[:, -1, :16], "backwards": output[:, -1, 16:]}.items():
+for way, last in {
+    "forwards": output[:, -1, :16],
+    "backwards": output[:, -1, 16:],
+}.items():
     (grad,) = torch.autograd.grad(last.sum(), rows, retain_graph=True)
     read.append(grad[0].any(1).sum().item())
     print(f"{way}: the last output has read {read[-1]} of 28 rows")
 assert read == [28, 1] and torch.equal(hidden[1], output[:, 0, 16:])
-assert nn.LSTM(28, 16)(rows)[1][0].shape == (1, 28, 16)  # sequence-first: 28 where 64 should be
+assert nn.LSTM(28, 16)(rows)[1][0].shape == (
+    1,
+    28,
+    16,
+)  # sequence-first: 28 where 64 should be
 
 # %%
 # The walk backwards begins at the last row, so its last output knows that row only. The whole image
@@ -255,7 +357,13 @@ output, weights = attention(rows, rows, rows)
 order = torch.randperm(28)
 shuffled, _ = attention(*[rows[:, order]] * 3)
 same = torch.allclose(shuffled, output[:, order], atol=1e-5)
-print(tuple(output.shape), " weights:", tuple(weights.shape), " shuffled in the same way:", same)
+print(
+    tuple(output.shape),
+    " weights:",
+    tuple(weights.shape),
+    " shuffled in the same way:",
+    same,
+)
 assert same and torch.allclose(weights.sum(2), torch.ones(64, 28))
 
 # %%
@@ -272,15 +380,26 @@ readers = {
     "LSTM": lambda steps: nn.LSTM(28, 8)(steps)[0],
     "attention": lambda steps: attention(steps, steps, steps)[0],
 }
-figure, axes = plt.subplots(1, 4, figsize=(7, 2.4), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 4, figsize=(7, 2.4), layout="constrained", sharey=True
+)
 reach = {}
 for axis, (name, reader) in zip(axes, readers.items(), strict=True):
-    slope = torch.autograd.functional.jacobian(lambda s, f=reader: f(s).sum(1), rows[0, 8:20])
-    reach[name] = slope.abs().sum(2) > 0  # (steps of the output, steps of the input)
+    slope = torch.autograd.functional.jacobian(
+        lambda s, f=reader: f(s).sum(1), rows[0, 8:20]
+    )
+    reach[name] = (
+        slope.abs().sum(2) > 0
+    )  # (steps of the output, steps of the input)
     axis.imshow(reach[name].numpy(), cmap="Blues", vmin=0, vmax=1.4)
-    axis.set(title=name, xlabel="input step", xticks=[0, 5, 10], yticks=[0, 5, 10])
+    axis.set(
+        title=name, xlabel="input step", xticks=[0, 5, 10], yticks=[0, 5, 10]
+    )
 axes[0].set(ylabel="output step")
-assert torch.equal(reach["LSTM"], torch.ones(12, 12).tril().bool()) and reach["attention"].all()
+assert (
+    torch.equal(reach["LSTM"], torch.ones(12, 12).tril().bool())
+    and reach["attention"].all()
+)
 assert reach["Linear"].sum() == 12 and reach["Conv1d"].sum() == 34
 
 # %%
@@ -309,12 +428,24 @@ assert reach["Linear"].sum() == 12 and reach["Conv1d"].sum() == 34
 #    The GRU is sequence-first, and joins both directions in its output; its hidden state has one
 #    row for each layer and direction.
 
-print(tuple(nn.Conv2d(3, 8, 3, stride=2, padding=1)(torch.zeros(16, 3, 33, 33)).shape))
+print(
+    tuple(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1)(
+            torch.zeros(16, 3, 33, 33)
+        ).shape
+    )
+)
 print(tuple(nn.Linear(10, 4)(torch.zeros(2, 3, 10)).shape))
 print(tuple(nn.Embedding(100, 6)(torch.zeros(5, 7, dtype=torch.int64)).shape))
-output, hidden = nn.GRU(6, 9, num_layers=2, bidirectional=True)(torch.zeros(7, 5, 6))
+output, hidden = nn.GRU(6, 9, num_layers=2, bidirectional=True)(
+    torch.zeros(7, 5, 6)
+)
 print(tuple(output.shape), tuple(hidden.shape))
-assert size(33, 3, s=2, p=1) == 17 and output.shape == (7, 5, 18) and hidden.shape == (4, 5, 9)
+assert (
+    size(33, 3, s=2, p=1) == 17
+    and output.shape == (7, 5, 18)
+    and hidden.shape == (4, 5, 9)
+)
 
 # %%
 # .. answer:: 2
@@ -322,11 +453,19 @@ assert size(33, 3, s=2, p=1) == 17 and output.shape == (7, 5, 18) and hidden.sha
 #    Pool each channel to one number, whatever its size. 226 parameters are left instead of 10,306,
 #    most of them in the convolution.
 
-flexible = nn.Sequential(*layers[:3], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10))
+flexible = nn.Sequential(
+    *layers[:3], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10)
+)
 for pixels in (4, 28, 40):
-    print(pixels, "pixels:", tuple(flexible(torch.zeros(2, 1, pixels, pixels)).shape))
+    print(
+        pixels,
+        "pixels:",
+        tuple(flexible(torch.zeros(2, 1, pixels, pixels)).shape),
+    )
 print("parameters:", summary(flexible, x).total)
-assert summary(flexible, x).total == 226 and flexible(torch.zeros(2, 1, 4, 4)).shape == (2, 10)
+assert summary(flexible, x).total == 226 and flexible(
+    torch.zeros(2, 1, 4, 4)
+).shape == (2, 10)
 
 # %%
 # .. answer:: 3
@@ -335,13 +474,20 @@ assert summary(flexible, x).total == 226 and flexible(torch.zeros(2, 1, 4, 4)).s
 
 
 def convolve(x, weight, bias, **options):
-    columns = F.unfold(x, weight.shape[2:], **options)  # (B, in * k * k, windows)
+    columns = F.unfold(
+        x, weight.shape[2:], **options
+    )  # (B, in * k * k, windows)
     output = weight.flatten(1) @ columns + bias[:, None]  # (B, out, windows)
     side = int(output.shape[2] ** 0.5)
     return output.unflatten(2, (side, side))
 
 
-for options in ({}, {"stride": 2}, {"padding": 3}, {"stride": 3, "padding": 2, "dilation": 2}):
+for options in (
+    {},
+    {"stride": 2},
+    {"padding": 3},
+    {"stride": 3, "padding": 2, "dilation": 2},
+):
     ours = convolve(x, conv.weight, conv.bias, **options)
     real = F.conv2d(x, conv.weight, conv.bias, **options)
     assert torch.allclose(ours, real, atol=1e-5)

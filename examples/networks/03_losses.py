@@ -25,7 +25,10 @@ from handbook import Batches, datasets, fit
 
 torch.manual_seed(0)
 digits, _ = datasets.mnist()
-x, val_x = digits.x[:8000], digits.x[8000:]  # 8,000 to learn from, 2,000 to compare on
+x, val_x = (
+    digits.x[:8000],
+    digits.x[8000:],
+)  # 8,000 to learn from, 2,000 to compare on
 y, val_y = digits.y[:8000], digits.y[8000:]
 bce = F.binary_cross_entropy_with_logits
 
@@ -37,8 +40,12 @@ bce = F.binary_cross_entropy_with_logits
 # is binary, yes or no. *Which digit* is multi-class: one of ten is right. And with two digits laid
 # on top of each other, *which digits* is multi-label: ten times yes or no.
 
-wide, val_wide = ((part > 0.5).any(2).sum(-1).float() for part in (x, val_x))  # columns with ink
-seven, val_seven = ((part == 7).float()[:, None] for part in (y, val_y))  # (N, 1), as wide
+wide, val_wide = (
+    (part > 0.5).any(2).sum(-1).float() for part in (x, val_x)
+)  # columns with ink
+seven, val_seven = (
+    (part == 7).float()[:, None] for part in (y, val_y)
+)  # (N, 1), as wide
 
 
 def overlay(x, y):
@@ -63,10 +70,22 @@ questions = {  # a loss to train with, a measure to understand, and the data
 # the task is ``step``, which returns the loss, and numbers worth watching.
 
 
-def learn(loss_of, measure, x, y, val_x, val_y, seed=0, optimizer=torch.optim.AdamW, lr=0.01):
+def learn(
+    loss_of,
+    measure,
+    x,
+    y,
+    val_x,
+    val_y,
+    seed=0,
+    optimizer=torch.optim.AdamW,
+    lr=0.01,
+):
     torch.manual_seed(seed)
     outputs = 10 if y.ndim == 1 else y.shape[1]
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, outputs))
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, outputs)
+    )
 
     def step(model, x, y):
         out = model(x)
@@ -75,7 +94,15 @@ def learn(loss_of, measure, x, y, val_x, val_y, seed=0, optimizer=torch.optim.Ad
     batches = Batches(x, y, batch_size=200, shuffle=True, seed=seed)
     val = Batches(val_x, val_y, batch_size=2000)
     optimizer = optimizer(model.parameters(), lr=lr)
-    history = fit(model, batches, step, optimizer=optimizer, val=val, epochs=6, device="cpu")
+    history = fit(
+        model,
+        batches,
+        step,
+        optimizer=optimizer,
+        val=val,
+        epochs=6,
+        device="cpu",
+    )
     return model.requires_grad_(False), history
 
 
@@ -87,11 +114,25 @@ networks, final = {}, {}
 for name, (loss_of, measure, x1, y1, x2, y2) in questions.items():
     networks[name], seeing = learn(loss_of, measure, x1, y1, x2, y2)
     _, blind = learn(loss_of, measure, 0 * x1, y1, 0 * x2, y2)
-    out, label = tuple(networks[name](x2).shape), f"{tuple(y2.shape)} {y2.dtype}"
+    out, label = (
+        tuple(networks[name](x2).shape),
+        f"{tuple(y2.shape)} {y2.dtype}",
+    )
     print(f"{name}: {loss_of.__name__}, output {out}, label {label}")
-    final[name] = [row[-1][k] for k in ("val_loss", "val_measure") for row in (blind, seeing)]
-    print("    loss: blind {:.2f}, seeing {:.2f}; measure: {:.3f}, {:.3f}".format(*final[name]))
-    assert final[name][1] < 0.6 * final[name][0] and final[name][3] < 0.75 * final[name][2]
+    final[name] = [
+        row[-1][k]
+        for k in ("val_loss", "val_measure")
+        for row in (blind, seeing)
+    ]
+    print(
+        "    loss: blind {:.2f}, seeing {:.2f}; measure: {:.3f}, {:.3f}".format(
+            *final[name]
+        )
+    )
+    assert (
+        final[name][1] < 0.6 * final[name][0]
+        and final[name][3] < 0.75 * final[name][2]
+    )
 
 # %%
 # Seeing helps each time, so each loss taught what it should. One answer to each question:
@@ -101,7 +142,9 @@ for name, (loss_of, measure, x1, y1, x2, y2) in questions.items():
 #    7 on top of each other, two high bars of ten.
 
 fig, axes = plt.subplots(2, 4, figsize=(7, 3.6), layout="constrained")
-for (top, bottom), name, i in zip(axes.T, questions, (69, 69, 69, 872), strict=True):
+for (top, bottom), name, i in zip(
+    axes.T, questions, (69, 69, 69, 872), strict=True
+):
     image, label = questions[name][4][i], questions[name][5][i]
     out = networks[name](image[None])[0]
     if name != "how wide":
@@ -110,7 +153,14 @@ for (top, bottom), name, i in zip(axes.T, questions, (69, 69, 69, 872), strict=T
     top.imshow(image[0].numpy(), cmap="gray_r")
     top.set(title=name, xticks=[], yticks=[])
     bottom.bar(range(len(out)), out.tolist(), label="network")
-    bottom.plot(truth.tolist(), "_", color="C1", markersize=9, markeredgewidth=3, label="truth")
+    bottom.plot(
+        truth.tolist(),
+        "_",
+        color="C1",
+        markersize=9,
+        markeredgewidth=3,
+        label="truth",
+    )
     bottom.set(xlim=(-1, len(out)), xticks=range(1, len(out), 2), ylim=(0, 1.1))
 axes[1, 0].set(ylim=(0, 28), ylabel="pixels")
 axes[1, 1].set(ylabel="probability")
@@ -127,12 +177,23 @@ axes[1, 0].legend(fontsize="small")
 # label is the ``argmax`` of the vector, and has no gradient to learn from.
 
 target, logits = y[:5], nn.Sequential(nn.Flatten(), nn.Linear(784, 10))(x[:5])
-loss, total = (F.cross_entropy(logits, target, reduction=how) for how in ("mean", "sum"))
+loss, total = (
+    F.cross_entropy(logits, target, reduction=how) for how in ("mean", "sum")
+)
 by_hand = -logits.softmax(1)[range(5), target].log()  # (5,)
-print("logits", tuple(logits.shape), f"loss {loss.item():.3f}, by hand {by_hand.mean():.3f}")
-print(f"sum {total.item():.2f}; log 10 = {math.log(10):.3f}, exp(-0.2) = {math.exp(-0.2):.2f}")
+print(
+    "logits",
+    tuple(logits.shape),
+    f"loss {loss.item():.3f}, by hand {by_hand.mean():.3f}",
+)
+print(
+    f"sum {total.item():.2f}; log 10 = {math.log(10):.3f}, exp(-0.2) = {math.exp(-0.2):.2f}"
+)
 torch.testing.assert_close(by_hand.mean(), loss)
-assert not logits.argmax(1).requires_grad and abs(final["which digit"][0] - math.log(10)) < 0.02
+assert (
+    not logits.argmax(1).requires_grad
+    and abs(final["which digit"][0] - math.log(10)) < 0.02
+)
 
 # %%
 # :term:`Cross-entropy <cross-entropy>` takes the :term:`softmax`, picks the probability of the
@@ -148,13 +209,19 @@ assert not logits.argmax(1).requires_grad and abs(final["which digit"][0] - math
 # Some older notes offer sigmoid and tanh alike for the probabilities of many classes. Compare:
 
 seen = networks["which digit"](val_x[69])[0]
-for name, p in {"softmax": seen.softmax(0), "sigmoid": seen.sigmoid(), "tanh": seen.tanh()}.items():
+for name, p in {
+    "softmax": seen.softmax(0),
+    "sigmoid": seen.sigmoid(),
+    "tanh": seen.tanh(),
+}.items():
     print(f"{name:8} sum {p.sum():5.2f}, from {p.min():5.2f} to {p.max():.2f}")
 try:
     F.binary_cross_entropy(torch.tanh(logits), F.one_hot(target, 10).float())
 except RuntimeError as error:
     print("RuntimeError:", error)
-torch.testing.assert_close(seen.sigmoid(), torch.stack([0 * seen, seen]).softmax(0)[1])
+torch.testing.assert_close(
+    seen.sigmoid(), torch.stack([0 * seen, seen]).softmax(0)[1]
+)
 
 # %%
 # Softmax shares out one whole among classes that exclude each other. :term:`Sigmoid <sigmoid>` is
@@ -173,22 +240,35 @@ torch.testing.assert_close(seen.sigmoid(), torch.stack([0 * seen, seen]).softmax
 #    falls to 0.3, with a sigmoid first it stays above a dotted line at 1.46. Right, the share of
 #    right answers: about 90 % with logits, below 86 % with a sigmoid first.
 
-ways = {"logits": F.cross_entropy, "sigmoid first": lambda z, y: F.cross_entropy(z.sigmoid(), y)}
+ways = {
+    "logits": F.cross_entropy,
+    "sigmoid first": lambda z, y: F.cross_entropy(z.sigmoid(), y),
+}
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 reached = {name: [] for name in ways}
 for (name, loss_of), style in zip(ways.items(), ("C0-", "C1--"), strict=True):
     for seed in range(3):
         task = questions["which digit"][1:]
-        _, history = learn(loss_of, *task, seed=seed, optimizer=torch.optim.SGD, lr=0.2)
+        _, history = learn(
+            loss_of, *task, seed=seed, optimizer=torch.optim.SGD, lr=0.2
+        )
         reached[name].append(1 - history[-1]["val_measure"])
         left.plot(range(1, 7), [row["loss"] for row in history], style)
-        right.plot(range(1, 7), [1 - row["val_measure"] for row in history], style)
-    print(f"{name:13} right: " + ", ".join(f"{share:.1%}" for share in reached[name]))
+        right.plot(
+            range(1, 7), [1 - row["val_measure"] for row in history], style
+        )
+    print(
+        f"{name:13} right: "
+        + ", ".join(f"{share:.1%}" for share in reached[name])
+    )
 left.axhline(math.log(1 + 9 / math.e), color="gray", linestyle=":")
 left.set(xlabel="epoch", ylabel="training loss (dotted: 1.46)", ylim=0)
 right.set(xlabel="epoch", ylabel="right, of 2,000 held back")
 right.legend(right.lines[::3], ways)
-assert min(reached["logits"]) > max(reached["sigmoid first"]) + 0.03 and history[-1]["loss"] > 1.46
+assert (
+    min(reached["logits"]) > max(reached["sigmoid first"]) + 0.03
+    and history[-1]["loss"] > 1.46
+)
 
 # %%
 # No error, a falling loss, and each seed loses several points: a sigmoid lets through at most a
@@ -201,9 +281,14 @@ assert min(reached["logits"]) > max(reached["sigmoid first"]) + 0.03 and history
 
 for size in (10.0, 16.0, 17.0, 100.0):
     z = torch.tensor([size], requires_grad=True)
-    losses = F.binary_cross_entropy(z.sigmoid(), torch.zeros(1)), bce(z, torch.zeros(1))
+    losses = (
+        F.binary_cross_entropy(z.sigmoid(), torch.zeros(1)),
+        bce(z, torch.zeros(1)),
+    )
     grads = [torch.autograd.grad(loss, z)[0].item() for loss in losses]
-    print(f"logit {size}: losses {losses[0]:.2f} {losses[1]:.2f}, gradients {grads}")
+    print(
+        f"logit {size}: losses {losses[0]:.2f} {losses[1]:.2f}, gradients {grads}"
+    )
 assert losses[0] == losses[1] == 100 and grads == [0, 1]
 
 # %%
@@ -237,7 +322,7 @@ with warnings.catch_warnings(action="error"):
 
 # %%
 # The last is no more than a warning, which we turned into an error: ``mse_loss`` would go on, and
-# compare all with all. :doc:`/lessons/tensors/04_compute` shows where that leads.
+# compare all with all. :doc:`/lessons/tensors/09_broadcasting` shows where that leads.
 #
 # A rare class
 # ------------
@@ -251,12 +336,19 @@ ways = {"as it is": bce, "weighted": lambda z, y: bce(z, y, pos_weight=ratio)}
 found = {name: [] for name in ways}
 for name, loss_of in ways.items():
     for seed in range(3):
-        model, _ = learn(loss_of, wrong, x[few], seven[few], val_x, val_seven, seed=seed)
+        model, _ = learn(
+            loss_of, wrong, x[few], seven[few], val_x, val_seven, seed=seed
+        )
         said = model(val_x)[:, 0] > 0
-        share, false = (said[part].float().mean().item() for part in (val_y == 7, val_y != 7))
+        share, false = (
+            said[part].float().mean().item()
+            for part in (val_y == 7, val_y != 7)
+        )
         found[name].append(share)
         print(f"{name:9} {share:.0%} of 7s, {false:.1%} of others")
-torch.testing.assert_close(F.cross_entropy(logits, target, weight=torch.full((10,), 7.0)), loss)
+torch.testing.assert_close(
+    F.cross_entropy(logits, target, weight=torch.full((10,), 7.0)), loss
+)
 assert min(found["weighted"]) > max(found["as it is"]) and int(ratio) == 150
 
 # %%
@@ -269,15 +361,26 @@ assert min(found["weighted"]) > max(found["as it is"]) and int(ratio) == 150
 # :term:`Label smoothing <label smoothing>` of 0.1 takes a tenth from the label, and shares it out
 # among all ten classes. Then the loss cannot fall below 0.50, and being too sure does not pay.
 
-smooth = nn.CrossEntropyLoss(label_smoothing=0.1)  # the same function, as a module
+smooth = nn.CrossEntropyLoss(
+    label_smoothing=0.1
+)  # the same function, as a module
 soft = 0.9 * one_hot + 0.1 / 10
-torch.testing.assert_close(smooth(logits, target), F.cross_entropy(logits, soft))
+torch.testing.assert_close(
+    smooth(logits, target), F.cross_entropy(logits, soft)
+)
 softened, history = learn(smooth, *questions["which digit"][1:])
-print(f"lowest {-(soft * soft.log()).sum(1).mean():.2f}, reached {history[-1]['loss']:.2f}")
-for name, model in {"as it is": networks["which digit"], "smoothed": softened}.items():
+print(
+    f"lowest {-(soft * soft.log()).sum(1).mean():.2f}, reached {history[-1]['loss']:.2f}"
+)
+for name, model in {
+    "as it is": networks["which digit"],
+    "smoothed": softened,
+}.items():
     out = model(val_x)
     share, sure = 1 - wrong(out, val_y), out.softmax(1).amax(1).mean()
-    print(f"{name}: {share:.1%} right, {sure:.1%} sure, loss {F.cross_entropy(out, val_y):.2f}")
+    print(
+        f"{name}: {share:.1%} right, {sure:.1%} sure, loss {F.cross_entropy(out, val_y):.2f}"
+    )
 assert history[-1]["loss"] > 0.5 and share > 0.93 and 0.78 < sure < 0.88
 
 # %%
@@ -331,9 +434,13 @@ assert complete["softmax"] == 0 and complete["sigmoid"] > 0.2
 #    threshold is chosen after training.
 
 for seed in range(3):
-    model, _ = learn(bce, wrong, x[few], seven[few], val_x, val_seven, seed=seed)
+    model, _ = learn(
+        bce, wrong, x[few], seven[few], val_x, val_seven, seed=seed
+    )
     said = model(val_x)[:, 0] > -ratio.log()
-    share, false = (said[part].float().mean().item() for part in (val_y == 7, val_y != 7))
+    share, false = (
+        said[part].float().mean().item() for part in (val_y == 7, val_y != 7)
+    )
     print(f"{share:.0%} of the 7s, {false:.1%} of the others")
     assert share > found["as it is"][seed] + 0.1
 
@@ -356,5 +463,7 @@ for loss_of in (F.mse_loss, F.l1_loss, huber):
     model, history = learn(loss_of, F.l1_loss, x, slipped, val_x, val_wide)
     off[name] = history[-1]["val_measure"]
     print(f"{name:8} {off[name]:.1f} pixels off the true widths")
-torch.testing.assert_close(huber(model(x), slipped), F.huber_loss(model(x), slipped))
+torch.testing.assert_close(
+    huber(model(x), slipped), F.huber_loss(model(x), slipped)
+)
 assert off["mse_loss"] > 1.7 * max(off["l1_loss"], off["huber"])

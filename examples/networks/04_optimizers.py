@@ -19,7 +19,13 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from torch import nn, optim
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, OneCycleLR, StepLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    OneCycleLR,
+    StepLR,
+)
 
 from handbook import Batches, datasets
 
@@ -38,11 +44,16 @@ for start in (-1.0, 1.0):
     w = torch.tensor(start, requires_grad=True)
     (w**2).backward()
     moved = w - 0.1 * w.grad
-    print(f"w = {start:+}, gradient {w.grad:+}, moved to {moved:+.1f}; a leaf: {moved.is_leaf}")
+    print(
+        f"w = {start:+}, gradient {w.grad:+}, moved to {moved:+.1f}; a leaf: {moved.is_leaf}"
+    )
     assert abs(moved) < 1 and not moved.is_leaf and w.item() == start
 places = torch.linspace(0.1, 3.0, 6, requires_grad=True)
 places.cos().sum().backward()
-print("down a cosine, size of the gradient:", [f"{size:.2f}" for size in places.grad.abs()])
+print(
+    "down a cosine, size of the gradient:",
+    [f"{size:.2f}" for size in places.grad.abs()],
+)
 assert (places.grad < 0).all() and places.grad.abs().argmax() in (2, 3)
 
 # %%
@@ -64,7 +75,9 @@ def sgd(weights, lr, momentum=0.0, weight_decay=0.0):
     @torch.no_grad()
     def step():
         for i, w in enumerate(weights):
-            velocity[i] = momentum * velocity[i] + w.grad.add(w, alpha=weight_decay)
+            velocity[i] = momentum * velocity[i] + w.grad.add(
+                w, alpha=weight_decay
+            )
             w.add_(velocity[i], alpha=-lr)  # w -= lr * velocity
 
     return step
@@ -77,7 +90,10 @@ def sgd(weights, lr, momentum=0.0, weight_decay=0.0):
 with tempfile.TemporaryDirectory() as folder:
     path = datasets.write_csv(folder + "/digits.csv", n=1000)
     table = datasets.load_csv(path, "ink", columns=["symmetry", "width"])
-x, y = (table.x - table.x.mean(0)).double(), 100 * (table.y - table.y.mean()).double()
+x, y = (
+    (table.x - table.x.mean(0)).double(),
+    100 * (table.y - table.y.mean()).double(),
+)
 
 
 def loss_at(w, x=x):  # (..., 2) -> (...)
@@ -87,7 +103,9 @@ def loss_at(w, x=x):  # (..., 2) -> (...)
 def walk(rule, x=x, **options):
     w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     made, path = rule([w], **options), [w.detach().clone()]
-    step = getattr(made, "step", made)  # of a torch optimizer, its method; ours is a function
+    step = getattr(
+        made, "step", made
+    )  # of a torch optimizer, its method; ours is a function
     for _ in range(100):
         w.grad = None
         loss_at(w, x).backward()
@@ -100,7 +118,9 @@ def walk(rule, x=x, **options):
 # Let our rule and PyTorch's start in the same place.
 
 for options in ({}, {"momentum": 0.9}, {"momentum": 0.9, "weight_decay": 0.01}):
-    same = torch.equal(walk(sgd, lr=0.05, **options), walk(optim.SGD, lr=0.05, **options))
+    same = torch.equal(
+        walk(sgd, lr=0.05, **options), walk(optim.SGD, lr=0.05, **options)
+    )
     print(f"100 steps, equal bit for bit: {same}  {options}")
     assert same
 
@@ -117,10 +137,18 @@ for rate in (0.001, 0.002, 0.06, 0.065):
     path = walk(optim.SGD, lr=rate)
     above[rate] = loss_at(path[-1]).item() - lowest
     moved = f"{(path[1] != 0).sum()} weights moved, by {path[1].norm():.3f}"
-    print(f"rate {rate:5}: {moved}; after 100 steps {above[rate]:.3g} above the minimum")
+    print(
+        f"rate {rate:5}: {moved}; after 100 steps {above[rate]:.3g} above the minimum"
+    )
 flat, steep = torch.linalg.eigvalsh(2 * x.T @ x / len(x)).tolist()
-print(f"curvature: {flat:.2f} along the valley, {steep:.1f} across; 2 / steep = {2 / steep:.4f}")
-assert above[0.06] < above[0.001] < 1e4 < above[0.065] and (path[1] != 0).all() and steep < 33
+print(
+    f"curvature: {flat:.2f} along the valley, {steep:.1f} across; 2 / steep = {2 / steep:.4f}"
+)
+assert (
+    above[0.06] < above[0.001] < 1e4 < above[0.065]
+    and (path[1] != 0).all()
+    and steep < 33
+)
 
 # %%
 # Both weights move each time, and twice as far for twice the rate: it is the length of the step. In
@@ -145,7 +173,9 @@ def adamw(weights, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
             mean = betas[0] * mean + (1 - betas[0]) * w.grad
             square = betas[1] * square + (1 - betas[1]) * w.grad**2
             state[i] = mean, square, t + 1
-            usual = (square / (1 - betas[1] ** t)).sqrt()  # it began at 0: this makes up for it
+            usual = (
+                square / (1 - betas[1] ** t)
+            ).sqrt()  # it began at 0: this makes up for it
             w.mul_(1 - lr * weight_decay)
             w.sub_(lr * mean / (1 - betas[0] ** t) / (usual + eps))
 
@@ -168,12 +198,22 @@ walks = {
     "AdamW": walk(optim.AdamW, lr=0.5, weight_decay=0.0),
 }
 figure, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-across = torch.linspace(-1, 23, 61).double(), torch.linspace(-0.5, 2.3, 57).double()
+across = (
+    torch.linspace(-1, 23, 61).double(),
+    torch.linspace(-0.5, 2.3, 57).double(),
+)
 grid = torch.stack(torch.meshgrid(*across, indexing="xy"), -1)  # (57, 61, 2)
-ax.contour(*across, loss_at(grid), lowest * 1.01 ** (2.0 ** torch.arange(9)), colors="silver")
+ax.contour(
+    *across,
+    loss_at(grid),
+    lowest * 1.01 ** (2.0 ** torch.arange(9)),
+    colors="silver",
+)
 for (name, path), style in zip(walks.items(), ("o-", "^-", "s-"), strict=True):
     above[name] = (loss_at(path) > 1.01 * lowest).sum().item()
-    print(f"{name:8} is more than 1 % above the minimum at {above[name]} of 101 places")
+    print(
+        f"{name:8} is more than 1 % above the minimum at {above[name]} of 101 places"
+    )
     ax.plot(*path.T, style, markersize=3, linewidth=1, label=name)
 ax.plot(*best, "k*", markersize=12, label="minimum")
 ax.set(xlabel="weight of symmetry", ylabel="weight of width")
@@ -194,27 +234,49 @@ makers = {
     "SGD": lambda groups, lr: [optim.SGD(groups, lr)],
     "momentum": lambda groups, lr: [optim.SGD(groups, lr, momentum=0.9)],
     "AdamW": lambda groups, lr: [optim.AdamW(groups, lr)],
-    "Muon": lambda groups, lr: [optim.Muon(groups[:1], lr), optim.AdamW(groups[1:], lr=0.003)],
+    "Muon": lambda groups, lr: [
+        optim.Muon(groups[:1], lr),
+        optim.AdamW(groups[1:], lr=0.003),
+    ],
 }
-pixels = F.avg_pool2d(digits.x, 2).flatten(1)  # (10000, 196): half as wide, to be quick
+pixels = F.avg_pool2d(digits.x, 2).flatten(
+    1
+)  # (10000, 196): half as wide, to be quick
 
 
-def learn(name, lr, seed, new_schedule=lambda optimizer: ConstantLR(optimizer, factor=1.0)):
+def learn(
+    name,
+    lr,
+    seed,
+    new_schedule=lambda optimizer: ConstantLR(optimizer, factor=1.0),
+):
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(196, 32), nn.ReLU(), nn.Linear(32, 10))
-    matrices, biases = ([w for w in model.parameters() if w.ndim == n] for n in (2, 1))
-    groups = [{"params": matrices, "weight_decay": 1e-4}, {"params": biases, "weight_decay": 0.0}]
+    matrices, biases = (
+        [w for w in model.parameters() if w.ndim == n] for n in (2, 1)
+    )
+    groups = [
+        {"params": matrices, "weight_decay": 1e-4},
+        {"params": biases, "weight_decay": 0.0},
+    ]
     optimizers, rates = makers[name](groups, lr), []
     schedule = new_schedule(optimizers[0])
-    batches = Batches(pixels[:4000], digits.y[:4000], batch_size=50, shuffle=True, seed=seed)
+    batches = Batches(
+        pixels[:4000], digits.y[:4000], batch_size=50, shuffle=True, seed=seed
+    )
     for x, y in (*batches, *batches):  # two epochs, 160 steps
         model.zero_grad()
         F.cross_entropy(model(x), y).backward()
         rates.append(optimizers[0].param_groups[0]["lr"])
-        for part in (*optimizers, schedule):  # the schedule comes after the step
+        for part in (
+            *optimizers,
+            schedule,
+        ):  # the schedule comes after the step
             part.step()
     with torch.no_grad():
-        return F.cross_entropy(model(pixels[8000:]), digits.y[8000:]).item(), rates
+        return F.cross_entropy(
+            model(pixels[8000:]), digits.y[8000:]
+        ).item(), rates
 
 
 # %%
@@ -226,18 +288,30 @@ def learn(name, lr, seed, new_schedule=lambda optimizer: ConstantLR(optimizer, f
 
 scale = [0.001 * 4**k for k in range(7)]
 mean = {
-    name: torch.tensor([[learn(name, lr, seed)[0] for seed in range(2)] for lr in scale]).mean(1)
+    name: torch.tensor(
+        [[learn(name, lr, seed)[0] for seed in range(2)] for lr in scale]
+    ).mean(1)
     for name in makers
 }
 figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-for (name, loss), style in zip(mean.items(), ("o-", "^--", "s-", "D--"), strict=True):
+for (name, loss), style in zip(
+    mean.items(), ("o-", "^--", "s-", "D--"), strict=True
+):
     ax.semilogx(scale, loss, style, label=name)
-    print(f"{name:8} at 0.001: {loss[0]:.2f}, at 1.024: {loss[5]:.2f}, best: {loss.min():.2f}")
+    print(
+        f"{name:8} at 0.001: {loss[0]:.2f}, at 1.024: {loss[5]:.2f}, best: {loss.min():.2f}"
+    )
 ax.axhline(2.303, color="gray", linestyle=":", label="guessing")
 ax.set(xlabel="learning rate", ylabel="validation loss", ylim=(0, 3.5))
 ax.legend(ncols=2, fontsize="small")
-assert mean["AdamW"][0] + 1 < mean["SGD"][0] and mean["SGD"][5] + 1 < mean["AdamW"][5]
-assert max(loss.min() for loss in mean.values()) < min(loss.min() for loss in mean.values()) + 0.1
+assert (
+    mean["AdamW"][0] + 1 < mean["SGD"][0]
+    and mean["SGD"][5] + 1 < mean["AdamW"][5]
+)
+assert (
+    max(loss.min() for loss in mean.values())
+    < min(loss.min() for loss in mean.values()) + 0.1
+)
 
 # %%
 # At 0.001 AdamW wins by far, at 1.024 SGD does. Both verdicts are about the rate: SGD multiplies
@@ -257,24 +331,45 @@ assert max(loss.min() for loss in mean.values()) < min(loss.min() for loss in me
 
 schedules = {
     "constant": lambda optimizer: ConstantLR(optimizer, factor=1.0),
-    "warm-up": lambda optimizer: LinearLR(optimizer, start_factor=0.05, total_iters=32),
+    "warm-up": lambda optimizer: LinearLR(
+        optimizer, start_factor=0.05, total_iters=32
+    ),
     "cosine": lambda optimizer: CosineAnnealingLR(optimizer, T_max=160),
-    "one-cycle": lambda o: OneCycleLR(o, max_lr=o.param_groups[0]["lr"], total_steps=160),
+    "one-cycle": lambda o: OneCycleLR(
+        o, max_lr=o.param_groups[0]["lr"], total_steps=160
+    ),
 }
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.4), layout="constrained")
-for (name, new), style in zip(schedules.items(), ("o-", "^--", "s-", "D--"), strict=True):
-    runs = [[learn("AdamW", lr, seed, new) for seed in range(3)] for lr in scale[1:5]]
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(7.0, 3.4), layout="constrained"
+)
+for (name, new), style in zip(
+    schedules.items(), ("o-", "^--", "s-", "D--"), strict=True
+):
+    runs = [
+        [learn("AdamW", lr, seed, new) for seed in range(3)]
+        for lr in scale[1:5]
+    ]
     left.plot(runs[1][0][1], style, markevery=20, label=name)
-    mean[name] = torch.tensor([[loss for loss, _ in row] for row in runs]).mean(1)
+    mean[name] = torch.tensor([[loss for loss, _ in row] for row in runs]).mean(
+        1
+    )
     right.loglog(scale[1:5], mean[name], style)
-    print(f"{name:9} with rates from 0.004 to 0.256:", [f"{loss:.2f}" for loss in mean[name]])
+    print(
+        f"{name:9} with rates from 0.004 to 0.256:",
+        [f"{loss:.2f}" for loss in mean[name]],
+    )
 left.set(xlabel="step", ylabel="learning rate")
 left.legend(fontsize="small")
-right.set(xlabel="highest learning rate", ylabel="validation loss", ylim=(0.25, 2))
+right.set(
+    xlabel="highest learning rate", ylabel="validation loss", ylim=(0.25, 2)
+)
 right.set_yticks([0.3, 0.5, 1, 2], ["0.3", "0.5", "1", "2"])
 right.minorticks_off()
 for name in ("cosine", "one-cycle"):
-    assert mean[name].min() < mean["constant"].min() - 0.02 and mean[name][0] > mean["constant"][0]
+    assert (
+        mean[name].min() < mean["constant"].min() - 0.02
+        and mean[name][0] > mean["constant"][0]
+    )
 
 # %%
 # A rate that falls to zero lets the weights settle: it may begin higher, and the loss ends lower.
@@ -314,13 +409,26 @@ for name in ("cosine", "one-cycle"):
 layer, kept, messages = nn.Linear(50, 20), [], []
 w = layer.weight
 w.grad = torch.randn(20, 50) * torch.logspace(-2, 0, 20)[:, None]
-for make in (optim.SGD, lambda w: optim.SGD(w, momentum=0.9), optim.AdamW, optim.Muon):
+for make in (
+    optim.SGD,
+    lambda w: optim.SGD(w, momentum=0.9),
+    optim.AdamW,
+    optim.Muon,
+):
     before, optimizer = w.detach().clone(), make([w])
     optimizer.step()
-    kept.append(sum(v.numel() for v in optimizer.state[w].values() if v.ndim) // w.numel())
+    kept.append(
+        sum(v.numel() for v in optimizer.state[w].values() if v.ndim)
+        // w.numel()
+    )
 spread = [torch.linalg.svdvals(m.detach()) for m in (w.grad, w - before)]
-spread = [f"strongest direction: {s[0] / s[-1]:.0f} times the weakest" for s in spread]
-for refused in (lambda: optim.Muon(layer.parameters()), lambda: StepLR(optimizer, 1, verbose=True)):
+spread = [
+    f"strongest direction: {s[0] / s[-1]:.0f} times the weakest" for s in spread
+]
+for refused in (
+    lambda: optim.Muon(layer.parameters()),
+    lambda: StepLR(optimizer, 1, verbose=True),
+):
     try:
         refused()
     except (TypeError, ValueError) as error:
@@ -335,7 +443,12 @@ for order in ("right", "wrong"):
                 rates.append(optimizer.param_groups[0]["lr"])
             part.step()
     print(f"{order} order: rates {rates}, {len(caught)} warnings")
-assert kept == [0, 1, 2, 1] and len(messages) == 2 and rates == [0.4, 0.2, 0.1] and caught
+assert (
+    kept == [0, 1, 2, 1]
+    and len(messages) == 2
+    and rates == [0.4, 0.2, 0.1]
+    and caught
+)
 
 # %%
 # .. answer:: 2
@@ -354,7 +467,9 @@ for optimizer_class in (optim.SGD, optim.Adam, optim.AdamW):
             weight.grad = torch.tensor([0.0, 10 * torch.randn(()).item()])
             optimizer.step()
         idle, busy = left[optimizer_class, decay] = weight.tolist()
-        print(f"{optimizer_class.__name__:5}  decay {decay:6}: idle {idle:.3f}, busy {busy:.3f}")
+        print(
+            f"{optimizer_class.__name__:5}  decay {decay:6}: idle {idle:.3f}, busy {busy:.3f}"
+        )
 expected = (1 - 0.01 * 0.01) ** 200
 for optimizer_class in (optim.SGD, optim.AdamW):
     assert abs(left[optimizer_class, 0.01][0] - expected) < 1e-4
@@ -371,7 +486,11 @@ assert abs(left[optim.Adam, 0.0001][1] - left[optim.Adam, 0.01][1]) < 0.01
 turn = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64) / 2**0.5
 scaled = x / x.std(0)
 late = {}
-for name, columns in (("as it was", x), ("turned", x @ turn), ("scaled", scaled)):
+for name, columns in (
+    ("as it was", x),
+    ("turned", x @ turn),
+    ("scaled", scaled),
+):
     for rule, options in (
         (optim.SGD, {"lr": 0.5 if name == "scaled" else 0.06}),
         (optim.AdamW, {"lr": 0.5, "weight_decay": 0.0}),
@@ -379,7 +498,15 @@ for name, columns in (("as it was", x), ("turned", x @ turn), ("scaled", scaled)
         path = walk(rule, columns, **options)
         late[name, rule] = loss_at(path, columns)
         far = (late[name, rule] > 1.01 * lowest).sum()
-        print(f"{name:9} {rule.__name__:5} more than 1 % above at {far} of 101 places")
-torch.testing.assert_close(late["as it was", optim.SGD], late["turned", optim.SGD])
-assert late["turned", optim.AdamW][50] > 1.01 * lowest > late["as it was", optim.AdamW][50]
+        print(
+            f"{name:9} {rule.__name__:5} more than 1 % above at {far} of 101 places"
+        )
+torch.testing.assert_close(
+    late["as it was", optim.SGD], late["turned", optim.SGD]
+)
+assert (
+    late["turned", optim.AdamW][50]
+    > 1.01 * lowest
+    > late["as it was", optim.AdamW][50]
+)
 assert late["scaled", optim.SGD][1] < 1.01 * lowest

@@ -21,7 +21,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    default_collate,
+)
 
 from handbook import Batches, datasets, plots
 
@@ -53,8 +58,18 @@ def refused(call):
 class Table(Dataset):
     def __init__(self, path, dtype="float64"):
         columns = range(2, 8)  # the label, then five numbers
-        rows = np.loadtxt(path, dtype, delimiter=",", skiprows=1, usecols=columns, encoding="utf-8")
-        self.x, self.y = rows[:, 1:], rows[:, 0].astype("int64")  # (1000, 5), (1000,)
+        rows = np.loadtxt(
+            path,
+            dtype,
+            delimiter=",",
+            skiprows=1,
+            usecols=columns,
+            encoding="utf-8",
+        )
+        self.x, self.y = (
+            rows[:, 1:],
+            rows[:, 0].astype("int64"),
+        )  # (1000, 5), (1000,)
 
     def __len__(self):
         return len(self.y)
@@ -69,7 +84,9 @@ digits = Table(table, "float32")
 x, y = next(iter(DataLoader(digits, batch_size=4)))
 print(x.dtype, "in the layer:", tuple(nn.Linear(5, 10)(x).shape))
 assert default_collate([np.float64(1.5)]).dtype == torch.float64 != x.dtype
-assert torch.equal(x, torch.stack([torch.from_numpy(digits[i][0]) for i in range(4)]))
+assert torch.equal(
+    x, torch.stack([torch.from_numpy(digits[i][0]) for i in range(4)])
+)
 
 # %%
 # The loader keeps the :term:`dtype` of NumPy, and of pandas; the layer refuses it. So convert where
@@ -107,7 +124,10 @@ from PIL import Image
 
 class Folder(Dataset):
     def __init__(self, root):
-        self.classes, self.files = datasets.class_names(root), sorted(root.glob("*/*.png"))
+        self.classes, self.files = (
+            datasets.class_names(root),
+            sorted(root.glob("*/*.png")),
+        )
 
     def __len__(self):
         return len(self.files)
@@ -119,10 +139,19 @@ class Folder(Dataset):
 
 
 images = Folder(root)
-loaders = [DataLoader(images, batch_size=8, shuffle=shuffle) for shuffle in (False, True)]
+loaders = [
+    DataLoader(images, batch_size=8, shuffle=shuffle)
+    for shuffle in (False, True)
+]
 (first, zeros), (mixed, various) = (next(iter(loader)) for loader in loaders)
-figure = plots.image_grid(torch.cat([first, mixed]), titles=torch.cat([zeros, various]), ncols=8)
-assert first.shape == (8, 1, 28, 28) and zeros.tolist() == [0] * 8 and len(various.unique()) > 3
+figure = plots.image_grid(
+    torch.cat([first, mixed]), titles=torch.cat([zeros, various]), ncols=8
+)
+assert (
+    first.shape == (8, 1, 28, 28)
+    and zeros.tolist() == [0] * 8
+    and len(various.unique()) > 3
+)
 
 # %%
 # In order, few batches mix classes; :doc:`/lessons/networks/07_training_loop` shows the harm.
@@ -160,8 +189,13 @@ assert torch.cat(list(shuffled)).tolist() == orders[2] != orders[3]
 eight = torch.from_numpy(digits.y == 8).long()  # (1000,)
 per_class = 1 / eight.bincount()  # (2,)
 drawn = {"as in the file": torch.arange(1000)}
-for name, weights in {"one per class": per_class, "one per example": per_class[eight]}.items():
-    drawn[name] = torch.tensor(list(torch.utils.data.WeightedRandomSampler(weights, 1000)))
+for name, weights in {
+    "one per class": per_class,
+    "one per example": per_class[eight],
+}.items():
+    drawn[name] = torch.tensor(
+        list(torch.utils.data.WeightedRandomSampler(weights, 1000))
+    )
 eights = {name: eight[index].sum().item() for name, index in drawn.items()}
 figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
 axis.barh(list(eights), 1000, color="0.8", label="other digits")
@@ -169,8 +203,12 @@ axis.barh(list(eights), eights.values(), color="#0072B2", label="eights")
 axis.set(xlabel="rows drawn in one epoch", xlim=(0, 1000), ylim=(2.5, -0.5))
 axis.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 for name, index in drawn.items():
-    print(f"{name:15} {eights[name]:3} eights, {len(index.unique()):4} different rows")
-assert eights["one per class"] == 0 and 400 < eights["one per example"] < 600 > len(index.unique())
+    print(
+        f"{name:15} {eights[name]:3} eights, {len(index.unique()):4} different rows"
+    )
+assert eights["one per class"] == 0 and 400 < eights[
+    "one per example"
+] < 600 > len(index.unique())
 
 # %%
 # Two weights mean rows 0 and 1, and nothing else was drawn; no warning. Each *example* needs one.
@@ -183,23 +221,43 @@ assert eights["one per class"] == 0 and 400 < eights["one per example"] < 600 > 
 #
 # .. alt:: A grid of six lines: four hold three numbers and four white zeros, two seven numbers.
 
-lines = ["花非花", "雾非雾", "夜半来", "天明去", "来如春梦几多时", "去似朝云无觅处"]
+lines = [
+    "花非花",
+    "雾非雾",
+    "夜半来",
+    "天明去",
+    "来如春梦几多时",
+    "去似朝云无觅处",
+]
 known = sorted(set("".join(lines)))
-texts = [torch.tensor([known.index(c) + 1 for c in line]) for line in lines]  # 0 stays free
+texts = [
+    torch.tensor([known.index(c) + 1 for c in line]) for line in lines
+]  # 0 stays free
 print(refused(lambda: default_collate(texts)))
 
 
 def collate(items):
     lengths = torch.tensor([len(item) for item in items])
     ids = nn.utils.rnn.pad_sequence(items, batch_first=True)  # (B, T)
-    return ids, lengths, torch.arange(ids.shape[1]) < lengths[:, None]  # the mask is (B, T), too
+    return (
+        ids,
+        lengths,
+        torch.arange(ids.shape[1]) < lengths[:, None],
+    )  # the mask is (B, T), too
 
 
 ((ids, lengths, mask),) = DataLoader(texts, batch_size=6, collate_fn=collate)
 figure, axis = plt.subplots(figsize=(4.2, 3.4), layout="constrained")
 axis.imshow(mask.numpy(), cmap="Blues", vmax=4)
 for (i, j), number in np.ndenumerate(ids.numpy()):
-    axis.text(j, i, number, ha="center", va="center", color="black" if mask[i, j] else "0.4")
+    axis.text(
+        j,
+        i,
+        number,
+        ha="center",
+        va="center",
+        color="black" if mask[i, j] else "0.4",
+    )
 axis.set(xlabel="place in the line", ylabel="line in the batch")
 
 # %%
@@ -257,15 +315,22 @@ import sys
 
 def run(script):
     (folder / "rows.py").write_text(script, encoding="utf-8")
-    return subprocess.run([sys.executable, "rows.py"], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "rows.py"], cwd=folder, capture_output=True, text=True
+    )
 
 
 said = run(script).stdout.splitlines()
 print(*said, sep="\n")
 bare = "import multiprocessing as m\nm.get_context('spawn').Process(target=print).start()"
 print("bare:", *run(bare).stderr.split("RuntimeError:")[1].split()[:19])
-assert "counted here 1000 | processes 1 |" in said[0] and "here 0 | processes 3 |" in said[1]
-assert "2000 rows, 1000" in said[1] and said[1].replace("2000", "1000") == said[2]
+assert (
+    "counted here 1000 | processes 1 |" in said[0]
+    and "here 0 | processes 3 |" in said[1]
+)
+assert (
+    "2000 rows, 1000" in said[1] and said[1].replace("2000", "1000") == said[2]
+)
 
 # %%
 # A :term:`worker <worker process>` is a process, with a copy of the data set: the count in ours is
@@ -286,7 +351,9 @@ few = datasets.write_image_folder(folder / "few", per_class=1)
 print(refused(lambda: datasets.load_csv(gbk, "label", encoding="utf-8")))
 print(refused(lambda: datasets.load_csv(gbk, "digit")))
 print(refused(lambda: datasets.load_image_folder(folder / "few")))
-assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(encoding="gbk")
+assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(
+    encoding="gbk"
+)
 
 # %%
 # The error is the lucky case: Latin-1 reads any bytes, and gives garbage. On its own,
@@ -330,7 +397,10 @@ class Squares(Dataset):
 
 (batch,) = DataLoader(Squares(), batch_size=2, sampler=[3, 5])
 marked = datasets.write_csv(folder / "marked.csv", encoding="utf-8-sig")
-names = [marked.read_text(encoding=name).split(",")[0] for name in ("utf-8", "utf-8-sig")]
+names = [
+    marked.read_text(encoding=name).split(",")[0]
+    for name in ("utf-8", "utf-8-sig")
+]
 print(batch, names)
 assert sizes == [64, 64, 64, 8] and kept == 192 and batch.tolist() == [9, 25]
 assert images[kept][1] == 9 and names == ["\ufefffile", "file"]
@@ -346,7 +416,10 @@ import time
 
 memory = datasets.load_image_folder(root)
 seconds = {}
-for batches in (DataLoader(images, batch_size=50), Batches(*memory, batch_size=50)):
+for batches in (
+    DataLoader(images, batch_size=50),
+    Batches(*memory, batch_size=50),
+):
     start = time.perf_counter()
     x = torch.cat([x for x, _ in batches])
     seconds[type(batches).__name__] = time.perf_counter() - start
@@ -369,10 +442,14 @@ fives = [order[i : i + 5] for i in range(0, len(order), 5)]
 
 def filling(loader):
     masks = [mask for _, _, mask in loader]
-    return 1 - sum(mask.sum().item() for mask in masks) / sum(mask.numel() for mask in masks)
+    return 1 - sum(mask.sum().item() for mask in masks) / sum(
+        mask.numel() for mask in masks
+    )
 
 
-mixed = filling(DataLoader(words, batch_size=5, shuffle=True, collate_fn=collate))
+mixed = filling(
+    DataLoader(words, batch_size=5, shuffle=True, collate_fn=collate)
+)
 by_length = [fives[i] for i in torch.randperm(len(fives)).tolist()]
 alike = filling(DataLoader(words, batch_sampler=by_length, collate_fn=collate))
 print(f"filling: {mixed:.0%} shuffled, {alike:.0%} by length")

@@ -25,7 +25,9 @@ from torch import nn
 from handbook import Batches, classification_step, datasets, fit, plots
 
 torch.manual_seed(0)
-device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+device = torch.accelerator.current_accelerator(
+    check_available=True
+) or torch.device("cpu")
 
 # %%
 # Data
@@ -48,7 +50,9 @@ val = digits.x[8000:], digits.y[8000:]
 def new_model(dropout=0.0):
     torch.manual_seed(0)
     hidden, output = nn.Linear(784, 64), nn.Linear(64, 10)
-    return nn.Sequential(nn.Flatten(), hidden, nn.ReLU(), nn.Dropout(dropout), output).to(device)
+    return nn.Sequential(
+        nn.Flatten(), hidden, nn.ReLU(), nn.Dropout(dropout), output
+    ).to(device)
 
 
 # %%
@@ -61,7 +65,9 @@ def new_model(dropout=0.0):
 # model for :term:`logits`, one score for each digit. The :term:`loss <loss function>` says how
 # wrong they are; ``backward`` finds how it would change with each weight, the :term:`gradient`.
 
-x, y = (tensor.to(device) for tensor in next(iter(Batches(*train, batch_size=50))))
+x, y = (
+    tensor.to(device) for tensor in next(iter(Batches(*train, batch_size=50)))
+)
 model = new_model()
 loss = F.cross_entropy(model(x), y)
 loss.backward()
@@ -117,7 +123,9 @@ def one_epoch(missing="nothing", lr=0.3, batch_size=50, data=train):
     model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     curve = []
-    for x, y in Batches(*data, batch_size=batch_size, shuffle=missing != "shuffle"):
+    for x, y in Batches(
+        *data, batch_size=batch_size, shuffle=missing != "shuffle"
+    ):
         x, y = x.to(device), y.to(device)
         if missing != "zero_grad":
             optimizer.zero_grad()
@@ -139,18 +147,28 @@ def one_epoch(missing="nothing", lr=0.3, batch_size=50, data=train):
 order = train[1].argsort(stable=True)
 in_order = train[0][order], train[1][order]
 models, curves, end = {}, {}, {}
-fig, axes = plt.subplots(2, 2, figsize=(7, 4.6), sharex=True, sharey=True, layout="constrained")
-for ax, missing in zip(axes.flat, ("nothing", "zero_grad", "step", "shuffle"), strict=True):
+fig, axes = plt.subplots(
+    2, 2, figsize=(7, 4.6), sharex=True, sharey=True, layout="constrained"
+)
+for ax, missing in zip(
+    axes.flat, ("nothing", "zero_grad", "step", "shuffle"), strict=True
+):
     data = in_order if missing == "shuffle" else train
     models[missing], curves[missing] = one_epoch(missing, data=data)
     ax.plot(curves[missing], color="C0" if missing == "nothing" else "C1")
     ax.axhline(math.log(10), color="gray", linestyle=":")
     ax.set(title=f"missing: {missing}", ylim=(0, 7.5))
     end[missing] = sum(curves[missing][-10:]) / 10
-    print(f"missing: {missing:9}  mean loss of the last ten steps {end[missing]:.2f}")
+    print(
+        f"missing: {missing:9}  mean loss of the last ten steps {end[missing]:.2f}"
+    )
 fig.supxlabel("step")
 fig.supylabel("training loss (dotted: guessing)")
-assert end["zero_grad"] > 1.5 and end["step"] > 2.2 and end["shuffle"] < 0.2 < end["nothing"] < 0.8
+assert (
+    end["zero_grad"] > 1.5
+    and end["step"] > 2.2
+    and end["shuffle"] < 0.2 < end["nothing"] < 0.8
+)
 assert one_epoch("backward")[1] == curves["step"]
 
 # %%
@@ -176,8 +194,12 @@ def score(model, data):
     return loss / len(data[0]), right / len(data[0])
 
 
-complete, in_sorted_order = (score(models[name], val)[1] for name in ("nothing", "shuffle"))
-print(f"validation accuracy: shuffled {complete:.1%}, sorted {in_sorted_order:.1%}")
+complete, in_sorted_order = (
+    score(models[name], val)[1] for name in ("nothing", "shuffle")
+)
+print(
+    f"validation accuracy: shuffled {complete:.1%}, sorted {in_sorted_order:.1%}"
+)
 assert complete > 0.8 and in_sorted_order < 0.2
 
 # %%
@@ -205,7 +227,9 @@ def train_by_hand(model, data, val, lr, epochs, batch_size=50):
         model.eval()
         val_loss, val_accuracy = score(model, val)
         row = {"epoch": epoch, "loss": total / len(data[0])}
-        history.append(row | {"val_loss": val_loss, "val_accuracy": val_accuracy})
+        history.append(
+            row | {"val_loss": val_loss, "val_accuracy": val_accuracy}
+        )
     return history
 
 
@@ -220,14 +244,21 @@ model = new_model(dropout=0.5)
 history = train_by_hand(model, few, val, lr=0.3, epochs=60)
 figure = plots.learning_curves(history, "loss")
 best = min(history, key=lambda row: row["val_loss"])
-print(f"validation loss: lowest {best['val_loss']:.3f}, in the end {history[-1]['val_loss']:.3f}")
-print(f"accuracy: training {score(model, few)[1]:.1%}, validation {score(model, val)[1]:.1%}")
+print(
+    f"validation loss: lowest {best['val_loss']:.3f}, in the end {history[-1]['val_loss']:.3f}"
+)
+print(
+    f"accuracy: training {score(model, few)[1]:.1%}, validation {score(model, val)[1]:.1%}"
+)
 model.train()
 forgotten = [score(model, val)[1] for _ in range(2)]
 print("without eval(), twice:", [f"{value:.1%}" for value in forgotten])
 assert best["epoch"] < 50 and history[-1]["val_loss"] > 1.05 * best["val_loss"]
 assert score(model.eval(), few)[1] > 0.98 and score(model, val)[1] < 0.92
-assert max(forgotten) < score(model, val)[1] - 0.02 and forgotten[0] != forgotten[1]
+assert (
+    max(forgotten) < score(model, val)[1] - 0.02
+    and forgotten[0] != forgotten[1]
+)
 
 # %%
 # Asked about its own training images, the model looks perfect: it knows them by heart. Only the
@@ -244,19 +275,30 @@ assert max(forgotten) < score(model, val)[1] - 0.02 and forgotten[0] != forgotte
 #    falls, 0.3 falls to about 0.4, 3 jumps up and down and stays at guessing. Right, batch sizes:
 #    the loss falls fastest with 10, more slowly with 50, and hardly at all with 1,000.
 
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
+)
 rates = [(3.0, 50, ":"), (0.3, 50, "-"), (0.003, 50, "--")]
 sizes = [(0.1, 10, ":"), (0.1, 50, "-"), (0.1, 1000, "--")]
 reached = {}
 for ax, settings in zip(axes, (rates, sizes), strict=True):
     for lr, size, style in settings:
         model, curve = one_epoch(lr=lr, batch_size=size)
-        ax.plot(range(0, 8000, size), curve, style, label=f"rate {lr}, batches of {size}")
+        ax.plot(
+            range(0, 8000, size),
+            curve,
+            style,
+            label=f"rate {lr}, batches of {size}",
+        )
         reached[lr, size] = score(model, val)[1]
-        print(f"rate {lr:5}, batches of {size:4}: validation accuracy {reached[lr, size]:.1%}")
+        print(
+            f"rate {lr:5}, batches of {size:4}: validation accuracy {reached[lr, size]:.1%}"
+        )
     ax.set(xlabel="images seen", ylabel="training loss", ylim=(0, 4))
     ax.legend(loc="upper right", fontsize="small")
-assert max(reached[0.003, 50], reached[3.0, 50]) < 0.6 and reached[0.3, 50] > 0.8
+assert (
+    max(reached[0.003, 50], reached[3.0, 50]) < 0.6 and reached[0.3, 50] > 0.8
+)
 assert reached[0.1, 1000] < 0.7 < 0.8 < min(reached[0.1, 50], reached[0.1, 10])
 
 # %%
@@ -275,7 +317,9 @@ rows = train_by_hand(by_hand, train, val, lr=0.3, epochs=3)
 packaged = new_model(dropout=0.5)
 batches = Batches(*train, batch_size=50, shuffle=True)
 optimizer = torch.optim.SGD(packaged.parameters(), lr=0.3)
-history = fit(packaged, batches, classification_step, optimizer=optimizer, epochs=3)
+history = fit(
+    packaged, batches, classification_step, optimizer=optimizer, epochs=3
+)
 
 pairs = list(zip(by_hand.parameters(), packaged.parameters(), strict=True))
 same = all(torch.equal(a, b) for a, b in pairs)
@@ -321,11 +365,21 @@ for lr in (0.1, 0.2):
     model = new_model()
     before = nn.utils.parameters_to_vector(model.parameters())
     F.cross_entropy(model(x), y).backward()
-    moved[lr] = sum((weight.grad != 0).sum().item() for weight in model.parameters())
+    moved[lr] = sum(
+        (weight.grad != 0).sum().item() for weight in model.parameters()
+    )
     torch.optim.SGD(model.parameters(), lr=lr).step()
-    distance[lr] = (nn.utils.parameters_to_vector(model.parameters()) - before).norm().item()
-    print(f"learning rate {lr}: weights that move {moved[lr]}, distance {distance[lr]:.4f}")
-assert moved[0.1] == moved[0.2] and math.isclose(distance[0.2], 2 * distance[0.1], rel_tol=1e-3)
+    distance[lr] = (
+        (nn.utils.parameters_to_vector(model.parameters()) - before)
+        .norm()
+        .item()
+    )
+    print(
+        f"learning rate {lr}: weights that move {moved[lr]}, distance {distance[lr]:.4f}"
+    )
+assert moved[0.1] == moved[0.2] and math.isclose(
+    distance[0.2], 2 * distance[0.1], rel_tol=1e-3
+)
 
 # %%
 # .. answer:: 2
@@ -334,10 +388,17 @@ assert moved[0.1] == moved[0.2] and math.isclose(distance[0.2], 2 * distance[0.1
 
 reached = {}
 for size, lr in ((50, 0.1), (200, 0.1), (200, 0.4)):
-    row = train_by_hand(new_model(), train, val, lr=lr, epochs=2, batch_size=size)[-1]
+    row = train_by_hand(
+        new_model(), train, val, lr=lr, epochs=2, batch_size=size
+    )[-1]
     reached[size, lr] = row["val_loss"]
-    print(f"batch size {size:3}, learning rate {lr}: validation loss {row['val_loss']:.3f}")
-assert reached[200, 0.1] > 1.4 * reached[50, 0.1] and reached[200, 0.4] < 1.2 * reached[50, 0.1]
+    print(
+        f"batch size {size:3}, learning rate {lr}: validation loss {row['val_loss']:.3f}"
+    )
+assert (
+    reached[200, 0.1] > 1.4 * reached[50, 0.1]
+    and reached[200, 0.4] < 1.2 * reached[50, 0.1]
+)
 
 # %%
 # .. answer:: 3

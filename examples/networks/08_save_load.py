@@ -26,13 +26,22 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from handbook import Batches, classification_step, datasets, fit, load_checkpoint
+from handbook import (
+    Batches,
+    classification_step,
+    datasets,
+    fit,
+    load_checkpoint,
+)
 
 torch.manual_seed(0)
 temporary = tempfile.TemporaryDirectory()  # removed at the end, with all files
 folder = Path(temporary.name)
 digits, _ = datasets.mnist()
-x, val_x = digits.x[:8000], digits.x[8000:]  # 8,000 to learn from, 2,000 to compare on
+x, val_x = (
+    digits.x[:8000],
+    digits.x[8000:],
+)  # 8,000 to learn from, 2,000 to compare on
 y, val_y = digits.y[:8000], digits.y[8000:]
 
 # %%
@@ -50,7 +59,9 @@ def new_run():
     hidden = nn.Linear(784, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.3)
     model = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(64, 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
-    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=6 * 40)
+    scheduler = torch.optim.lr_scheduler.LinearLR(
+        optimizer, 1.0, 0.01, total_iters=6 * 40
+    )
     return model, optimizer, scheduler
 
 
@@ -109,7 +120,9 @@ assert without < right - 0.05
 
 parameters = dict(model.named_parameters())
 for name, tensor in model.state_dict().items():
-    print(f"{name:22} {'parameter' if name in parameters else 'buffer':10} {tuple(tensor.shape)}")
+    print(
+        f"{name:22} {'parameter' if name in parameters else 'buffer':10} {tuple(tensor.shape)}"
+    )
 torch.save(model.state_dict(), folder / "model.pt")
 fresh.load_state_dict(torch.load(folder / "model.pt"))
 assert torch.equal(fresh.eval()(val_x), model.eval()(val_x))
@@ -146,7 +159,11 @@ torch.save({"weight": torch.ones(2), "more": Trap()}, folder / "found.pt")
 try:
     torch.load(folder / "found.pt")
 except pickle.UnpicklingError as error:
-    print(type(error).__name__, "- the folder is there:", (folder / "it ran").exists())
+    print(
+        type(error).__name__,
+        "- the folder is there:",
+        (folder / "it ran").exists(),
+    )
 torch.load(folder / "found.pt", weights_only=False)
 print("weights_only=False - the folder is there:", (folder / "it ran").exists())
 assert (folder / "it ran").exists()
@@ -158,7 +175,9 @@ assert (folder / "it ran").exists()
 again, file = new_run()[0], folder / "model.safetensors"
 save_file(model.state_dict(), file)
 content = file.read_bytes()
-print(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["5.bias"])
+print(
+    json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["5.bias"]
+)
 again.load_state_dict(load_file(file))
 assert torch.equal(again.eval()(val_x), model.eval()(val_x))
 
@@ -188,7 +207,9 @@ wrapped = {"module." + name: tensor for name, tensor in saved.items()}
 stranger = new_run()[0]
 report = stranger.load_state_dict(wrapped, strict=False)
 nothing = accuracy(stranger)
-print(f"{len(report.unexpected_keys)} of {len(saved)} left over, accuracy {nothing:.1%}")
+print(
+    f"{len(report.unexpected_keys)} of {len(saved)} left over, accuracy {nothing:.1%}"
+)
 assert nothing < 0.3 and len(report.unexpected_keys) == len(saved)
 
 # %%
@@ -201,7 +222,10 @@ assert nothing < 0.3 and len(report.unexpected_keys) == len(saved)
 # there is no such device. With ``map_location="cpu"`` it can be read anywhere; ``load_state_dict``
 # copies the numbers to where the model is. Here ``"meta"``, which has only shapes, is the other.
 
-meta, cpu = (torch.load(folder / "model.pt", map_location=device) for device in ("meta", "cpu"))
+meta, cpu = (
+    torch.load(folder / "model.pt", map_location=device)
+    for device in ("meta", "cpu")
+)
 print(meta["5.bias"].device, cpu["5.bias"].device)
 assert meta["5.bias"].is_meta and torch.equal(cpu["5.bias"], model[5].bias)
 
@@ -217,8 +241,12 @@ whole = new_run()
 curve = train(*whole, epochs=range(1, 7))
 stopped, parts = new_run(), ("model", "optimizer", "scheduler")
 before = train(*stopped, epochs=range(1, 4))
-state = {name: part.state_dict() for name, part in zip(parts, stopped, strict=True)}
-torch.save(state | {"epoch": 3, "random": torch.get_rng_state()}, folder / "run.pt")
+state = {
+    name: part.state_dict() for name, part in zip(parts, stopped, strict=True)
+}
+torch.save(
+    state | {"epoch": 3, "random": torch.get_rng_state()}, folder / "run.pt"
+)
 
 
 def resume(forgotten):
@@ -239,16 +267,31 @@ def resume(forgotten):
 
 after, apart = {}, {}
 rest = ["optimizer", "scheduler", "epoch", "random"]
-for forgotten in ([], ["optimizer"], ["scheduler"], ["epoch"], ["random"], rest):
+for forgotten in (
+    [],
+    ["optimizer"],
+    ["scheduler"],
+    ["epoch"],
+    ["random"],
+    rest,
+):
     name = " ".join(forgotten) or "nothing"
     model, after[name] = resume(forgotten)
     pairs = list(zip(whole[0].parameters(), model.parameters(), strict=True))
     apart[name] = max((a - b).abs().max().item() for a, b in pairs)
     print(f"forgotten: {name:31} weights differ by up to {apart[name]:.2f}")
-assert apart.pop("nothing") == 0 and after["nothing"] == curve[120:] and min(apart.values()) > 0.01
+assert (
+    apart.pop("nothing") == 0
+    and after["nothing"] == curve[120:]
+    and min(apart.values()) > 0.01
+)
 
-first = [sum(losses[:40]) / 40 for losses in (curve[120:], after[" ".join(rest)])]
-print(f"mean loss of epoch 4: {first[0]:.2f}, with weights alone {first[1]:.2f}")
+first = [
+    sum(losses[:40]) / 40 for losses in (curve[120:], after[" ".join(rest)])
+]
+print(
+    f"mean loss of epoch 4: {first[0]:.2f}, with weights alone {first[1]:.2f}"
+)
 assert first[1] > 1.15 * first[0]
 fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 for name, losses, style, size in (
@@ -259,7 +302,12 @@ for name, losses, style, size in (
     mean = torch.tensor(losses).unfold(0, 9, 1).mean(1)
     ax.plot(range(4, 236), mean.tolist(), style, linewidth=size, label=name)
 ax.axvline(120, color="gray", linestyle=":")
-ax.set(xlabel="step", ylabel="training loss, mean of 9 steps", xlim=(40, 240), ylim=(0, 0.6))
+ax.set(
+    xlabel="step",
+    ylabel="training loss, mean of 9 steps",
+    xlim=(40, 240),
+    ylim=(0, 0.6),
+)
 ax.legend()
 
 # %%
@@ -281,17 +329,27 @@ def with_fit(epochs):
         "scheduler_interval": "batch",
         "checkpoint": folder / "fit.pt",
     }
-    return model, fit(model, batches, classification_step, epochs=epochs, device="cpu", **kept)
+    return model, fit(
+        model, batches, classification_step, epochs=epochs, device="cpu", **kept
+    )
 
 
 with_fit(3)
 model, history = with_fit(6)
-same = all(map(torch.equal, whole[0].state_dict().values(), model.state_dict().values()))
+same = all(
+    map(
+        torch.equal, whole[0].state_dict().values(), model.state_dict().values()
+    )
+)
 reader = new_run()[0]
 rows = load_checkpoint(folder / "fit.pt", reader)
-print(f"by hand and by fit: same bits {same}; {len(rows)} epochs; {accuracy(reader):.1%} right")
+print(
+    f"by hand and by fit: same bits {same}; {len(rows)} epochs; {accuracy(reader):.1%} right"
+)
 print(list(torch.load(folder / "fit.pt")))
-assert same and rows == history and torch.equal(reader(val_x), model.eval()(val_x))
+assert (
+    same and rows == history and torch.equal(reader(val_x), model.eval()(val_x))
+)
 
 # %%
 # The same, and safer: it writes beside the old file and renames, and refuses a file of another
@@ -329,7 +387,11 @@ best = model.state_dict()
 copied = copy.deepcopy(best)
 train(model, optimizer, scheduler, epochs=range(1, 2))
 for name, kept in {"best": best, "copied": copied}.items():
-    print(name, "is still the first:", torch.equal(kept["5.bias"], new_run()[0][5].bias))
+    print(
+        name,
+        "is still the first:",
+        torch.equal(kept["5.bias"], new_run()[0][5].bias),
+    )
 assert torch.equal(best["5.bias"], model[5].bias) and not torch.equal(
     copied["5.bias"], best["5.bias"]
 )
@@ -365,7 +427,10 @@ def save_safely(state, path):
 
 
 bad = {"weight": torch.ones(2), "power failure": lambda: None}
-for name, save in {"torch.save": torch.save, "save_safely": save_safely}.items():
+for name, save in {
+    "torch.save": torch.save,
+    "save_safely": save_safely,
+}.items():
     path = folder / "mine.pt"
     torch.save({"weight": torch.zeros(2)}, path)
     try:

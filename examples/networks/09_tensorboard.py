@@ -28,7 +28,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,
+)
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import nn
@@ -51,7 +53,11 @@ assert not any("tensorboard" in need for need in requires("torch"))
 
 
 def read(run):
-    everything = {"scalars": 0, "histograms": 0, "images": 0}  # 0: keep all, do not sample
+    everything = {
+        "scalars": 0,
+        "histograms": 0,
+        "images": 0,
+    }  # 0: keep all, do not sample
     return EventAccumulator(str(runs / run), size_guidance=everything).Reload()
 
 
@@ -75,8 +81,12 @@ val = digits.x[8000:], digits.y[8000:]
 
 def new_model():
     torch.manual_seed(0)
-    layers = OrderedDict(flatten=nn.Flatten(), first=nn.Linear(784, 64), relu1=nn.ReLU())
-    layers |= OrderedDict(second=nn.Linear(64, 64), relu2=nn.ReLU(), out=nn.Linear(64, 10))
+    layers = OrderedDict(
+        flatten=nn.Flatten(), first=nn.Linear(784, 64), relu1=nn.ReLU()
+    )
+    layers |= OrderedDict(
+        second=nn.Linear(64, 64), relu2=nn.ReLU(), out=nn.Linear(64, 10)
+    )
     return nn.Sequential(layers)
 
 
@@ -111,11 +121,20 @@ def train_and_write(name, lr, epochs=5):
             writer.add_scalar(f"epoch/{key}", row[key], row["epoch"])
         rates, logits = how_often_on(model)
         for layer, rate in rates.items():
-            writer.add_histogram(f"on/{layer}", rate, row["epoch"], bins=torch.arange(21) / 20)
-        losses = nn.functional.cross_entropy(logits, val[1], reduction="none")  # (2000,)
-        writer.add_images("worst", val[0][losses.topk(16).indices], row["epoch"])
+            writer.add_histogram(
+                f"on/{layer}", rate, row["epoch"], bins=torch.arange(21) / 20
+            )
+        losses = nn.functional.cross_entropy(
+            logits, val[1], reduction="none"
+        )  # (2000,)
+        writer.add_images(
+            "worst", val[0][losses.topk(16).indices], row["epoch"]
+        )
 
-    batches, asked = Batches(*train, batch_size=50, shuffle=True), Batches(*val, batch_size=500)
+    batches, asked = (
+        Batches(*train, batch_size=50, shuffle=True),
+        Batches(*val, batch_size=500),
+    )
     fit(model, batches, step, optimizer=optimizer, val=asked, epochs=epochs, device="cpu",
         on_epoch_end=on_epoch_end)  # fmt: skip
     writer.close()
@@ -132,24 +151,44 @@ def train_and_write(name, lr, epochs=5):
 # .. alt:: Left, loss at each step of two runs: two noisy bands that fall and overlap; smoothed, the
 #    large rate stays higher. Right, validation accuracy after each epoch: 0.94 against 0.9.
 
-models = {name: train_and_write(name, lr) for name, lr in (("ordinary", 3e-3), ("large", 5e-2))}
+models = {
+    name: train_and_write(name, lr)
+    for name, lr in (("ordinary", 3e-3), ("large", 5e-2))
+}
 files, accuracy = {name: read(name) for name in models}, {}
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
+fig, (left, right) = plt.subplots(
+    1, 2, figsize=(7.4, 3.2), layout="constrained"
+)
 for color, (name, file) in zip(("C0", "C1"), files.items(), strict=True):
     noisy = [event.value for event in file.Scalars("step/loss")]
-    smooth = list(itertools.accumulate(noisy, lambda old, new: 0.95 * old + 0.05 * new))
+    smooth = list(
+        itertools.accumulate(noisy, lambda old, new: 0.95 * old + 0.05 * new)
+    )
     left.plot(noisy, color=color, alpha=0.25, linewidth=0.6)
     left.plot(smooth, color=color)
     points = file.Scalars("epoch/val_accuracy")
     accuracy[name] = points[-1].value
-    right.plot([p.step for p in points], [p.value for p in points], "o-", color=color, label=name)
-    print(f"{name:8} loss {smooth[100]:.2f} ... {smooth[-1]:.2f}, accuracy {accuracy[name]:.1%}")
+    right.plot(
+        [p.step for p in points],
+        [p.value for p in points],
+        "o-",
+        color=color,
+        label=name,
+    )
+    print(
+        f"{name:8} loss {smooth[100]:.2f} ... {smooth[-1]:.2f}, accuracy {accuracy[name]:.1%}"
+    )
     assert smooth[-1] < 0.6 * smooth[100] and len(noisy) == 5 * 160
 left.axhline(2.303, color="gray", linestyle=":")
-left.set(xlabel="step", ylabel="training loss (dotted: guessing)", ylim=(0, 2.5))
+left.set(
+    xlabel="step", ylabel="training loss (dotted: guessing)", ylim=(0, 2.5)
+)
 right.set(xlabel="epoch", ylabel="validation accuracy", xticks=range(1, 6))
 right.legend()
-assert accuracy["ordinary"] > 0.92 and accuracy["large"] < accuracy["ordinary"] - 0.02
+assert (
+    accuracy["ordinary"] > 0.92
+    and accuracy["large"] < accuracy["ordinary"] - 0.02
+)
 
 # %%
 # Pale, the noise. Smoothed, both losses fall; the second run seems to need more epochs.
@@ -162,15 +201,32 @@ assert accuracy["ordinary"] > 0.92 and accuracy["large"] < accuracy["ordinary"] 
 # .. alt:: How often 64 units are on, a histogram for each of five epochs. Ordinary rate: spread
 #    out. Large rate: from the first epoch on, most units pile up at zero.
 
-fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    1, 2, figsize=(7.4, 3.2), sharey=True, layout="constrained"
+)
 never = {}
-for color, ax, (name, file) in zip(("C0", "C1"), axes, files.items(), strict=True):
+for color, ax, (name, file) in zip(
+    ("C0", "C1"), axes, files.items(), strict=True
+):
     for event in file.Histograms("on/relu1"):
         value = event.histogram_value
         centre = [limit - 0.025 for limit in value.bucket_limit]
-        ax.bar(centre, [n / 64 for n in value.bucket], 0.05, event.step, color=color)
-    ax.set(title=name, xlabel="share of images with the unit on", xlim=(0, 1), yticks=range(1, 6))
-    never[name] = (how_often_on(models[name])[0]["relu1"] == 0).float().mean().item()
+        ax.bar(
+            centre,
+            [n / 64 for n in value.bucket],
+            0.05,
+            event.step,
+            color=color,
+        )
+    ax.set(
+        title=name,
+        xlabel="share of images with the unit on",
+        xlim=(0, 1),
+        yticks=range(1, 6),
+    )
+    never[name] = (
+        (how_often_on(models[name])[0]["relu1"] == 0).float().mean().item()
+    )
     print(f"{name:8} never on: {never[name]:.0%} of the first layer")
 axes[0].set_ylabel("epoch (height: share of units)")
 assert never["large"] > 0.5 > 0.3 > never["ordinary"]
@@ -187,7 +243,9 @@ assert never["large"] > 0.5 > 0.3 > never["ordinary"]
 # .. alt:: Sixteen handwritten digits in two rows; some of them are hard to read.
 
 image = files["ordinary"].Images("worst")[-1]
-pixels = plt.imread(io.BytesIO(image.encoded_image_string), format="png")  # (H, W, 3)
+pixels = plt.imread(
+    io.BytesIO(image.encoded_image_string), format="png"
+)  # (H, W, 3)
 figure, ax = plt.subplots(figsize=(6.4, 1.9), layout="constrained")
 ax.imshow(pixels)
 ax.set(xticks=[], yticks=[], title=f"greatest loss after epoch {image.step}")
@@ -212,8 +270,16 @@ except FutureWarning as warning:
 
 graph, modules = GraphDef(), dict(models["ordinary"].named_modules())
 for node in torch.fx.symbolic_trace(models["ordinary"]).graph.nodes:
-    kind = type(modules[node.target]).__name__ if node.op == "call_module" else node.op
-    graph.node.add(name=node.name, op=kind, input=[given.name for given in node.all_input_nodes])
+    kind = (
+        type(modules[node.target]).__name__
+        if node.op == "call_module"
+        else node.op
+    )
+    graph.node.add(
+        name=node.name,
+        op=kind,
+        input=[given.name for given in node.all_input_nodes],
+    )
 writer.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
 writer.close()
 nodes = read("ordinary").Graph().node
@@ -246,7 +312,10 @@ with profile(activities=[ProfilerActivity.CPU]) as profiler:
     steps(model, 5)
 profiler.export_chrome_trace(str(runs / "trace.json"))
 trace = json.loads((runs / "trace.json").read_text())["traceEvents"]
-calls = sorted((e for e in trace if e.get("cat") == "cpu_op"), key=lambda e: (e["ts"], -e["dur"]))
+calls = sorted(
+    (e for e in trace if e.get("cat") == "cpu_op"),
+    key=lambda e: (e["ts"], -e["dur"]),
+)
 
 # %%
 # Operators call operators. Here the calls stand in order: the deeper a call is nested, the taller
@@ -255,8 +324,14 @@ calls = sorted((e for e in trace if e.get("cat") == "cpu_op"), key=lambda e: (e[
 # .. alt:: The operators of one training step, in order: fewest in forward, most in step.
 
 fig, ax = plt.subplots(figsize=(7.4, 2.4), layout="constrained")
-colors, counts, bars = {"forward": "C0", "backward": "C1", "step": "C2"}, Counter(), []
-named = [event for event in trace if event.get("name") in colors and "dur" in event]
+colors, counts, bars = (
+    {"forward": "C0", "backward": "C1", "step": "C2"},
+    Counter(),
+    [],
+)
+named = [
+    event for event in trace if event.get("name") in colors and "dur" in event
+]
 own, running = Counter(), []
 for order, event in enumerate(calls):
     while running and event["ts"] >= running[-1]["ts"] + running[-1]["dur"]:
@@ -271,10 +346,19 @@ for order, event in enumerate(calls):
             bars.append((order, len(running), colors[phase["name"]]))
 orders, depths, hues = zip(*bars, strict=True)
 ax.bar(orders, depths, 1, color=hues)
-ax.set(xlabel="calls: forward, backward, step", ylabel="depth", xlim=(0, len(calls) / 5))
-print("calls in one step:", {name: count // 5 for name, count in counts.items()})
+ax.set(
+    xlabel="calls: forward, backward, step",
+    ylabel="depth",
+    xlim=(0, len(calls) / 5),
+)
+print(
+    "calls in one step:", {name: count // 5 for name, count in counts.items()}
+)
 print("most time:", sorted(name for name, _ in own.most_common(2)))
-assert counts["forward"] < counts["backward"] < counts["step"] and own["aten::addmm"] > 0
+assert (
+    counts["forward"] < counts["backward"] < counts["step"]
+    and own["aten::addmm"] > 0
+)
 
 # %%
 # Open the board
@@ -325,7 +409,12 @@ assert points == [(0, 1), (0, 2), (5, 3)]
 for lr in (3e-3, 5e-2):
     train_and_write("both", lr, epochs=1)
 at = [point.step for point in read("both").Scalars("step/loss")]
-print(len(at), "points, back to the start:", sum(b < a for a, b in itertools.pairwise(at)), "time")
+print(
+    len(at),
+    "points, back to the start:",
+    sum(b < a for a, b in itertools.pairwise(at)),
+    "time",
+)
 assert len(at) == 2 * 160 and max(at) == 159
 
 # %%

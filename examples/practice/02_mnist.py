@@ -19,7 +19,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from handbook import Batches, classification_step, datasets, evaluate, fit, models, plots
+from handbook import (
+    Batches,
+    classification_step,
+    datasets,
+    evaluate,
+    fit,
+    models,
+    plots,
+)
 
 torch.manual_seed(0)
 
@@ -35,7 +43,9 @@ train, test = datasets.mnist()
 order = torch.randperm(len(train.x))
 val_x, val_y = train.x[order[:1000]], train.y[order[:1000]]
 train_x, train_y = train.x[order[1000:]], train.y[order[1000:]]
-print(f"{len(train_x):,} to learn from, {len(val_x):,} to choose by, {len(test.x):,} for the end")
+print(
+    f"{len(train_x):,} to learn from, {len(val_x):,} to choose by, {len(test.x):,} for the end"
+)
 assert len(train_x) + len(val_x) == len(train.x)
 
 # %%
@@ -64,7 +74,9 @@ def learn(model, step=classification_step, epochs=6):
         epochs=epochs,
     )
     size = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{size:>9,} parameters  validation accuracy {history[-1]['val_accuracy']:.1%}")
+    print(
+        f"{size:>9,} parameters  validation accuracy {history[-1]['val_accuracy']:.1%}"
+    )
     return history
 
 
@@ -83,7 +95,9 @@ histories = {"MLP, 128 hidden": learn(small), "MLP, 512 hidden": learn(big)}
 
 for name, history in histories.items():
     print(f"{name}: training accuracy {history[-1]['accuracy']:.1%}")
-    assert history[-1]["accuracy"] > max(0.99, history[-1]["val_accuracy"] + 0.01)
+    assert history[-1]["accuracy"] > max(
+        0.99, history[-1]["val_accuracy"] + 0.01
+    )
 
 # %%
 # So it is not size that they lack. To an MLP an image is a list of 784 numbers, and it cannot know
@@ -99,9 +113,13 @@ for name, history in histories.items():
 
 def block(in_channels, out_channels, size):
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=False),
+        nn.Conv2d(
+            in_channels, out_channels, size, padding=size // 2, bias=False
+        ),
         nn.MaxPool2d(2),
-        nn.BatchNorm2d(out_channels),  # adds a bias itself, so the convolution needs none
+        nn.BatchNorm2d(
+            out_channels
+        ),  # adds a bias itself, so the convolution needs none
         nn.ReLU(),
     )
 
@@ -113,7 +131,9 @@ cnn = nn.Sequential(
     nn.Flatten(),  # -> (B, 576)
     nn.Linear(576, 10),  # -> (B, 10)
 )
-cnn = cnn.to(memory_format=torch.channels_last)  # another order in memory: faster pooling on a CPU
+cnn = cnn.to(
+    memory_format=torch.channels_last
+)  # another order in memory: faster pooling on a CPU
 
 # %%
 # Training
@@ -124,9 +144,13 @@ cnn = cnn.to(memory_format=torch.channels_last)  # another order in memory: fast
 
 
 def shift(x):  # (B, 1, 28, 28)
-    windows = F.pad(x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)  # (B, 1, 3, 3, 28, 28)
+    windows = (
+        F.pad(x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)
+    )  # (B, 1, 3, 3, 28, 28)
     down, right = torch.randint(3, (2, len(x)), device=x.device)
-    return windows[torch.arange(len(x), device=x.device), :, down, right]  # (B, 1, 28, 28)
+    return windows[
+        torch.arange(len(x), device=x.device), :, down, right
+    ]  # (B, 1, 28, 28)
 
 
 def classify_shifted(model, x, y):
@@ -143,10 +167,17 @@ assert histories["CNN with shifts"][-1]["val_accuracy"] > 0.98
 #    from 10 % to between 3 % and 4 %. The CNN begins where they end and falls to 1 % or less.
 
 figure, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
-for (name, history), style in zip(histories.items(), ("s:", "^--", "o-"), strict=True):
+for (name, history), style in zip(
+    histories.items(), ("s:", "^--", "o-"), strict=True
+):
     errors = [100 * (1 - row["val_accuracy"]) for row in history]
     ax.semilogy(range(1, 7), errors, style, label=name)
-ax.set(xlabel="epoch", ylabel="validation error (%)", yticks=[1, 2, 5, 10], ylim=(0.5, 15))
+ax.set(
+    xlabel="epoch",
+    ylabel="validation error (%)",
+    yticks=[1, 2, 5, 10],
+    ylim=(0.5, 15),
+)
 ax.set_yticklabels([1, 2, 5, 10])
 ax.legend()
 
@@ -191,9 +222,18 @@ assert 0.002 < tests[0.990].std() < 0.0025 and 0.25 < upset < 0.33
 
 figure, ax = plt.subplots(figsize=(5.6, 3.0), layout="constrained")
 edges = torch.arange(97.975, 100.05, 0.1).tolist()
-for (truth, results), style in zip(tests.items(), ("stepfilled", "step"), strict=True):
+for (truth, results), style in zip(
+    tests.items(), ("stepfilled", "step"), strict=True
+):
     label = f"in truth {truth:.1%}"
-    ax.hist((100 * results).tolist(), edges, histtype=style, alpha=0.7, linewidth=2, label=label)
+    ax.hist(
+        (100 * results).tolist(),
+        edges,
+        histtype=style,
+        alpha=0.7,
+        linewidth=2,
+        label=label,
+    )
 ax.axvline(100 * p, color="black", linestyle="--", label="our CNN")
 ax.set(xlabel="accuracy on 2,000 images (%)", ylabel="number of tests")
 ax.legend()
@@ -225,7 +265,9 @@ panel = plots.confusion_matrix(test.y, predictions)
 losses = F.cross_entropy(logits, test.y, reduction="none")  # (2000,)
 worst = losses.argsort(descending=True)[:12]
 probability = logits.softmax(1).amax(1)
-titles = [f"{test.y[i]}, read {predictions[i]}: {probability[i]:.0%}" for i in worst]
+titles = [
+    f"{test.y[i]}, read {predictions[i]}: {probability[i]:.0%}" for i in worst
+]
 figure = plots.image_grid(test.x[worst], titles=titles, ncols=4)
 assert not (predictions == test.y)[worst].any()
 
@@ -242,7 +284,9 @@ least_sure_first = probability.argsort()
 for share in (0.0, 0.02, 0.05):
     rest = least_sure_first[int(share * n) :]
     left = (predictions != test.y)[rest].sum().item()
-    print(f"a person reads {share:.0%}: mistakes among the other {len(rest):,}: {left}")
+    print(
+        f"a person reads {share:.0%}: mistakes among the other {len(rest):,}: {left}"
+    )
 assert left < 0.5 * wrong["CNN with shifts"]
 
 # %%
@@ -283,7 +327,9 @@ assert needed == 9_900
 
 shifted_mlp = models.MLP(hidden=(128,))
 learn(shifted_mlp, classify_shifted)
-result = evaluate(shifted_mlp, Batches(*test, batch_size=500), classification_step)
+result = evaluate(
+    shifted_mlp, Batches(*test, batch_size=500), classification_step
+)
 mistakes = round((1 - result["accuracy"]) * n)
 print(f"mistakes: {wrong['MLP, 128 hidden']} without shifts, {mistakes} with")
 assert 1.5 * wrong["CNN with shifts"] < mistakes < wrong["MLP, 128 hidden"]
@@ -295,7 +341,9 @@ assert 1.5 * wrong["CNN with shifts"] < mistakes < wrong["MLP, 128 hidden"]
 #    If both ways were equally good, each of these would be the toss of a fair coin, and in about 95
 #    % of such cases the difference stays below twice the square root of their number.
 
-windows = F.pad(test.x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)  # (2000, 1, 3, 3, 28, 28)
+windows = (
+    F.pad(test.x, (1, 1, 1, 1)).unfold(2, 28, 1).unfold(3, 28, 1)
+)  # (2000, 1, 3, 3, 28, 28)
 total = torch.zeros(2000, 10)
 with torch.no_grad():
     for images, part in zip(windows.split(500), total.split(500), strict=True):
@@ -305,7 +353,9 @@ with torch.no_grad():
 once, nine = predictions == test.y, total.argmax(1) == test.y
 only_once, only_nine = (once & ~nine).sum().item(), (nine & ~once).sum().item()
 print(f"read by one look only: {only_once}, by nine looks only: {only_nine}")
-print(f"difference {only_nine - only_once}, luck up to {2 * (only_once + only_nine) ** 0.5:.1f}")
+print(
+    f"difference {only_nine - only_once}, luck up to {2 * (only_once + only_nine) ** 0.5:.1f}"
+)
 assert nine.float().mean() > 0.985
 
 # %%

@@ -25,7 +25,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from handbook import Batches, classification_step, datasets, evaluate, fit, models, plots
+from handbook import (
+    Batches,
+    classification_step,
+    datasets,
+    evaluate,
+    fit,
+    models,
+    plots,
+)
 
 torch.manual_seed(0)
 
@@ -40,7 +48,12 @@ train, test = datasets.mnist()
 print("train.x:", tuple(train.x.shape))
 print("train.y:", train.y[:6].tolist(), "...")
 print("test.x: ", tuple(test.x.shape))
-assert train.x.shape == (10_000, 1, 28, 28) and test.x.shape == (2_000, 1, 28, 28)
+assert train.x.shape == (10_000, 1, 28, 28) and test.x.shape == (
+    2_000,
+    1,
+    28,
+    28,
+)
 
 # %%
 # ``train.x`` holds all the pictures in one :term:`tensor`, a block of numbers. Read its
@@ -62,7 +75,9 @@ figure = plots.image_grid(train.x[:12], titles=train.y[:12], ncols=4)
 #
 # .. alt:: The averages of the ten digits: blurred, but each is easily recognized.
 
-averages = torch.stack([train.x[train.y == digit].mean(dim=0) for digit in range(10)])
+averages = torch.stack(
+    [train.x[train.y == digit].mean(dim=0) for digit in range(10)]
+)
 figure = plots.image_grid(averages, titles=range(10), ncols=5)
 
 # %%
@@ -113,7 +128,9 @@ assert numbers == 61_706 and before["accuracy"] < 0.2
 # way: small steps to begin with, then large ones, tiny ones at the end.
 
 epochs = 5
-batches = Batches(*train, batch_size=128, shuffle=True)  # pictures and answers, in random order
+batches = Batches(
+    *train, batch_size=128, shuffle=True
+)  # pictures and answers, in random order
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
 scheduler = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, max_lr=0.01, total_steps=epochs * len(batches)
@@ -123,7 +140,9 @@ history = fit(
     optimizer=optimizer, scheduler=scheduler, scheduler_interval="batch", epochs=epochs,
 )  # fmt: skip
 for row in history:
-    print(f"epoch {row['epoch']}:  loss {row['loss']:.3f}  accuracy {row['accuracy']:.1%}")
+    print(
+        f"epoch {row['epoch']}:  loss {row['loss']:.3f}  accuracy {row['accuracy']:.1%}"
+    )
 assert history[-1]["loss"] < history[0]["loss"] / 5
 
 # %%
@@ -145,7 +164,11 @@ assert after["accuracy"] > 0.97
 
 names = ["guessing", "nearest average", "trained network"]
 figure, ax = plt.subplots(figsize=(5, 2), layout="constrained")
-bars = ax.barh(names, [10, 100 * nearest, 100 * after["accuracy"]], color=["C7", "C1", "C0"])
+bars = ax.barh(
+    names,
+    [10, 100 * nearest, 100 * after["accuracy"]],
+    color=["C7", "C1", "C0"],
+)
 ax.bar_label(bars, fmt="%.1f %%", padding=3)
 ax.invert_yaxis()
 ax.set(xlim=(0, 120), xlabel="accuracy on the test pictures (%)")
@@ -157,7 +180,9 @@ ax.set(xlim=(0, 120), xlabel="accuracy on the test pictures (%)")
 # :term:`state dict`, and ``torch.save`` writes them to a file. Then a new network, which has not
 # learned anything, loads them. With ``weights_only=True``, nothing but data is read from the file.
 
-with tempfile.TemporaryDirectory() as folder:  # in your own programs: any folder you like
+with (
+    tempfile.TemporaryDirectory() as folder
+):  # in your own programs: any folder you like
     path = Path(folder) / "digits.pt"
     torch.save(model.state_dict(), path)
     reader = models.LeNet()
@@ -191,13 +216,18 @@ with torch.no_grad():
     predictions = reader(test.x).argmax(dim=1)  # (2000,)
 correct = predictions == test.y
 print(f"right: {correct.sum()} of {len(correct)}")
-assert abs(correct.float().mean().item() - after["accuracy"]) < 0.002  # all was in the file
+assert (
+    abs(correct.float().mean().item() - after["accuracy"]) < 0.002
+)  # all was in the file
 right, wrong = correct.nonzero()[:8, 0], (~correct).nonzero()[:4, 0]
 shown = torch.cat([right, wrong])  # the places of these twelve
 titles = [
-    f"{predictions[i]}" if correct[i] else f"{predictions[i]}, not {test.y[i]}" for i in shown
+    f"{predictions[i]}" if correct[i] else f"{predictions[i]}, not {test.y[i]}"
+    for i in shown
 ]
-figure = plots.image_grid(test.x[shown], titles=titles, ncols=4, correct=correct[shown])
+figure = plots.image_grid(
+    test.x[shown], titles=titles, ncols=4, correct=correct[shown]
+)
 
 # %%
 # The new network reads as well as the one that was trained. How to halve its mistakes, and how much

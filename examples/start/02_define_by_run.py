@@ -73,7 +73,9 @@ for start in (5.0, 20.0):
 replayed = torch.tensor(5.0)
 for _ in divisions:
     replayed = replayed / 2
-print(f"5 by the record of 20: {replayed}; by itself: {halve(torch.tensor(5.0))}")
+print(
+    f"5 by the record of 20: {replayed}; by itself: {halve(torch.tensor(5.0))}"
+)
 assert replayed == 0.15625 and halve(torch.tensor(5.0)) == 0.625
 
 # %%
@@ -118,7 +120,9 @@ class Reader(nn.Module):
 
 def every_row(model, x, y):
     logits = model(x)  # (B, 28, 10)
-    loss = F.cross_entropy(logits.transpose(1, 2), y.unsqueeze(1).expand(-1, 28))
+    loss = F.cross_entropy(
+        logits.transpose(1, 2), y.unsqueeze(1).expand(-1, 28)
+    )
     right = logits[:, -1].argmax(-1) == y
     return loss, {"accuracy": right.float().mean()}
 
@@ -126,7 +130,9 @@ def every_row(model, x, y):
 batches = Batches(*train, batch_size=200, shuffle=True)
 model = Reader()
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
-scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, 6 * len(batches))
+scheduler = torch.optim.lr_scheduler.OneCycleLR(
+    optimizer, 0.03, 6 * len(batches)
+)
 history = fit(
     model,
     batches,
@@ -184,7 +190,13 @@ for i, picture, bars in zip(chosen, axes[::2], axes[1::2], strict=True):
     picture.set(title=f"{rows} rows", xticks=[], yticks=[0, 27])
     bars.barh(range(rows), (100 * confidence[i, :rows]).tolist(), height=0.7)
     bars.axvline(95, color="tab:red", linestyle="--")
-    bars.set(xlim=(0, 105), xlabel="sure (%)", ylim=picture.get_ylim(), yticks=[], box_aspect=2)
+    bars.set(
+        xlim=(0, 105),
+        xlabel="sure (%)",
+        ylim=picture.get_ylim(),
+        yticks=[],
+        box_aspect=2,
+    )
 axes[0].set_ylabel("row of pixels")
 
 # %%
@@ -205,9 +217,16 @@ for sure in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995):
 
 figure, axis = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
 axis.plot(rows_read, accuracy, "o-", label="stop when sure: a dynamic graph")
-axis.plot(range(1, 29), fixed, "s--", color="tab:orange", label="the same for all")
+axis.plot(
+    range(1, 29), fixed, "s--", color="tab:orange", label="the same for all"
+)
 axis.text(rows_read[5], accuracy[5] + 0.02, "95 % sure", ha="center")
-axis.set(xlabel="rows read (average)", ylabel="accuracy", xlim=(6, 29), ylim=(0.55, 1))
+axis.set(
+    xlabel="rows read (average)",
+    ylabel="accuracy",
+    xlim=(6, 29),
+    ylim=(0.55, 1),
+)
 axis.legend()
 
 average, hits = rows_read[5], accuracy[5]  # where sure is 0.95
@@ -339,10 +358,14 @@ def read(image, patience):  # (28, 28)
 rows, hits = {}, {}
 with torch.no_grad():
     for patience in (1, 3):
-        results = torch.tensor([read(image[0], patience) for image in test.x[:500]])
+        results = torch.tensor(
+            [read(image[0], patience) for image in test.x[:500]]
+        )
         rows[patience] = results[:, 0].float().mean()
         hits[patience] = (results[:, 1] == test.y[:500]).float().mean()
-        print(f"{patience} running: {rows[patience]:.1f} rows, {hits[patience]:.1%} right")
+        print(
+            f"{patience} running: {rows[patience]:.1f} rows, {hits[patience]:.1%} right"
+        )
 assert 1 < rows[3] - rows[1] < 4 and abs(hits[3] - hits[1]) < 0.02
 
 # %%

@@ -57,7 +57,9 @@ for axis, (name, (part, place)) in zip(axes, places.items(), strict=False):
     axis.imshow(torch.atleast_2d(part).numpy(), extent=place, **style)
     axis.set(title=f"{name}\n{tuple(part.shape)}", xlim=(0, 28), ylim=(28, 0))
 for n in (36, 24, 12, 0):
-    axes[3].imshow(stack[n // 12].numpy(), extent=(n, n + 28, 28 - n, -n), **style)
+    axes[3].imshow(
+        stack[n // 12].numpy(), extent=(n, n + 28, 28 - n, -n), **style
+    )
     axes[3].add_patch(plt.Rectangle((n, -n), 28, 28, fill=False, zorder=0))
 axes[3].set(title=f"stack\n{tuple(stack.shape)}", xlim=(0, 64), ylim=(28, -36))
 for axis in axes:
@@ -201,7 +203,9 @@ for axis, (name, values) in zip(axes, draws.items(), strict=True):
 axes[0].set_ylabel("density")
 assert draws["rand"].min() >= 0 and draws["rand"].max() < 1
 assert draws["randint"].min() == 0 and draws["randint"].max() == 5
-assert abs(draws["randn"].mean()) < 0.02 and abs(draws["randn"].std() - 1) < 0.02
+assert (
+    abs(draws["randn"].mean()) < 0.02 and abs(draws["randn"].std() - 1) < 0.02
+)
 
 # %%
 # A :term:`random seed` makes draws repeatable, but a wrong idea comes along: "I set it at the top,
@@ -238,7 +242,9 @@ made = {
     "tensor(array)": torch.tensor(array),
     "from_numpy(array)": torch.from_numpy(array),
     "as_tensor(array)": torch.as_tensor(array),
-    "as_tensor(array, dtype=float32)": torch.as_tensor(array, dtype=torch.float32),
+    "as_tensor(array, dtype=float32)": torch.as_tensor(
+        array, dtype=torch.float32
+    ),
 }
 array[0] = 100
 for call, x in made.items():

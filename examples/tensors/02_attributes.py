@@ -33,7 +33,9 @@ pixels = (train.x * 255).round().to(torch.uint8)  # (10000, 1, 28, 28)
 
 print("shape", pixels.shape, "= size()", pixels.size())
 print("ndim", pixels.ndim, "= len(shape)", len(pixels.shape))
-print("numel", f"{pixels.numel():,} numbers, itemsize {pixels.itemsize} byte each")
+print(
+    "numel", f"{pixels.numel():,} numbers, itemsize {pixels.itemsize} byte each"
+)
 print("len", f"{len(pixels):,}, the first axis alone")
 print("dtype", pixels.dtype)
 print("device", pixels.device)
@@ -54,7 +56,12 @@ image = pixels[0, 0]  # (28, 28)
 wrapped = image + 100
 print("before:", image[7, 10:18].tolist())
 print("after: ", wrapped[7, 10:18].tolist())
-print("darker now:", (wrapped < image).sum().item(), "of", image.count_nonzero().item())
+print(
+    "darker now:",
+    (wrapped < image).sum().item(),
+    "of",
+    image.count_nonzero().item(),
+)
 assert wrapped.dtype == torch.uint8 and (wrapped < image).any()
 
 # %%
@@ -69,7 +76,9 @@ assert wrapped.dtype == torch.uint8 and (wrapped < image).any()
 right = (image.to(torch.int16) + 100).clamp(max=255).to(torch.uint8)
 figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.5), layout="constrained")
 titles = ("as it is", "+ 100 in uint8", "+ 100, cut at 255")
-for axis, part, title in zip(axes, (image, wrapped, right), titles, strict=True):
+for axis, part, title in zip(
+    axes, (image, wrapped, right), titles, strict=True
+):
     axis.imshow(part.numpy(), cmap="gray", vmin=0, vmax=255)
     axis.set(title=title, xticks=[], yticks=[])
 assert (right >= image).all() and right.max() == 255
@@ -84,10 +93,19 @@ assert torch.tensor([253], dtype=torch.uint8) + 100 == 97
 # number in a name counts the bits.
 
 every = {kind for kind in vars(torch).values() if isinstance(kind, torch.dtype)}
-families = {"bool": [], "uint": [], "int": [], "float": [], "complex": [], "other": []}
+families = {
+    "bool": [],
+    "uint": [],
+    "int": [],
+    "float": [],
+    "complex": [],
+    "other": [],
+}
 for kind in sorted(every, key=lambda kind: (kind.itemsize, str(kind))):
     name = str(kind).removeprefix("torch.")
-    family = next((f for f in families if name.startswith((f, "b" + f))), "other")
+    family = next(
+        (f for f in families if name.startswith((f, "b" + f))), "other"
+    )
     families[family].append(name)
 for family, names in families.items():
     print(f"{family:8}", *names)
@@ -101,11 +119,19 @@ assert len(every) > 40 and families["bool"] == ["bool"]
 # and the next number: the smaller, the more digits.
 
 whole = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-floats = (torch.float8_e4m3fn, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+floats = (
+    torch.float8_e4m3fn,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+)
 for kind in (*whole, *floats, torch.complex64):
     info = torch.iinfo(kind) if kind in whole else torch.finfo(kind)
     gap = 1 if kind in whole else info.eps
-    print(f"{kind!s:20} {8 * kind.itemsize:2} bits {info.min:9.3g} to {info.max:8.3g} {gap:9.2g}")
+    print(
+        f"{kind!s:20} {8 * kind.itemsize:2} bits {info.min:9.3g} to {info.max:8.3g} {gap:9.2g}"
+    )
 assert torch.iinfo(torch.int8).max == 127 and torch.complex64.itemsize == 8
 
 # %%
@@ -123,7 +149,12 @@ for kind, style in zip(floats[1:], ("^-", "s-", "o-", "D-"), strict=True):
     values = values[values < torch.finfo(kind).max].to(kind)
     following = torch.nextafter(values, torch.full_like(values, torch.inf))
     gaps = following.double() - values.double()
-    axis.loglog(values.tolist(), gaps.tolist(), style, label=str(kind).removeprefix("torch."))
+    axis.loglog(
+        values.tolist(),
+        gaps.tolist(),
+        style,
+        label=str(kind).removeprefix("torch."),
+    )
 axis.axhline(1, color="gray", linestyle="--", zorder=0)
 axis.axvline(65_504, color="gray", linestyle=":", zorder=0)
 axis.set(xlabel="number", ylabel="gap to the next number")
@@ -135,10 +166,18 @@ assert torch.finfo(torch.float16).max == 65_504
 # the dotted line ``float16`` has only ``inf``, infinity; ``bfloat16`` still has a coarse place.
 
 for kind in (torch.float16, torch.bfloat16):
-    large, huge = torch.tensor(2048, dtype=kind), torch.tensor(70_000.0).to(kind)
-    print(f"{kind!s:15} 2048 + 1 = {(large + 1).item()}   70,000 is stored as {huge.item()}")
+    large, huge = (
+        torch.tensor(2048, dtype=kind),
+        torch.tensor(70_000.0).to(kind),
+    )
+    print(
+        f"{kind!s:15} 2048 + 1 = {(large + 1).item()}   70,000 is stored as {huge.item()}"
+    )
 assert torch.tensor(2048, dtype=torch.float16) + 1 == 2048
-assert torch.tensor(70_000.0).half().isinf() and not torch.tensor(70_000.0).bfloat16().isinf()
+assert (
+    torch.tensor(70_000.0).half().isinf()
+    and not torch.tensor(70_000.0).bfloat16().isinf()
+)
 
 # %%
 # When kinds meet
@@ -155,14 +194,25 @@ meetings = {
     "int64 + float16": torch.ones(2, dtype=torch.int64) + half,
     "float16 + bfloat16": half + torch.ones(2, dtype=torch.bfloat16),
     "int64 / int64": torch.tensor([1, 2]) / torch.tensor([2, 2]),
-    "float16 + float64 without axes": half + torch.tensor(1.0, dtype=torch.float64),
+    "float16 + float64 without axes": half
+    + torch.tensor(1.0, dtype=torch.float64),
     "uint8 + 300": a + 300,
     "uint8 + 1.5": a + 1.5,
 }
 for what, result in meetings.items():
     print(f"{what:31} {result.dtype!s:15} {result.tolist()}")
-dtypes = [str(result.dtype).removeprefix("torch.") for result in meetings.values()]
-assert dtypes == ["int16", "float16", "float32", "float32", "float16", "uint8", "float32"]
+dtypes = [
+    str(result.dtype).removeprefix("torch.") for result in meetings.values()
+]
+assert dtypes == [
+    "int16",
+    "float16",
+    "float32",
+    "float32",
+    "float16",
+    "uint8",
+    "float32",
+]
 
 # %%
 # ``uint8`` and ``int8`` go to ``int16``, which holds both. A plain number, or a tensor without
@@ -186,7 +236,11 @@ for what, call in {
         raise AssertionError("no error")
     except RuntimeError as error:
         print(f"{what}: {str(error).splitlines()[0]}")
-print("converted first:", (torch.ones(2, 2) @ weights.float()).dtype, counts.float().mean().item())
+print(
+    "converted first:",
+    (torch.ones(2, 2) @ weights.float()).dtype,
+    counts.float().mean().item(),
+)
 
 # %%
 # ``x.to(dtype)`` converts, and ``x.float()``, ``x.long()``, ``x.double()`` are short for it. To
@@ -197,7 +251,11 @@ exact = torch.tensor([1.7, -1.7, 2.6])
 print("to:   ", exact.to(torch.int64).tolist())
 print("round:", exact.round().to(torch.int64).tolist())
 print("type: ", exact.type(), "is", exact.dtype, "on", exact.device)
-assert exact.long().tolist() == [1, -1, 2] and exact.round().tolist() == [2, -2, 3]
+assert exact.long().tolist() == [1, -1, 2] and exact.round().tolist() == [
+    2,
+    -2,
+    3,
+]
 assert exact.type() == "torch.FloatTensor"
 
 # %%
@@ -209,13 +267,26 @@ assert exact.type() == "torch.FloatTensor"
 # graphics card or of an Apple chip. Older notes ask ``torch.cuda.is_available()``, which says no to
 # Apple's and Intel's GPUs. This line is right on every machine:
 
-device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+device = torch.accelerator.current_accelerator(
+    check_available=True
+) or torch.device("cpu")
 x = train.x[:100].to(device)
 there = torch.zeros(3, device=device)
 print("is there an accelerator?", torch.accelerator.is_available())
-print(f"from {train.x.device.type} to {x.device.type}, made there: {there.device.type}")
-assert x.device.type == device.type == there.device.type == torch.ones_like(x).device.type
-assert (device.type != "cpu") == torch.accelerator.is_available() >= torch.cuda.is_available()
+print(
+    f"from {train.x.device.type} to {x.device.type}, made there: {there.device.type}"
+)
+assert (
+    x.device.type
+    == device.type
+    == there.device.type
+    == torch.ones_like(x).device.type
+)
+assert (
+    (device.type != "cpu")
+    == torch.accelerator.is_available()
+    >= torch.cuda.is_available()
+)
 
 # %%
 # Leave ``check_available=True`` in: without it the answer is what this build of PyTorch was *made
@@ -328,7 +399,9 @@ assert (average - truth).abs().max() <= 0.5 < (naive - truth).abs().max()
 def describe(x, name="x"):
     if isinstance(x, torch.Tensor):
         size = x.nbytes / 2**20
-        print(f"{name}: {tuple(x.shape)}, {x.dtype}, {x.device.type}, {size:.2f} MiB")
+        print(
+            f"{name}: {tuple(x.shape)}, {x.dtype}, {x.device.type}, {size:.2f} MiB"
+        )
         return size
     parts = x.items() if isinstance(x, dict) else enumerate(x)
     return sum(describe(part, f"{name}[{key!r}]") for key, part in parts)

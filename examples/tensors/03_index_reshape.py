@@ -119,7 +119,11 @@ for name, view in views.items():
           f"offset {view.storage_offset()}")  # fmt: skip
     assert view.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 figure = plots.memory_layout(*views.values(), names=list(views), ncols=2)
-assert x.stride() == (4, 1) and x.T.stride() == (1, 4) and x[:, 1].storage_offset() == 1
+assert (
+    x.stride() == (4, 1)
+    and x.T.stride() == (1, 4)
+    and x[:, 1].storage_offset() == 1
+)
 
 # %%
 # Transposing moved nothing: it exchanged two strides. That is why it is free for a tensor of any
@@ -185,7 +189,10 @@ batch = train.x[:1]  # (1, 1, 28, 28)
 print(tuple(torch.ones(2, 3).squeeze(0).shape), "nothing to drop")
 print(tuple(batch.squeeze().shape), "the batch is gone, too")
 print(tuple(batch.squeeze(1).shape), tuple(batch.squeeze(1).unsqueeze(1).shape))
-assert torch.ones(2, 3).squeeze(0).shape == (2, 3) and batch.squeeze().shape == (28, 28)
+assert torch.ones(2, 3).squeeze(0).shape == (
+    2,
+    3,
+) and batch.squeeze().shape == (28, 28)
 
 # %%
 # Joining
@@ -209,22 +216,36 @@ for axis, (name, part) in zip(axes, joined.items(), strict=True):
         shift = 10 * (len(part) - 1 - n) if part.ndim == 3 else 0
         place = (shift, shift + width, height - shift, -shift)
         axis.imshow(layer.numpy(), cmap="gray_r", extent=place)
-        axis.add_patch(plt.Rectangle((shift, -shift), width, height, fill=False))
-    axis.set(title=f"{name}\n{tuple(part.shape)}", xlim=(-2, 60), ylim=(58, -12))
+        axis.add_patch(
+            plt.Rectangle((shift, -shift), width, height, fill=False)
+        )
+    axis.set(
+        title=f"{name}\n{tuple(part.shape)}", xlim=(-2, 60), ylim=(58, -12)
+    )
     axis.set_axis_off()
-assert [tuple(part.shape) for part in joined.values()] == [(56, 28), (28, 56), (2, 28, 28)]
+assert [tuple(part.shape) for part in joined.values()] == [
+    (56, 28),
+    (28, 56),
+    (2, 28, 28),
+]
 
 # %%
 # ``split`` cuts by length, ``chunk`` by number of parts, and ``unbind`` takes a stack apart. All
 # three give views; ``cat`` and ``stack`` make new memory.
 
 tall, pile = joined["cat(dim=0)"], joined["stack(dim=0)"]
-parts = {"split": tall.split(28), "chunk": tall.chunk(2), "unbind": pile.unbind()}
+parts = {
+    "split": tall.split(28),
+    "chunk": tall.chunk(2),
+    "unbind": pile.unbind(),
+}
 for name, (first, second) in parts.items():
     assert torch.equal(first, one) and torch.equal(second, two)
     whole = pile if name == "unbind" else tall
     views = first.data_ptr() == whole.data_ptr()
-    print(f"{name:6} gives {tuple(first.shape)} twice, {'views' if views else 'copies'}")
+    print(
+        f"{name:6} gives {tuple(first.shape)} twice, {'views' if views else 'copies'}"
+    )
     assert views and whole.data_ptr() != one.data_ptr()
 
 # %%
@@ -237,9 +258,14 @@ column = torch.tensor([[1.0], [2.0], [3.0]])
 wide, copied = column.expand(3, 1000), column.repeat(1, 1000)
 for name, part in {"expand": wide, "repeat": copied}.items():
     size = part.untyped_storage().nbytes()
-    print(f"{name}: shape {tuple(part.shape)}, stride {part.stride()}, {size} bytes")
+    print(
+        f"{name}: shape {tuple(part.shape)}, stride {part.stride()}, {size} bytes"
+    )
 assert torch.equal(wide, copied) and wide.stride() == (1, 0)
-assert wide.untyped_storage().nbytes() == 12 and copied.untyped_storage().nbytes() == 12_000
+assert (
+    wide.untyped_storage().nbytes() == 12
+    and copied.untyped_storage().nbytes() == 12_000
+)
 
 # %%
 # What you learnt
@@ -293,11 +319,20 @@ patches = split.reshape(16, 7, 7)
 back = patches.reshape(4, 4, 7, 7).permute(0, 2, 1, 3).reshape(28, 28)
 for name, part in {"split": split, "patches": patches, "back": back}.items():
     memory = part.untyped_storage().data_ptr()
-    print(name, "is a", "view" if memory == image.untyped_storage().data_ptr() else "copy")
-assert split.data_ptr() == image.data_ptr() != patches.data_ptr() != back.data_ptr()
+    print(
+        name,
+        "is a",
+        "view" if memory == image.untyped_storage().data_ptr() else "copy",
+    )
+assert (
+    split.data_ptr()
+    == image.data_ptr()
+    != patches.data_ptr()
+    != back.data_ptr()
+)
 assert torch.equal(back, image) and torch.equal(patches[6], image[7:14, 14:21])
 
 # %%
 # Next
 # ----
-# :doc:`/lessons/tensors/04_compute`: how tensors of different shapes calculate with each other.
+# :doc:`/lessons/tensors/08_reductions`: one number for each row, or for each column.

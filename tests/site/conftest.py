@@ -10,8 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers.site_reader import BUILT, FOLDERS, Reader
 from playwright.sync_api import Browser, sync_playwright
-from reader import BUILT, FOLDERS, Reader
 
 CHROMIUM = os.environ.get("HANDBOOK_CHROMIUM", "/usr/bin/chromium")
 BELOW = "/some/where/"  # the site must work in any folder of a host
@@ -87,4 +87,4 @@ def read(site: str, browser: Browser) -> Iterator[Callable[..., Reader]]:
     yield make
     for reader in readers:
         reader.context.close()
-    assert [line for reader in readers for line in reader.amiss] == []
+    assert [line for reader in readers for line in reader.faults] == []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import axe
 import pytest
-from reader import FOLDERS, KINDS, Reader
+from helpers.site_reader import FOLDERS, PAGE_KINDS, Reader
 
 pytestmark = pytest.mark.site
 
@@ -34,12 +34,12 @@ def test_no_violations(read: Callable[..., Reader], script: str, folder: str, th
     reader = read(folder, color_scheme=theme, reduced_motion="reduce")
     page = reader.context.new_page()
     found = {}
-    for kind, address in KINDS.items():
+    for kind, address in PAGE_KINDS.items():
         reader.open(f"{folder}/{address}", page)
         page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
         found[kind] = violations(page, script)
     page.keyboard.press("Escape")
-    reader.open(f"{folder}/{KINDS['home']}", page)
+    reader.open(f"{folder}/{PAGE_KINDS['home']}", page)
     page.keyboard.press("Control+k")
     page.keyboard.type("torch")
     page.locator(".hb-search__link").first.wait_for()
@@ -52,7 +52,7 @@ def test_no_violations(read: Callable[..., Reader], script: str, folder: str, th
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_violations_on_a_phone(read: Callable[..., Reader], script: str, folder: str) -> None:
     reader = read(folder, phone=True, reduced_motion="reduce")
-    page = reader.open(f"{folder}/{KINDS['lesson with formulas']}")
+    page = reader.open(f"{folder}/{PAGE_KINDS['lesson with formulas']}")
     assert violations(page, script) == []
     page.locator("button.primary-toggle").click()
     assert violations(page, script) == []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
-from reader import BUILT, KINDS, Reader
+from helpers.site_reader import BUILT, PAGE_KINDS, Reader
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
@@ -33,7 +33,7 @@ def test_the_root_has_plain_links(read: Read) -> None:
     page.goto((BUILT / "index.html").as_uri())
     page.get_by_role("link", name="中文").click()
     page.wait_for_url("**/zh/index.html")
-    reader.amiss.clear()  # the scripts, which are not loaded
+    reader.faults.clear()  # the scripts, which are not loaded
 
 
 @pytest.mark.parametrize("missing", ["zh/lessons/none.html", "en/x/y/z.html", "none.html"])
@@ -44,14 +44,14 @@ def test_a_missing_page_says_so_and_leads_home(read: Read, missing: str) -> None
     folder = "zh" if missing.startswith("zh") else "en"
     page.locator(f"a[data-page='{folder}/index.html']").click()
     page.wait_for_url(f"**/some/where/{folder}/index.html")
-    assert [line.split(":")[0] for line in reader.amiss] == ["404"]
-    reader.amiss.clear()
+    assert [line.split(":")[0] for line in reader.faults] == ["404"]
+    reader.faults.clear()
 
 
 def test_every_kind_of_page_works_without_a_server(read: Read) -> None:
     reader = read("zh")
     page = reader.context.new_page()
-    for address in KINDS.values():
+    for address in PAGE_KINDS.values():
         reader.open((BUILT / "zh" / address).as_uri(), page)
         assert page.locator("h1").first.is_visible()
     reader.open((BUILT / "index.html").as_uri(), page)

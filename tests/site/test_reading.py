@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
 from playwright.sync_api import Page
-from reader import BUILT, FOLDERS, KINDS, Reader, pages
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
-LESSON = KINDS["lesson with formulas"]
+LESSON = PAGE_KINDS["lesson with formulas"]
 OTHER = {"en": "zh", "zh": "en"}
 
 LOOKS = (Path(__file__).parent / "looks.js").read_text("utf-8")
@@ -67,7 +67,7 @@ def test_the_name_of_the_site_fits_a_phone(read: Read, folder: str) -> None:
 def test_the_chinese_site_has_no_english_words(read: Read) -> None:
     reader = read("zh")
     page = reader.context.new_page()
-    for kind, address in KINDS.items():
+    for kind, address in PAGE_KINDS.items():
         reader.open(f"zh/{address}", page)
         texts = [str(text) for text in look(page, "frame")]
         english = [text for text in texts if text.isascii() and not NAMES.fullmatch(text)]
@@ -78,7 +78,7 @@ def test_the_chinese_site_has_no_english_words(read: Read) -> None:
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_switch_keeps_the_page(read: Read, folder: str, phone: bool) -> None:
     reader = read(folder, phone)
-    for address in (LESSON, KINDS["home"], KINDS["package"]):
+    for address in (LESSON, PAGE_KINDS["home"], PAGE_KINDS["package"]):
         page = reader.open(f"{folder}/{address}#setup")
         switch = page.locator(".hb-language:visible")
         assert switch.count() == 1
@@ -149,7 +149,7 @@ def test_the_copy_button_copies_only_code(read: Read, folder: str) -> None:
     assert copied.strip() == block.locator("pre").inner_text().strip()
     ast.parse(copied)
 
-    reader.open(f"{folder}/{KINDS['glossary']}", page)
+    reader.open(f"{folder}/{PAGE_KINDS['glossary']}", page)
     block = page.locator("article div.highlight:has(.gp)").first
     block.hover()
     block.locator(".copybtn").click()
@@ -190,10 +190,10 @@ def test_light_and_dark_follow_the_system_and_the_choice(read: Read, theme: str)
     page.locator("header .theme-switch-button:visible").click()
     page.locator(f"header .theme-change-button[data-mode={other}]:visible").click()
     assert page.evaluate(light) == (other == "light")
-    reader.open(f"zh/{KINDS['home']}", page)
+    reader.open(f"zh/{PAGE_KINDS['home']}", page)
     assert page.evaluate(light) == (other == "light")
     # A figure has a white background in the dark theme, too.
-    reader.open(f"zh/{KINDS['lesson with figures']}", page)
+    reader.open(f"zh/{PAGE_KINDS['lesson with figures']}", page)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     card = page.locator("img.sphx-glr-single-img").first
     assert card.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
@@ -209,7 +209,7 @@ def test_the_keyboard_reaches_the_text(read: Read) -> None:
 
 
 def test_the_menu_of_a_phone_works(read: Read) -> None:
-    page = read("zh", phone=True).open(f"zh/{KINDS['home']}")
+    page = read("zh", phone=True).open(f"zh/{PAGE_KINDS['home']}")
     page.locator("button.primary-toggle").click()
     page.locator("dialog[open] a", has_text="安装").first.click()
     page.wait_for_url("**/zh/install.html")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from helpers.site_reader import Reader
 from playwright.sync_api import Page
-from reader import Reader
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]

@@ -15,11 +15,11 @@ from sphinx.config import Config
 
 from bilingual import (
     alt_text,
-    answers,
     code_comments,
     completeness,
     downloads,
     execute,
+    folds,
     gallery_text,
 )
 from bilingual.languages import LANGUAGES, SOURCE
@@ -50,7 +50,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         gallery_text,
         downloads,
         alt_text,
-        answers,
+        folds,
     ):
         part.setup(app)
     app.connect("config-inited", localize)

@@ -10,13 +10,12 @@ from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
-from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx_gallery import notebook
 from sphinx_gallery.py_source_parser import Block
 
-from bilingual import catalogs, markdown, scripts, transform_priorities
+from bilingual import catalogs, folds, markdown, scripts, transform_priorities
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def contents(env: BuildEnvironment, page: str, source: Path) -> dict[str, str]:
         if wrap:
             for message in sorted(unmatched):
                 logger.warning("not in the script: %s", message, location=page, type="bilingual")
-        return scripts.clean(blocks, _("Answer %s"), describe)
+        return scripts.clean(blocks, folds.title_in_downloads, describe)
 
     original = scripts.read(source)
     translations = {

@@ -15,10 +15,15 @@ from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.directives import MiniGallery
 
-from bilingual import catalogs, transform_priorities
+from bilingual import catalogs, folds, transform_priorities
 
 # Words of this extension. They are in the catalog `sphinx.po`, with those of the templates.
-WORDS = ("Answer %s", "Download this lesson as a script or a notebook", "Notebook", "Script")
+WORDS = (
+    *(kind.title for kind in folds.KINDS.values()),
+    "Download this lesson as a script or a notebook",
+    "Notebook",
+    "Script",
+)
 DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
 
 

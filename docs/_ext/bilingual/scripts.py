@@ -13,13 +13,17 @@ from sphinx_gallery.py_source_parser import Block, split_code_and_text_blocks
 
 from bilingual import line_wrapping
 from bilingual.code_comments import translate_comments
+from bilingual.folds import KINDS
 
 GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line break
 UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
 Describe = Callable[[str, str], str]
+Title = Callable[[str, str], str]
 ROLE = re.compile(r":(?:py:|std:)?(\w+):`([^`]+)`")
 ALT = re.compile(r"(?m)^( *)\.\. alt::.*\n?(?:(?:\1 +.*)?\n)*")
-ANSWER = re.compile(r"(?m)^\.\. answer:: *(\S+) *\n?((?:(?: +.*)?(?:\n|\Z))*)")
+FOLD = re.compile(
+    rf"(?m)^\.\. ({'|'.join(KINDS)}):: *(\S*) *(?:\n|\Z)(?P<text>(?:(?: +.*)?(?:\n|\Z))*)"
+)
 
 
 def read(file: Path) -> list[Block]:
@@ -99,23 +103,28 @@ def _underline(match: re.Match[str]) -> str:
     return f"{match['title']}\n{match['rule'][0] * width}"
 
 
-def clean(blocks: list[Block], answer: str, describe: Describe) -> list[Block]:
+def clean(blocks: list[Block], title: Title, describe: Describe) -> list[Block]:
     """Replace what only the site understands by what a reader of the file understands.
 
-    Alt texts are removed, ``.. answer:: 1`` becomes the bold word `answer`, and roles become plain
-    text.
+    Alt texts are removed, a fold such as ``.. answer:: 1`` becomes the bold words that
+    `title("answer", "1")` returns, if any, and roles become plain text. A block of text in which
+    nothing is left is dropped.
     """
 
     def name(match: re.Match[str]) -> str:
-        text = textwrap.dedent(match[2]).strip()
-        return f"**{answer % match[1]}**\n" + (f"\n{text}\n" if text else "")
+        words = title(match[1], match[2])
+        text = textwrap.dedent(match["text"]).strip()
+        parts = [f"**{words}**" if words else "", text]
+        return "".join(f"{part}\n\n" for part in parts if part)
 
-    return [
-        block._replace(content=plain(ANSWER.sub(name, ALT.sub("", block.content)), describe))
-        if block.type == "text"
-        else block
-        for block in blocks
-    ]
+    cleaned = []
+    for block in blocks:
+        if block.type == "text":
+            text = FOLD.sub(name, ALT.sub("", block.content))
+            block = block._replace(content=plain(text, describe))
+        if block.content.strip():
+            cleaned.append(block)
+    return cleaned
 
 
 def plain(text: str, describe: Describe) -> str:

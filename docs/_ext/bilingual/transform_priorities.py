@@ -20,5 +20,5 @@ TRANSLATE_CODE_COMMENTS = 21
 # The texts are translated, and still stand where the script has them.
 MOVE_ALT_TEXT = 30
 
-# The alt texts are gone, so only code, output and figures follow an answer.
-FOLD_ANSWERS = 31
+# The alt texts are gone, so only code, output and figures follow a fold.
+FOLD_CODE = 31

@@ -1,8 +1,10 @@
 """The search of the site: an index of the built pages, and the dialog and page that search it.
 
-The browser does the searching (`static/search.js`), so the site needs no server, and a page opened
-from the file system can be searched as well. Sphinx's own search is left out: it does not find
-Chinese words.
+The browser does the searching, so the site needs no server, and a page opened from the file system
+can be searched as well. `static/search.js` is the box, `static/search-engine.js` finds the pages,
+on top of MiniSearch. Sphinx's own search is left out: it does not find Chinese words.
+
+`search_synonyms` in conf.py names files of words that mean the same (`same_words.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from search.index import write_index
+from search.same_words import read_synonyms
 
 __all__ = ["setup", "write_index"]
 
@@ -35,11 +38,13 @@ def disable_sphinx_search(app: Sphinx) -> None:
 def write_site_index(app: Sphinx, exception: Exception | None) -> None:
     """Write the index of one language once all its pages are written."""
     if exception is None and app.builder.name == "html":
-        write_index(Path(app.outdir))
+        files = [Path(app.confdir) / name for name in app.config.search_synonyms]
+        write_index(Path(app.outdir), [group for file in files for group in read_synonyms(file)])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the files and the handlers."""
+    app.add_config_value("search_synonyms", [], "")
     app.connect("config-inited", add_files)
     app.connect("builder-inited", disable_sphinx_search)
     app.connect("build-finished", write_site_index)

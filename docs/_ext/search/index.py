@@ -1,17 +1,20 @@
-"""The search index of a language: the plain text of every article, cut at its headings.
+"""The search index of a language: what its articles say, cut at their headings.
 
 It is one script, `search-data.js`, which `static/search.js` loads when a reader first searches. It
 is a script rather than JSON because a page opened from the file system may load scripts and nothing
-else. The text is kept whole rather than cut into words: Chinese has no spaces to cut at, and
-identifiers such as `nn.Conv2d` are found as they are written.
+else. The text is kept whole, since results quote it; `static/search-engine.js` cuts it into words.
+Of Python code, the names and the comments are kept, and of output the lines that say something.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bs4 import BeautifulSoup, SoupStrainer, Tag
+
+from search.plain_text import plain_text, strip_formulas, take_names
+from search.same_words import traditional_characters
 
 # Pages of links to other pages: their text would only repeat what those pages say.
 EXCLUDED_PAGES = {
@@ -21,11 +24,12 @@ EXCLUDED_PAGES = {
     "genindex.html",
     "py-modindex.html",
 }
-# What stands in an article without being its text: lists of other pages, buttons, downloads.
+# What stands in an article without being its text: lists of other pages, buttons, downloads, and
+# the code that checks or draws.
 EXCLUDED_ELEMENTS = (
     ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
     " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
-    " .sphx-glr-timing, .sphx-glr-signature"
+    " .sphx-glr-timing, .sphx-glr-signature, details.check, details.drawing"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
@@ -33,11 +37,14 @@ PREFIX, SUFFIX = "window.handbookIndex=[\n", "\n];\n"
 
 ARTICLE = SoupStrainer("article")
 
-Section = tuple[str, str, str]  # anchor, heading, text
+Section = tuple[str, str, str, str]  # anchor, heading, text, names
 
 
-def write_index(site: Path) -> None:
-    """Write the index of the site of one language into its folder; read only changed pages."""
+def write_index(site: Path, synonyms: Sequence[Sequence[str]] = ()) -> None:
+    """Write the index of the site of one language into its folder; read only changed pages.
+
+    `synonyms` are groups of words, in any language, that mean the same.
+    """
     index, pages = site / "search-data.js", find_pages(site)
     rows = {
         url: row
@@ -46,9 +53,15 @@ def write_index(site: Path) -> None:
     }
     changed = {url: path for url, path in pages.items() if url not in rows}
     for row in read_pages(changed):
-        rows[row[0]] = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        rows[row[0]] = _to_json(row)
     lines = ",\n".join(rows[url] for url in pages if url in rows)
-    index.write_text(f"{PREFIX}{lines}{SUFFIX}", "utf-8")
+    words = _to_json(synonyms)
+    words = f'{{"synonyms":{words},"traditional":"{traditional_characters(lines + words)}"}}'
+    index.write_text(f"{PREFIX}{lines}{SUFFIX}window.handbookWords={words};\n", "utf-8")
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _read_rows(index: Path) -> dict[str, str]:
@@ -59,9 +72,9 @@ def _read_rows(index: Path) -> dict[str, str]:
     if not index.exists() or _mtime(index) < _mtime(Path(__file__)):
         return {}
     text = index.read_text("utf-8")
-    if not (text.startswith(PREFIX) and text.endswith(SUFFIX)):
+    if not (text.startswith(PREFIX) and SUFFIX in text and text.endswith("};\n")):
         return {}
-    lines = text.removeprefix(PREFIX).removesuffix(SUFFIX).split(",\n")
+    lines = text.removeprefix(PREFIX).partition(SUFFIX)[0].split(",\n")
     return {json.loads(line)[0]: line for line in lines if line}
 
 
@@ -89,6 +102,7 @@ def split_sections(article: Tag) -> list[Section]:
     """Cut an article at its headings, glossary terms and API entries."""
     for element in article.select(EXCLUDED_ELEMENTS):
         element.extract()
+    strip_formulas(article)
     for block in article.find_all(BLOCKS):
         block.insert_before("\n")
     sections = []
@@ -106,10 +120,6 @@ def split_sections(article: Tag) -> list[Section]:
                 title = str(part["id"])
         for entries in body.select("dl.glossary, dl.py"):
             entries.extract()
-        sections.append((str(part.get("id", "")), title, plain_text(body)))
+        names = take_names(body)
+        sections.append((str(part.get("id", "")), title, plain_text(body), names))
     return sections[::-1]
-
-
-def plain_text(tag: Tag) -> str:
-    """Return the text of an element on one line, without the marks around formulas."""
-    return " ".join(re.sub(r"\\[()]", "", tag.get_text()).split())

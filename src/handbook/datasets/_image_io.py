@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,61 +16,53 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
-CHANNELS = {"L": 1, "RGB": 3}  # Pillow's names of grey and of colour
-LIMIT = 25_000_000  # pixels; a small file can claim any size
-Kind = tuple[str, tuple[int, int]]  # mode, (width, height)
+PLAIN = {"1": "L", "P": "RGB"}  # modes that become another one without loss
+WHITE = {"L": 255, "RGB": 255, "I;16": 65535, "I;16B": 65535}  # the greatest value in each mode
 
 
-def kind(file: Path) -> Kind:
-    """Return mode and size of an image without decoding it."""
-    with _opened(file) as image:
-        return image.mode, image.size
+def read(file: Path) -> Tensor:
+    """Return an image, upright, from 0 to 1: float32 ``(C, H, W)``."""
+    from PIL import Image, ImageOps, UnidentifiedImageError  # slow, so only where it is used
+
+    if not file.is_file():  # opening a pipe would never return
+        raise ValueError(f"{shown(file)} is not a file: a class folder holds images alone")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd files; those that matter raise errors
+            with Image.open(file, formats=FORMATS) as image:
+                problem = _find_problem(image)
+                if problem is None:
+                    upright = ImageOps.exif_transpose(image)
+                    plain = upright.convert(PLAIN.get(upright.mode, upright.mode))
+                    values = np.asarray(plain, dtype=np.float32) / WHITE[plain.mode]
+    except UnidentifiedImageError:
+        problem = "is not an image: move it away, or save it as PNG"
+    except Exception as error:  # a damaged file makes Pillow raise one of many kinds
+        what = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        problem = f"cannot be read ({what}): replace it or move it away"
+    if problem:
+        raise ValueError(f"{shown(file)} {problem}")
+    return torch.from_numpy(values).view(*values.shape[:2], -1).movedim(2, 0)
 
 
-def pixels(file: Path) -> Tensor:
-    """Decode an image: uint8 ``(C, H, W)``."""
-    with _opened(file) as image:
-        values = torch.from_numpy(np.array(image))
-        return values.view(image.height, image.width, -1).movedim(2, 0)
+def _find_problem(image: Image) -> str | None:
+    """Say why an image is neither grey nor colour, or would be only after a choice."""
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # a photo and its preview
+        return "holds several images: save the one that you want"
+    if image.mode in ("I", "F"):
+        return (
+            f"has 32 bits per pixel (mode {image.mode}), and no white is known: scale "
+            "numpy.array(image) to 0–65535 and save it as uint16 (convert('L') would clip it)"
+        )
+    transparent = image.mode == "P" and image.has_transparency_data
+    if transparent or PLAIN.get(image.mode, image.mode) not in WHITE:
+        what = "with transparency" * transparent or f"of the mode {image.mode}"
+        return f"is {what}: save it as colour, image.convert('RGB'), or grey, image.convert('L')"
+    return None
 
 
 def write(file: Path, values: Tensor) -> None:
     """Write a grey image ``(1, H, W)`` from 0 to 1 as PNG."""
-    from PIL import Image  # slow to import, so only where it is used
+    from PIL import Image
 
     Image.fromarray((values[0] * 255).round().byte().numpy()).save(file)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[Image]:
-    """Open an image that can be used, or say why it cannot."""
-    from PIL import Image, UnidentifiedImageError
-
-    name = shown(file)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd files; those that matter raise errors below
-            with Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > LIMIT:
-                    raise Image.DecompressionBombError
-                if image.mode not in CHANNELS:
-                    raise ValueError(
-                        f"{name} has the mode {image.mode}: save it as grey or colour, with "
-                        "image.convert('L') or image.convert('RGB')"
-                    )
-                yield image
-    except UnidentifiedImageError:
-        raise ValueError(f"{name} is no image: move it away, or save it as PNG") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"{name} has more than {LIMIT:,} pixels: make it smaller") from None
-    except ValueError as error:
-        if str(error).startswith(name):
-            raise
-        raise _damaged(name, error) from error
-    except Exception as error:  # a damaged file makes Pillow raise one of many kinds
-        raise _damaged(name, error) from error
-
-
-def _damaged(name: str, error: Exception) -> ValueError:
-    what = (str(error).splitlines() or [type(error).__name__])[0][:80]
-    return ValueError(f"{name} cannot be read ({what}): replace it or move it away")

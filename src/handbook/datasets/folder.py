@@ -1,11 +1,12 @@
 """Images in folders, one folder for each class."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from ._image_io import CHANNELS, Kind, kind, pixels
+from ._image_io import read
 from ._paths import shown
 from .mnist import Split
 
@@ -21,8 +22,8 @@ def class_names(root: str | Path) -> list[str]:
     Returns
     -------
     list of str
-        ``class_names(root)[k]`` is what the answer ``k`` means. Sorted as text, ``10`` comes before
-        ``2``. Names that begin with a dot are left out.
+        ``class_names(root)[k]`` is the name of class number ``k``. Sorted as text, ``10`` comes
+        before ``2``. Names that begin with a dot are left out.
 
     Raises
     ------
@@ -48,32 +49,38 @@ def class_names(root: str | Path) -> list[str]:
     return names
 
 
-def load_image_folder(root: str | Path) -> Split:
+def load_image_folder(root: str | Path, classes: Sequence[str] | None = None) -> Split:
     """Read a folder of images, ``root/<class>/<image>``.
 
-    Files beside the folders, and names that begin with a dot, are passed over.
+    Pillow reads the files. A photograph is turned upright, as its EXIF orientation says. Images
+    with 16 bits per pixel keep their values; those with a palette become colour, black-and-white
+    ones grey. Files beside the folders, and names that begin with a dot, are skipped.
 
     Parameters
     ----------
     root : str or Path
         The folder. It holds one folder for each class, and these hold images of one size, all grey
         or all in colour: PNG, JPEG, BMP, GIF, TIFF or WebP.
+    classes : sequence of str, optional
+        The classes, in the order of their numbers: pass those of the training folder,
+        ``class_names(train)``, when reading another one, so that a number means the same in both.
+        Each must have a folder, which may be empty. By default, :func:`class_names` of ``root``.
 
     Returns
     -------
     Split
         ``x``: float32 ``(N, C, H, W)`` from 0 to 1, with one channel for grey images and three for
-        colour. ``y``: int64 ``(N,)``, numbers of the classes in :func:`class_names`. In the order
-        of the classes, then of the names of the files.
+        colour. ``y``: int64 ``(N,)``, numbers of the classes. In the order of the classes, then of
+        the names of the files.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If there are no classes, a class has no images, or a file cannot be used: it is no image, is
-        damaged, has more than 25,000,000 pixels, differs from the first in size or mode, or leads
-        outside the folder. The message names the file.
+        If there are no classes, they differ from ``classes``, a class has no images, or a file
+        cannot be used: it is not an image, is damaged, holds several images, has transparency or
+        another mode, or differs from the first in size or channels. The message names the file.
     ModuleNotFoundError
         If Pillow, which torchvision brings along, is not installed.
 
@@ -86,42 +93,52 @@ def load_image_folder(root: str | Path) -> Split:
     >>> x.shape, y[:5]
     (torch.Size([30, 1, 28, 28]), tensor([0, 0, 0, 1, 1]))
     """
-    names = class_names(root)
     root = Path(root)
-    files = [(file, k) for k, name in enumerate(names) for file in _files(root, root / name)]
-    first = kind(files[0][0])
-    for file, _ in files:  # all are looked at before memory is reserved for them
-        if kind(file) != first:
+    names = class_names(root)
+    if classes is not None:
+        _check_classes(root, names, list(classes))
+        names = list(classes)
+    files, labels = [], []
+    for k, name in enumerate(names):
+        found = sorted(path for path in (root / name).iterdir() if path.name[0] != ".")
+        if not found and classes is None:
+            raise ValueError(f"{shown(root / name)} is empty: put images into it, or delete it")
+        files += found
+        labels += [k] * len(found)
+    if not files:
+        raise ValueError(f"the folders in {shown(root)} are empty: put images into them")
+    first = read(files[0])
+    x = torch.empty(len(files), *first.shape)
+    for i, file in enumerate(files):
+        image = read(file)
+        if image.shape != first.shape:
             raise ValueError(
-                f"{shown(file)} is {_words(kind(file))}, but {shown(files[0][0])} is "
-                f"{_words(first)}: bring all images to one size and mode"
+                f"{shown(file)} is {_describe(image)}, but {shown(files[0])} is "
+                f"{_describe(first)}: bring all images to one size, all grey or all colour"
             )
-    mode, (width, height) = first
-    x = torch.empty(len(files), CHANNELS[mode], height, width)
-    for i, (file, _) in enumerate(files):
-        x[i] = pixels(file)  # from 0 to 255
-    return Split(x.div_(255), torch.tensor([k for _, k in files]))
+        x[i] = image
+    return Split(x, torch.tensor(labels))
 
 
-def _files(root: Path, folder: Path) -> Iterator[Path]:
-    """Give the files of one class, sorted by name."""
-    inside = root.resolve()
-    paths = sorted(path for path in folder.iterdir() if path.name[0] != ".")
-    if not paths:
-        raise ValueError(f"{shown(folder)} is empty: put images into it, or delete it")
-    for path in paths:
-        try:
-            leads = path.resolve(strict=True)
-        except (OSError, RuntimeError):  # a link that leads to itself, or to nothing
-            leads = Path("/")
-        if not leads.is_relative_to(inside):
-            raise ValueError(f"{shown(path)} is a link that leads elsewhere: copy the file instead")
-        if not leads.is_file():
-            raise ValueError(f"{shown(path)} is no file: a class folder holds images, no folders")
-        yield path
+def _check_classes(root: Path, there: list[str], classes: list[str]) -> None:
+    """Refuse a folder that has other classes than those given."""
+    for name in there:
+        if name not in classes:
+            raise ValueError(
+                f"{shown(root / name)} is not one of the {len(classes)} classes: move it away, or "
+                "add its name to classes"
+            )
+    for name in classes:
+        if name not in there:
+            raise ValueError(
+                f"{shown(root)} has no folder for the class {name!r:.60}: make one, which may be "
+                "empty, or leave its name out of classes"
+            )
+    if len(classes) != len(there):
+        raise ValueError(f"a name is in classes more than once: {', '.join(classes):.300}")
 
 
-def _words(found: Kind) -> str:
-    """Describe an image, such as ``grey (L), 28 × 28``."""
-    mode, (width, height) = found
-    return f"{'grey' if mode == 'L' else 'colour'} ({mode}), {width} × {height}"
+def _describe(image: Tensor) -> str:
+    """Describe an image, such as ``grey, 28 × 28``."""
+    channels, height, width = image.shape
+    return f"{'grey' if channels == 1 else 'colour'}, {width} × {height}"

@@ -1,19 +1,19 @@
-"""A table of numbers from a CSV file."""
+"""A table of numbers from a CSV file: pandas reads it; here errors get a file, line and column."""
 
 import codecs
 import csv
-from array import array
-from collections.abc import Iterator, Sequence
+import re
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+import numpy as np
 import torch
 
 from ._paths import shown
 from .mnist import Split
 
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-LINE = 1 << 20  # letters: no line of a table is longer
 LARGEST = torch.finfo(torch.float32).max
 
 
@@ -25,7 +25,8 @@ def load_csv(
 ) -> Split:
     """Read a CSV file of numbers, such as a spreadsheet program saves it.
 
-    The first line names the columns; commas separate them. Empty lines are skipped.
+    The first line names the columns; commas separate them. pandas reads the file. Empty lines are
+    skipped; ``True`` and ``False`` are 1 and 0.
 
     Parameters
     ----------
@@ -34,10 +35,12 @@ def load_csv(
     target : str
         The column to predict.
     columns : sequence of str, optional
-        The columns to predict from, in this order. By default, all others.
+        The columns to predict from, in this order. By default, all others that have a name: the
+        index that ``DataFrame.to_csv`` writes by default has none, and is left out, also where it
+        was saved again as ``Unnamed: 0``.
     encoding : str, optional
-        Such as ``"utf-8"`` or ``"gbk"``. By default, what the first bytes announce, else UTF-8 if
-        the whole file is UTF-8, else GB 18030, which includes GBK: what Excel saves as CSV on a
+        Such as ``"utf-8"`` or ``"gbk"``. By default, UTF-16 if the first bytes say so, else UTF-8
+        if the whole file is UTF-8, else GB 18030, which includes GBK: what Excel saves as CSV on a
         Chinese Windows. Any other encoding must be named.
 
     Returns
@@ -50,8 +53,11 @@ def load_csv(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a column is missing, a cell is no number, a row has too few cells, or the file is no
-        such table. The message names the file and the line.
+        If a column is missing or its name occurs twice, a cell is empty or not a finite number, a
+        row has too few or too many cells, or the text has another encoding. The message names the
+        file and, where there is one, the line.
+    ModuleNotFoundError
+        If pandas is not installed.
 
     Examples
     --------
@@ -63,129 +69,95 @@ def load_csv(
     >>> x.shape, y[:5]
     (torch.Size([100, 3]), tensor([5, 4, 1, 3, 6]))
     """
+    import pandas as pd  # slow to import, so only where it is used
+
     if isinstance(columns, str):
-        raise ValueError(f"columns must be a list of names, such as [{columns!r}], not one word")
-    path, name = Path(path), shown(path)
+        raise ValueError(f"columns must be a list of names, such as [{columns!r}], not a string")
+    path, name = Path(path), shown(Path(path))
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {name}")
-    encoding = encoding or _encoding(path)
+    encoding = encoding or _detect_encoding(path.read_bytes())
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            return _numbers(name, file, target, columns)
+        with path.open(encoding=encoding, newline="") as file, warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            options: dict[str, Any] = {"skipinitialspace": True, "skip_blank_lines": False}
+            names = pd.read_csv(file, header=None, nrows=1, dtype=str, na_filter=False, **options)
+            file.seek(0)
+            options |= {"keep_default_na": False, "na_values": [""], "low_memory": False}
+            table = pd.read_csv(file, index_col=False, **options)
+            if table.iloc[:, -1].hasnans:  # the last cell is empty, or there is none
+                file.seek(0)
+                _check_lengths(file, len(table.columns))
+        head = names.iloc[0].str.strip("\ufeff \t").tolist()
+        places = _find_columns(head, target, columns)
+        cells = table.dropna(how="all").iloc[:, places]
+        numbers = cells.apply(pd.to_numeric, errors="coerce").to_numpy("float64")
+        if cells.empty:
+            raise ValueError("there is no row below the names of the columns")
+        for i, j in np.argwhere(~(abs(numbers) <= LARGEST)):  # nan is not <= anything
+            cell, row = cells.iat[i, j], cells.index[i]
+            above = "".join(map(str, table.iloc[:row].to_numpy().ravel()))
+            line = row + 2 + above.count("\n")  # a cell may have several lines
+            what = "empty" if pd.isna(cell) else f"{str(cell)!r:.40}, which is not a finite number"
+            raise ValueError(
+                f"line {line}: column {head[places[j]]!r:.60} is {what}; fix it, or choose other "
+                "columns"
+            )
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{name}: the first line must name the columns; it is empty") from None
+    except pd.errors.ParserWarning:
+        raise ValueError(f"{name}: the rows have more cells than the first line names") from None
     except UnicodeError:
+        line = _find_undecodable(path.read_bytes(), encoding)
         raise ValueError(
-            f"{name}, line {_first_not_text(path, encoding)}: this is not {encoding} text; "
-            "pass its encoding, such as 'utf-8' or 'gbk'"
+            f"{name}: line {line} is not {encoding} text; pass its encoding, such as 'utf-8' or "
+            "'gbk'"
         ) from None
+    except (ValueError, csv.Error) as error:  # pandas names the line, in a long sentence
+        raise ValueError(f"{name}: {str(error).strip().rpartition('C error: ')[2]}") from None
+    x, y = torch.tensor(numbers).split([len(places) - 1, 1], dim=1)
+    whole = bool(((y == y.round()) & (y.abs() < 2**53)).all())
+    return Split(x.float(), y.squeeze(1).to(torch.int64 if whole else torch.float32))
 
 
-def _encoding(path: Path) -> str:
+def _detect_encoding(content: bytes) -> str:
     """Say how a file is written: by its first bytes, else by what all of it can be."""
-    with path.open("rb") as file:
-        start = file.read(3)
-        for mark, encoding in MARKS.items():
-            if start.startswith(mark):
-                return encoding
-        file.seek(0)
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        try:
-            while block := file.read(LINE):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeError:
-            return "gb18030"
-    return "utf-8"
-
-
-def _first_not_text(path: Path, encoding: str) -> int:
-    """Return the number of the first line that cannot be decoded."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line, last, size = 1, "", LINE
-    with path.open("rb") as file:
-        while block := file.read(size):
-            state = decoder.getstate()
-            try:
-                text = last + decoder.decode(block)
-            except UnicodeError:
-                if size == 1:
-                    break
-                decoder.setstate(state)
-                file.seek(-len(block), 1)
-                size = 1  # the same block again, up to the byte that is wrong
-            else:
-                line += _ends(text) - _ends(last)
-                last = text[-1:]
-    return line
-
-
-def _ends(text: str) -> int:
-    """Count the ends of lines, of any kind."""
-    return text.count("\n") + text.count("\r") - text.count("\r\n")
-
-
-def _lines(name: str, file: TextIO) -> Iterator[str]:
-    """Give the lines of a table, and refuse what is none before it fills the memory."""
-    number = 0
-    while line := file.readline(LINE):
-        number += 1
-        if len(line) == LINE or "\0" in line:
-            raise ValueError(f"{name}, line {number}: this is no table of text; save it as CSV")
-        yield line
-
-
-def _rows(name: str, file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Give the rows that are not empty, each with the number of its first line."""
-    reader = csv.reader(_lines(name, file), strict=True)
-    first = 1
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
     try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield first, row
-            first = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {first}: {error}; look for a quotation mark") from None
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "gb18030"
+    return "utf-8-sig"  # with or without a byte order mark
 
 
-def _numbers(name: str, file: TextIO, target: str, columns: Sequence[str] | None) -> Split:
-    """Read the columns that are asked for."""
-    rows = _rows(name, file)
-    head = [cell.strip("\ufeff \t") for cell in next(rows, (0, []))[1]]
-    if not head:
-        raise ValueError(f"{name} is empty: it needs a line with the names of the columns")
-    wanted = [column for column in head if column != target] if columns is None else list(columns)
+def _find_undecodable(content: bytes, encoding: str) -> int:
+    """Return the number of the first line that is not text in this encoding."""
+    start = 0
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        start = error.start
+    return 1 + len(re.findall("\r\n|\r|\n", content[:start].decode(encoding, errors="ignore")))
+
+
+def _check_lengths(file: TextIO, columns: int) -> None:
+    """Refuse a row that ends early: pandas fills it up."""
+    rows = csv.reader(file)
+    for cells in rows:
+        if len(cells) < columns and any(map(str.strip, cells)):
+            raise ValueError(f"line {rows.line_num}: {len(cells)} cells for {columns} columns")
+
+
+def _find_columns(head: list[str], target: str, columns: Sequence[str] | None) -> list[int]:
+    """Return the places of the columns to predict from, and of the target at the end."""
+    named = [column for column in head if column and not column.startswith("Unnamed: ")]
+    wanted = [column for column in named if column != target] if columns is None else list(columns)
     for column in [target, *wanted]:
         if head.count(column) != 1:
-            there = ", ".join(map(repr, head[:20])) + ", …" * (len(head) > 20)
-            times = "twice or more" if column in head else "not there"
-            raise ValueError(
-                f"{name}: the column {column!r:.60} is {times}; there are {there:.300}"
-            )
+            times = "there more than once" if column in head else "not there"
+            there = ", ".join(map(repr, head))
+            raise ValueError(f"the column {column!r:.60} is {times}; there are {there:.300}")
     if target in wanted or not wanted:
-        raise ValueError(f"{name}: choose columns to predict {target!r} from, other than itself")
-
-    places = [head.index(column) for column in wanted]
-    x, y = array("f"), array("d")
-    for line, row in rows:
-        if len(row) != len(head):
-            raise ValueError(f"{name}, line {line}: {len(row)} cells for {len(head)} columns")
-        x.extend(_number(name, line, head[i], row[i]) for i in places)
-        y.append(_number(name, line, target, row[head.index(target)]))
-    if not y:
-        raise ValueError(f"{name} has names of columns, but no row below them")
-    whole = all(value.is_integer() and abs(value) < 2**53 for value in y)
-    answers = torch.frombuffer(y, dtype=torch.float64).to(torch.int64 if whole else torch.float32)
-    return Split(torch.frombuffer(x, dtype=torch.float32).view(len(y), -1), answers)
-
-
-def _number(name: str, line: int, column: str, cell: str) -> float:
-    """Read one cell."""
-    try:
-        value = float(cell)
-        if "_" not in cell and abs(value) <= LARGEST:
-            return value
-    except ValueError:
-        pass
-    what = "empty" if not cell.strip() else f"{cell!r:.40}, which is no finite number"
-    raise ValueError(
-        f"{name}, line {line}: column {column!r:.60} is {what}; mend it, or name other columns"
-    )
+        raise ValueError(f"choose columns to predict {target!r} from, other than itself")
+    return [head.index(column) for column in [*wanted, target]]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ._figure import new_panels
+from ._text import width as text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LIMIT = 64  # cells: more cannot be read on a phone
 SIDE = 0.34  # inches: the height of a cell, the unit of these pictures
@@ -53,15 +55,25 @@ def frame(panel: Axes, size: tuple[float, float], title: str) -> None:
     panel.axis("off")
 
 
+def check_counts(
+    what: str, things: Sequence[object], names: Sequence[str] | None, ncols: int
+) -> None:
+    """Refuse to draw nothing, in no column, or under names that are not as many."""
+    if not things or ncols < 1:
+        raise ValueError(f"{len(things)} {what}, {ncols} columns: pass at least one of each")
+    if names is not None and len(names) != len(things):
+        raise ValueError(f"{len(names)} names for {len(things)} {what}: pass one for each")
+
+
 def new_frames(
     sizes: Sequence[tuple[float, float]], titles: Sequence[str], ncols: int
-) -> list[Axes]:
+) -> tuple[Figure, list[Axes]]:
     """Make a figure of frames, ``ncols`` in a row, each with room for its units and its title."""
-    longest = max(len(line) for title in titles for line in title.splitlines())
+    longest = max(text_width(line) for title in titles for line in title.splitlines())
     wide = max(0.24 * longest, *(x for x, _ in sizes))
     rows = [sizes[i : i + ncols] for i in range(0, len(sizes), ncols)]
     heights = [max(y for _, y in row) for row in rows]
-    _, panels = new_panels(
+    figure, panels = new_panels(
         len(rows),
         len(rows[0]),
         width=SIDE * (wide + 0.6),
@@ -72,4 +84,4 @@ def new_frames(
         panel.remove()
     for i, (panel, title) in enumerate(zip(panels, titles, strict=False)):
         frame(panel, (wide, heights[i // ncols]), title)
-    return panels[: len(sizes)]
+    return figure, panels[: len(sizes)]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # The colours of Okabe & Ito (2008), told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WRONG = COLOURS[1]
+MISSING = COLOURS[3]  # where a value is not finite
 MARKERS = "os^Dv*P"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from ._text import width as text_width
+
 SIZE = 9  # points, of monospaced letters, so that the width of a text is known
 WIDE = 4.8  # inches: a layer that is wider goes on in another row
 
@@ -19,7 +21,11 @@ class Box(NamedTuple):
     @property
     def width(self) -> float:
         """In inches, with room beside it."""
-        return 0.61 * SIZE / 72 * max(map(len, self.text.split("\n"))) + 0.28 if self.kind else 0.1
+        return (
+            0.61 * SIZE / 72 * max(map(text_width, self.text.split("\n"))) + 0.28
+            if self.kind
+            else 0.1
+        )
 
     @property
     def height(self) -> float:

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from ._cells import LIMIT, ROW, cell, new_frames, width, words
 from ._figure import COLOURS
+from ._text import use_installed_fonts
+from ._text import width as text_width
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def broadcast(a: Tensor, b: Tensor, names: tuple[str, str] = ("a", "b")) -> Figure:
-    """Draw how two tensors are stretched to one shape before they meet element by element.
+    """Draw how two tensors are stretched to one shape before an element-wise operation.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def broadcast(a: Tensor, b: Tensor, names: tuple[str, str] = ("a", "b")) -> Figu
         for name, x in zip(names, (a, b), strict=True)
     ]
     table = _table({names[0]: tuple(a.shape), names[1]: tuple(b.shape), "result": tuple(shape)})
-    panels = new_frames([size] * 2, titles, 2 if 2 * size[0] < ROW - 2 else 1)
+    figure, panels = new_frames([size] * 2, titles, 2 if 2 * size[0] < ROW - 2 else 1)
     for panel, tensor, colour in zip(panels, (a, b), COLOURS[4:6], strict=True):
         source = torch.arange(tensor.numel()).reshape(tensor.shape).expand(shape)
         texts = words(tensor)
@@ -70,9 +72,8 @@ def broadcast(a: Tensor, b: Tensor, names: tuple[str, str] = ("a", "b")) -> Figu
             fill = colour + "22" if k in seen else colour
             cell(panel, n % columns * wide, n // columns, texts[k], wide, fill, k in seen)
             seen.add(k)
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
     figure.supxlabel(table, fontsize=10, family="monospace", linespacing=1.3)
+    use_installed_fonts(figure)
     return figure
 
 
@@ -92,7 +93,7 @@ def _table(shapes: dict[str, tuple[int, ...]]) -> str:
     """Write sizes below each other, aligned on the right."""
     axes = max(map(len, shapes.values()))
     return "\n".join(
-        f"{name:<{max(map(len, shapes))}}  "
+        f"{name}{' ' * (max(map(text_width, shapes)) - text_width(name))}  "
         + "".join(f"{n:>4}" for n in ("",) * (axes - len(s)) + s)
         for name, s in shapes.items()
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ._cells import cell, new_frames
+from ._cells import cell, check_counts, new_frames
 from ._figure import COLOURS
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def channel_map(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: i
     Raises
     ------
     TypeError
-        If a layer is no ``Conv2d``.
+        If a layer is not a ``Conv2d``.
     ValueError
         If there is no layer, it has too many channels, or names are not as many as layers.
 
@@ -57,10 +58,7 @@ def channel_map(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: i
     groups=2
     72 weights
     """
-    if not layers or ncols < 1:
-        raise ValueError(f"{len(layers)} layers, {ncols} columns: pass at least one of each")
-    if names is not None and len(names) != len(layers):
-        raise ValueError(f"{len(names)} names for {len(layers)} layers: pass one for each")
+    check_counts("layers", layers, names, ncols)
     tables = [_feeds(layer) for layer in layers]
     heads = [f"groups={layer.groups}" for layer in layers] if names is None else names
     titles = [
@@ -68,11 +66,10 @@ def channel_map(*layers: nn.Conv2d, names: Sequence[str] | None = None, ncols: i
         for head, layer in zip(heads, layers, strict=True)
     ]
     sizes = [(table.shape[1] + HEAD, table.shape[0] + HEAD) for table in tables]
-    panels = new_frames(sizes, titles, ncols)
+    figure, panels = new_frames(sizes, titles, ncols)
     for panel, table in zip(panels, tables, strict=True):
         _draw(panel, table)
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
+    use_installed_fonts(figure)
     return figure
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ._figure import new_panels
+from ._text import use_installed_fonts, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,8 +66,9 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, names: Sequence[str] | N
     figure.colorbar(picture, label="share of the true class", shrink=0.8)
     panel.set(xlabel="predicted class", ylabel="true class")
     panel.set(xticks=range(size), yticks=range(size), xticklabels=labels, yticklabels=labels)
-    panel.tick_params(axis="x", rotation=45 if max(map(len, labels)) > 3 else 0)
+    panel.tick_params(axis="x", rotation=45 if max(map(width, labels)) > 3 else 0)
     for i, j in counts.nonzero().tolist():
         ink = "white" if shares[i, j] > 0.7 else "black"
         panel.text(j, i, str(counts[i, j].item()), ha="center", va="center", color=ink, fontsize=8)
+    use_installed_fonts(figure)
     return panel

@@ -24,7 +24,7 @@ def decision_boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -
     model : Module or callable
         Maps points ``(B, 2)`` to logits ``(B, C)``, or, of two classes, to one logit ``(B,)`` or
         ``(B, 1)`` that is positive for class 1. A module stays as it is: a copy of it, on the CPU
-        and in evaluation mode, is asked.
+        and in evaluation mode, computes the logits.
     x : Tensor
         Points ``(N, 2)``.
     y : Tensor
@@ -33,12 +33,13 @@ def decision_boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -
     Returns
     -------
     Axes
-        Regions in pale colours, points over them.
+        Regions in pale colours, points over them. Where a logit is nan, the plane stays white.
 
     Raises
     ------
     ValueError
-        If the shapes are others, or the classes are not integers from 0 to 6.
+        If the shapes are others, a point is not finite, or the classes are not integers from 0
+        to 6.
 
     Examples
     --------
@@ -55,6 +56,8 @@ def decision_boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -
             "decision_boundary needs points (N, 2) and classes (N,), "
             f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
+    if not x.isfinite().all():
+        raise ValueError("decision_boundary needs finite points, got nan or inf")
     if y.is_floating_point() or y.min() < 0:
         raise ValueError("decision_boundary needs class numbers: integers from 0, got other values")
     if isinstance(model, nn.Module):
@@ -66,6 +69,7 @@ def decision_boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -
     with torch.no_grad():
         logits = model(grid).reshape(len(grid), -1)
     region = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    region = region.float().where(logits.isnan().any(1).logical_not(), torch.nan)
     classes = max(int(y.max()) + 1, logits.shape[1], 2)
     if classes > len(COLOURS):
         raise ValueError(

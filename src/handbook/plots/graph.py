@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ._graph_drawing import draw
 from ._graph_layout import Box
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LIMIT = 40  # nodes: more are no picture any more
+LIMIT = 40  # nodes: a picture of more cannot be read
 
 
 def graph(
@@ -84,7 +85,9 @@ def graph(
         if saved:
             lines += (f"saved {text}" for text in _saved(function))
         boxes.append(Box("\n".join(lines), "function"))
-    return draw(boxes, [(0, 1), *((a + 1, b + 1) for a, b in edges)])
+    figure = draw(boxes, [(0, 1), *((a + 1, b + 1) for a, b in edges)])
+    use_installed_fonts(figure)
+    return figure
 
 
 def _walk(start: Any) -> tuple[list[Any], list[tuple[int, int]]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ._figure import WRONG, new_panels
+from ._figure import MISSING, WRONG, new_panels
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ def image_grid(
     ----------
     x : Tensor
         Images ``(N, H, W)``, ``(N, 1, H, W)`` or, in colour, ``(N, 3, H, W)``, at most 200. Grey
-        images share one scale: black is the least value of all, white the greatest.
+        images share one scale: black is the least value of all, white the greatest. A pixel that
+        is nan or infinite is pink and does not count.
     titles : sequence, optional
         What to write above each image: ``N`` words or numbers.
     ncols : int
@@ -53,7 +55,11 @@ def image_grid(
     >>> len(figure.axes)
     6
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
+
     x = torch.as_tensor(x).detach().cpu()
+    x = x.float() if x.is_floating_point() else x  # matplotlib knows no bfloat16
     if x.ndim == 4 and x.shape[1] == 1:
         x = x.squeeze(1)
     elif x.ndim == 4 and x.shape[1] == 3:
@@ -74,8 +80,13 @@ def image_grid(
     figure, panels = new_panels(math.ceil(len(x) / ncols), ncols, width=1.1, height=1.3)
     for panel in panels[len(x) :]:
         panel.remove()
+    finite = x[x.isfinite()] if x.isfinite().any() else torch.zeros(1)
+    low, high = finite.min().item(), finite.max().item()
+    greys = colormaps["gray"].with_extremes(bad=MISSING)
+    if x.ndim == 4 and x.is_floating_point():
+        x = torch.where(x.isfinite().all(-1, keepdim=True), x, torch.tensor(to_rgb(MISSING)))
     for i, image in enumerate(x):
-        panels[i].imshow(image.numpy(), cmap="gray", vmin=x.min().item(), vmax=x.max().item())
+        panels[i].imshow(image.numpy(), cmap=greys, vmin=low, vmax=high)
         wrong = correct is not None and not correct[i]
         panels[i].set(xticks=[], yticks=[])
         panels[i].spines[:].set(color=WRONG if wrong else "0.7", linewidth=3 if wrong else 0.5)
@@ -83,4 +94,5 @@ def image_grid(
             title = titles[i]
             text = str(title.item() if isinstance(title, Tensor) else title)
             panels[i].set_title(text, fontsize=9, color=WRONG if wrong else "black")
+    use_installed_fonts(figure)
     return figure

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ._figure import COLOURS, new_panels
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], metric: str | None =
     Returns
     -------
     Figure
-        Its panels are in ``figure.axes``, loss first.
+        Its panels are in ``figure.axes``, loss first. A value that is not finite leaves a gap.
 
     Raises
     ------
@@ -44,6 +45,8 @@ def learning_curves(history: Sequence[Mapping[str, float]], metric: str | None =
         raise ValueError(f"the history holds no {metric!r}; it holds {', '.join(known)}")
     metrics = known if metric is None else [metric]
 
+    first, last = history[0]["epoch"], history[-1]["epoch"]  # also where a value is not finite
+    margin = 0.05 * (last - first) or 0.5
     figure, panels = new_panels(1, len(metrics), width=4.8, height=3.6)
     for panel, name in zip(panels, metrics, strict=True):
         for key, label, style, colour in (
@@ -54,8 +57,9 @@ def learning_curves(history: Sequence[Mapping[str, float]], metric: str | None =
             if rows:
                 epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
                 panel.plot(epochs, values, style, color=colour, label=label, markersize=4)
-        panel.set(xlabel="epoch", ylabel=name)
+        panel.set(xlabel="epoch", ylabel=name, xlim=(first - margin, last + margin))
         panel.locator_params(axis="x", integer=True, min_n_ticks=1)
         panel.grid(alpha=0.3)
         panel.legend()
+    use_installed_fonts(figure)
     return figure

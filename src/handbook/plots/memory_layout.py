@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ._cells import LIMIT, frame, new_frames
+from ._cells import LIMIT, check_counts, frame, new_frames
 from ._storage_drawing import draw
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,12 +66,8 @@ def memory_layout(
     >>> print(figure.axes[2].get_title(loc="left").splitlines()[-1])
     offset 0, in another storage
     """
+    check_counts("tensors", tensors, names, ncols)
     names = [f"tensor {i}" for i in range(len(tensors))] if names is None else names
-    if not tensors or len(names) != len(tensors) or ncols < 1:
-        raise ValueError(
-            f"{len(tensors)} tensors, {len(names)} names, {ncols} columns: pass at least one "
-            "tensor, a name for each, and one column or more"
-        )
     for name, tensor in zip(names, tensors, strict=True):
         _check(name, tensor)
     owners: dict[int, str] = {}  # the address of each storage, and the first tensor in it
@@ -88,7 +85,7 @@ def memory_layout(
 
     sizes = [draw(None, tensor, "") for tensor in tensors]
     if ax is None:
-        panels = new_frames(sizes, titles, ncols)
+        _, panels = new_frames(sizes, titles, ncols)
     else:
         panels = list(ax) if hasattr(ax, "__iter__") else [ax]
         if len(panels) != len(tensors):
@@ -99,13 +96,14 @@ def memory_layout(
         draw(panel, tensor, colour)
     figure = panels[0].get_figure(root=True)
     assert figure is not None
+    use_installed_fonts(figure)
     return figure
 
 
 def _check(name: str, tensor: Tensor) -> None:
     """Refuse what has no picture that one could read."""
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
-        raise ValueError(f"{name} is no tensor that lies element by element in memory")
+        raise ValueError(f"{name} is not a tensor that lies element by element in memory")
     if tensor.ndim > 3:
         raise ValueError(f"{name} has {tensor.ndim} axes: draw at most 3, a slice for instance")
     cells = tensor.untyped_storage().nbytes() // tensor.element_size()

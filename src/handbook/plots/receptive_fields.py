@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ._cells import cell, new_frames, width
+from ._cells import cell, check_counts, new_frames, width
 from ._figure import COLOURS
 from ._receptive_field import Look, look
+from ._text import use_installed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,13 +75,9 @@ def receptive_fields(
     (6, 6) becomes (3, 3)
     """
     height, wide = (size, size) if isinstance(size, int) else size
-    if not layers or not 1 <= len(which) <= len(FILLS) or ncols < 1:
-        raise ValueError(
-            f"{len(layers)} layers, {len(which)} windows, {ncols} columns: pass at least one "
-            f"layer, 1 to {len(FILLS)} windows, and one column or more"
-        )
-    if names is not None and len(names) != len(layers):
-        raise ValueError(f"{len(names)} names for {len(layers)} layers: pass one for each")
+    check_counts("layers", layers, names, ncols)
+    if not 1 <= len(which) <= len(FILLS):
+        raise ValueError(f"{len(which)} windows: draw 1 to {len(FILLS)}")
     looks = [look(layer, height, wide) for layer in layers]
     for seen in looks:
         for number in which:
@@ -96,11 +93,10 @@ def receptive_fields(
     ]
     across = width([str(height * wide)])
     sizes = [(across * len(seen.columns), float(len(seen.rows))) for seen in looks]
-    panels = new_frames(sizes, titles, ncols)
+    figure, panels = new_frames(sizes, titles, ncols)
     for panel, seen in zip(panels, looks, strict=True):
         _draw(panel, seen, which, across)
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
+    use_installed_fonts(figure)
     return figure
 
 

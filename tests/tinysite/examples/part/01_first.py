@@ -53,6 +53,11 @@ long = """
 print("area:", area(side))
 
 # %%
+# .. check::
+
+assert area(side) == 9, "the area is nine"
+
+# %%
 # .. note::
 #
 #    An admonition with two paragraphs.
@@ -91,7 +96,12 @@ print("area:", area(side))
 
 # The answer has a comment.
 print(area(3))
-assert area(3) == 9
+
+# %%
+# .. check::
+
+# A check in an answer.
+assert area(3) == 9, "three times three is nine"
 
 # %%
 # .. answer:: 2
@@ -103,3 +113,8 @@ print(area(30))
 # ------------
 #
 # The text after an answer is not folded.
+
+# %%
+# .. earlier::
+#
+#    Areas were called ``quadratures``.

@@ -21,6 +21,17 @@ fig, ax = plt.subplots(figsize=(2, 2))
 ax.plot([0, 1, 4, 9])
 
 # %%
+# A figure stays in sight when the code that draws it is folded.
+#
+# .. alt:: A line that rises and falls.
+
+# %%
+# .. drawing::
+
+fig, ax = plt.subplots(figsize=(2, 2))
+ax.plot([0, 1, 0])  # a comment in a drawing
+
+# %%
 # A warning is an error while a lesson runs.
 
 try:
@@ -37,3 +48,23 @@ except UserWarning as error:
 
 fig, ax = plt.subplots(figsize=(2, 2))
 ax.plot([9, 4, 1, 0])
+
+# %%
+# .. answer:: 2
+#
+#    The next answer has its drawing inside.
+
+level = [1, 1]
+
+# %%
+# .. drawing::
+#
+#    .. alt:: A level line.
+
+fig, ax = plt.subplots(figsize=(2, 2))
+ax.plot(level)
+
+# %%
+# .. check::
+
+assert level[0] == level[1], "the line is level"

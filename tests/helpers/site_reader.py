@@ -1,4 +1,4 @@
-"""What the tests of the built site share: its pages, and a reader who notes all that is amiss."""
+"""What the tests of the built site share: its pages, and a reader that notes every fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pages(folder: str) -> list[str]:
 
 
 # One page of each kind, in each language.
-KINDS = {
+PAGE_KINDS = {
     "home": "index.html",
     "prose": "install.html",
     "glossary": "glossary.html",
@@ -42,28 +42,28 @@ class Reader:
         """Listen to all that the context does."""
         self.site = site
         self.context = context
-        self.amiss: list[str] = []
+        self.faults: list[str] = []
         context.on("console", self._console)
-        context.on("weberror", lambda error: self.amiss.append(f"error: {error.error}"))
+        context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
         context.on("request", self._request)
         context.on("response", self._response)
         context.on("requestfailed", self._failed)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and "404" not in message.text:
-            self.amiss.append(f"console: {message.text}")
+            self.faults.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.site, "data:", "blob:", "file:")):
-            self.amiss.append(f"elsewhere: {request.url}")
+            self.faults.append(f"third party: {request.url}")
 
     def _failed(self, request: Request) -> None:
-        if request.failure != "net::ERR_ABORTED":  # by the reader, who went on
-            self.amiss.append(f"failed: {request.url}")
+        if request.failure != "net::ERR_ABORTED":  # by the test, which went on to another page
+            self.faults.append(f"failed: {request.url}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:
-            self.amiss.append(f"{response.status}: {response.url}")
+            self.faults.append(f"{response.status}: {response.url}")
 
     def open(self, address: str, page: Page | None = None) -> Page:
         """Open an address of the site, and wait until its formulas are set."""

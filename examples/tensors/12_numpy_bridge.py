@@ -6,7 +6,7 @@ What does a tensor share with a NumPy array, and what is copied on the way?
 
 Images and tables mostly arrive as NumPy arrays. To cross costs nothing, because nothing is moved,
 and there the mistakes begin: two names for one memory. Which calls copy an array you saw at the end
-of :doc:`/lessons/tensors/01_create`; the page before is :doc:`/lessons/tensors/04_compute`.
+of :doc:`/lessons/tensors/01_create`; the page before is :doc:`/lessons/tensors/11_in_place`.
 """
 
 # %%
@@ -41,8 +41,13 @@ back = ones.numpy()
 back[0], ones[1] = 10, 20
 print(array, x, back, ones, sep="\n")
 print(array.ctypes.data == x.data_ptr(), np.shares_memory(back, ones.numpy()))
-assert x.tolist() == array.tolist() == [10, 20, 3] and back.tolist() == ones.tolist()
-assert array.ctypes.data == x.data_ptr() and np.shares_memory(back, ones.numpy())
+assert (
+    x.tolist() == array.tolist() == [10, 20, 3]
+    and back.tolist() == ones.tolist()
+)
+assert array.ctypes.data == x.data_ptr() and np.shares_memory(
+    back, ones.numpy()
+)
 
 # %%
 # Each sees what the other wrote. The last line proves it without writing: both start at the same
@@ -55,7 +60,11 @@ vast = np.lib.stride_tricks.as_strided(single, (1_000_000, 1_000_000), (0, 0))
 x = torch.from_numpy(vast)
 print(f"{x.nbytes:,} bytes, there and back: {x.numpy().shape}")
 single[0] = 7
-assert x.nbytes == 4 * 10**12 and x[-1, -1] == 7 and x.data_ptr() == single.ctypes.data
+assert (
+    x.nbytes == 4 * 10**12
+    and x[-1, -1] == 7
+    and x.data_ptr() == single.ctypes.data
+)
 
 # %%
 # A copy would have filled 4 terabytes. Only a description crosses: address, shape, strides, dtype.
@@ -90,7 +99,9 @@ for row, copy in zip(axes, (False, True), strict=True):
         axis.imshow(image.numpy(), cmap="gray_r")
         axis.set(title=label.item(), xticks=[], yticks=[])
     print(f"copy={copy}: {len(x.unique(dim=0))} different images")
-    assert len(x.unique(dim=0)) == (8 if copy else 1) and torch.equal(y, train.y[:8])
+    assert len(x.unique(dim=0)) == (8 if copy else 1) and torch.equal(
+        y, train.y[:8]
+    )
 
 # %%
 # The loader fetches eight items before it joins them. By then, eight tensors look at one memory,
@@ -113,7 +124,9 @@ piece = (digits[0][12:15, 12:17] * 255).round().astype(np.int32)  # (3, 5)
 views = {"piece": piece, "piece.T": piece.T, "piece[:, ::2]": piece[:, ::2]}
 tensors = {name: torch.from_numpy(view) for name, view in views.items()}
 for name, view in views.items():
-    print(f"{name:14} {view.strides!s:8} bytes, {tensors[name].stride()} elements")
+    print(
+        f"{name:14} {view.strides!s:8} bytes, {tensors[name].stride()} elements"
+    )
     assert view.strides == tuple(4 * n for n in tensors[name].stride())
     assert np.shares_memory(piece, tensors[name].numpy())
 tensors["as int64"] = torch.as_tensor(piece, dtype=torch.int64)
@@ -185,7 +198,11 @@ with warnings.catch_warnings(record=True, action="always") as caught:
     torch.from_dlpack(locked)[0, 1] = 9
 torch.set_warn_always(False)
 print(str(caught[0].message).split(",")[0], "and yet:", locked[0, :3])
-assert len(caught) == 1 and not locked.flags.writeable and locked[0, :2].tolist() == [9, 9]
+assert (
+    len(caught) == 1
+    and not locked.flags.writeable
+    and locked[0, :2].tolist() == [9, 9]
+)
 
 # %%
 # Both writes got past the lock, and ``from_dlpack``, which comes last on this page, did not even
@@ -201,7 +218,11 @@ assert len(caught) == 1 and not locked.flags.writeable and locked[0, :2].tolist(
 table = np.array([[5.1, 3.5], [4.9, 3.0], [6.3, 2.9]])
 model = nn.Linear(2, 1)
 batch = default_collate(list(table))
-print(batch.dtype, default_collate([np.float64(1.5)]).dtype, default_collate([1.5]).dtype)
+print(
+    batch.dtype,
+    default_collate([np.float64(1.5)]).dtype,
+    default_collate([1.5]).dtype,
+)
 try:
     model(batch)
 except RuntimeError as error:
@@ -209,7 +230,11 @@ except RuntimeError as error:
     print(refusal)
 mended = default_collate(list(table.astype(np.float32)))
 print(mended.dtype, tuple(model(mended).shape))
-assert default_collate([np.float64(1.5)]).dtype == default_collate([1.5]).dtype == batch.dtype
+assert (
+    default_collate([np.float64(1.5)]).dtype
+    == default_collate([1.5]).dtype
+    == batch.dtype
+)
 assert "Double and Float" in refusal and model(mended).dtype == torch.float32
 
 # %%
@@ -221,7 +246,13 @@ assert "Double and Float" in refusal and model(mended).dtype == torch.float32
 
 x = torch.tensor([[1.0, 4.0], [9.0, 16.0]])
 array, came, warned = x.numpy(), {}, []
-for call in ("np.concatenate([x, x])", "np.sqrt(x)", "x + array", "array + x", "np.sum(x)"):
+for call in (
+    "np.concatenate([x, x])",
+    "np.sqrt(x)",
+    "x + array",
+    "array + x",
+    "np.sum(x)",
+):
     with warnings.catch_warnings(record=True, action="always") as caught:
         try:
             came[call] = type(eval(call)).__name__
@@ -229,7 +260,13 @@ for call in ("np.concatenate([x, x])", "np.sqrt(x)", "x + array", "array + x", "
             came[call] = type(error).__name__
     warned.append(len(caught) > 0)
     print(f"{call:22}  {came[call]}{', warns' * warned[-1]}")
-assert list(came.values()) == ["ndarray", "Tensor", "Tensor", "TypeError", "TypeError"]
+assert list(came.values()) == [
+    "ndarray",
+    "Tensor",
+    "Tensor",
+    "TypeError",
+    "TypeError",
+]
 assert warned == [False, True, True, False, False] or np.__version__ < "2"
 
 # %%
@@ -251,7 +288,9 @@ pairs = {
 for theirs, ours in pairs.items():
     print(f"{theirs:32} {ours}")
     assert np.allclose(eval(theirs), eval(ours).numpy())
-assert not np.isclose(array.std(), x.std()) and torch.equal(x.sum(axis=0), x.sum(dim=0))
+assert not np.isclose(array.std(), x.std()) and torch.equal(
+    x.sum(axis=0), x.sum(dim=0)
+)
 
 # %%
 # A closer look
@@ -270,8 +309,14 @@ class Picture:
 
 
 x = torch.from_dlpack(Picture())
-print(Picture().__dlpack_device__(), "same address:", x.data_ptr() == image.ctypes.data)
-assert Picture().__dlpack_device__() == (1, 0) and np.shares_memory(np.from_dlpack(x), image)
+print(
+    Picture().__dlpack_device__(),
+    "same address:",
+    x.data_ptr() == image.ctypes.data,
+)
+assert Picture().__dlpack_device__() == (1, 0) and np.shares_memory(
+    np.from_dlpack(x), image
+)
 
 # %%
 # The 1 means the memory of a CPU, the 0 the first one of its kind.
@@ -347,8 +392,14 @@ assert accuracy[False] < 0.5 < 0.8 < accuracy[True]
 
 def to_tensor(array):
     native = array.dtype.newbyteorder("=")
-    safe = array.flags.writeable and array.dtype == native and min(array.strides, default=0) >= 0
-    return torch.from_numpy(array if safe else array.astype(native, order="C", copy=True))
+    safe = (
+        array.flags.writeable
+        and array.dtype == native
+        and min(array.strides, default=0) >= 0
+    )
+    return torch.from_numpy(
+        array if safe else array.astype(native, order="C", copy=True)
+    )
 
 
 cases = {"plain": image, "transposed": image.T, "mirrored": image[:, ::-1]}

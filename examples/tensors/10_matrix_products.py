@@ -1,0 +1,555 @@
+"""
+Matrix products and einsum
+==========================
+
+Which product do I need, ``*``, ``@`` or ``einsum``, and which shapes does each
+of them take?
+
+Most layers of a network are built on a product, and so is the attention in a
+language model. PyTorch has several ways to write one, and often two of them run
+where only one is right. What tells them apart is always the same: which axes
+are multiplied, which ones are summed, and which ones stay.
+
+After this lesson you can
+
+- choose the product that you mean, and read the error when shapes do not fit;
+- write a product of tensors with any number of axes with ``einsum``;
+- solve linear equations, and say what ``solve`` does better than ``inv`` and
+  what it does not.
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+
+from handbook import datasets, plots
+
+# %%
+# Multiply, then sum
+# ------------------
+# Ann buys two apples and one pear. Ben buys three pears and one melon. An apple
+# costs 3, a pear 5, and a melon 1. What does each of them pay?
+#
+# The ordinary ``*`` is the :term:`element-wise product`: it multiplies numbers
+# that stand in the same place. The three prices are broadcast to both rows.
+
+# 2 people, 3 fruits
+orders = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]])
+price = torch.tensor([3.0, 5.0, 1.0])  # 3 fruits
+print(orders * price)
+print((orders * price).sum(dim=1))
+
+# %%
+# The sum over the axis of the fruits is what each person pays. "Multiply along
+# an axis, then sum over it" is needed so often that it has an operator, ``@``,
+# the :term:`matrix product`.
+
+print(orders @ price)
+
+# %%
+# With a second shop, the prices become a matrix: one row for each fruit, one
+# column for each shop. Each person now gets one bill for each shop.
+
+# 3 fruits, 2 shops
+prices = torch.tensor([[3.0, 4.0], [5.0, 2.0], [1.0, 6.0]])
+bills = orders @ prices  # 2 people, 2 shops
+print(bills)
+
+# %%
+# Every number on the right of the figure is a row of ``orders`` times a column
+# of ``prices``. For Ben in the second shop this is 0·4 + 3·2 + 1·6 = 12. The
+# sum of products of two vectors is called their *dot product*.
+#
+# .. alt:: Three grids of numbers. orders, two rows of three, is at the lower
+#    left. prices, three rows of two, is at the upper right. bills, two by two,
+#    stands to the right of orders and below prices. The second row of orders,
+#    0 3 1, the second column of prices, 4 2 6, and the 12 where the two cross
+#    are orange.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.6, 4), layout="constrained")
+grids = [
+    ("orders (2, 3)", orders, 0, 4, [3, 4, 5]),
+    ("prices (3, 2)", prices, 4, 0, [1, 3, 5]),
+    ("bills (2, 2)", bills, 4, 4, [3]),
+]
+for title, grid, left, top, marked in grids:
+    axis.text(left, top - 0.15, title, fontsize=11)
+    for place, value in enumerate(grid.flatten().int().tolist()):
+        row, column = divmod(place, grid.shape[1])
+        color = "#E69F00" if place in marked else "white"
+        corner = (left + column, top + row)
+        axis.add_patch(plt.Rectangle(corner, 1, 1, fc=color, ec="black"))
+        axis.text(
+            corner[0] + 0.5, corner[1] + 0.5, value,
+            ha="center", va="center", fontsize=13, color="black",
+        )  # fmt: skip
+axis.set(xlim=(-0.1, 6.6), ylim=(6.1, -0.6), aspect="equal")
+axis.set_axis_off()
+
+# %%
+# Written as loops, the matrix product is this. PyTorch gives the same numbers,
+# but does all of it in one call.
+
+by_hand = torch.zeros(2, 2)
+for person in range(2):
+    for shop in range(2):
+        costs = orders[person] * prices[:, shop]  # 3 fruits
+        by_hand[person, shop] = costs.sum()
+print(by_hand)
+
+# %%
+# .. check::
+
+assert (orders * price).sum(dim=1).tolist() == [11, 16], "11 and 16 to pay"
+assert (orders @ price).tolist() == [11, 16], "@ multiplies and sums"
+assert bills.tolist() == [[11, 10], [16, 12]], "one bill per person and shop"
+assert torch.equal(by_hand, bills), "the loops give what @ gives"
+
+# %%
+# Which shapes fit
+# ----------------
+# The rule can be read from the shapes: **(n, m) @ (m, p) gives (n, p)**. The
+# two inner lengths must be equal, and their axis disappears. The outer lengths
+# stay. When the inner lengths differ, you meet one of PyTorch's most common
+# error messages:
+
+try:
+    orders @ orders
+except RuntimeError as error:
+    print(error)
+
+# %%
+# In ``2x3 and 2x3``, look at the two numbers in the middle, 3 and 2: they had
+# to be equal. Transposing one side makes them so. Then each row is multiplied
+# with each *row*, and the result says how much any two orders have in common.
+
+print(orders @ orders.T)  # (2, 3) @ (3, 2)
+
+# %%
+# With more than two axes, ``@`` works on the last two. The axes before them
+# count as a batch and are broadcast: here four weeks of orders meet one list of
+# prices. To transpose each matrix of a batch, write ``.mT``, which swaps the
+# last two axes.
+
+weeks = torch.stack([orders, 2 * orders, 3 * orders, 4 * orders])  # (4, 2, 3)
+print((weeks @ prices).shape)  # (4, 2, 3) @ (3, 2)
+print((weeks @ weeks.mT).shape)  # (4, 2, 3) @ (4, 3, 2)
+
+# %%
+# ``@`` is short for :func:`torch.matmul`. Four functions do one of its cases
+# each and refuse all others:
+#
+# .. list-table::
+#    :header-rows: 1
+#
+#    * - Shapes
+#      - Result
+#      - Strict function
+#    * - ``(m,) @ (m,)``
+#      - ``()``
+#      - :func:`torch.dot`
+#    * - ``(n, m) @ (m,)``
+#      - ``(n,)``
+#      - :func:`torch.mv`
+#    * - ``(n, m) @ (m, p)``
+#      - ``(n, p)``
+#      - :func:`torch.mm`
+#    * - ``(b, n, m) @ (b, m, p)``
+#      - ``(b, n, p)``
+#      - :func:`torch.bmm`
+#    * - ``(b, n, m) @ (m, p)``
+#      - ``(b, n, p)``
+#      - none, because it broadcasts
+#
+# Use ``@`` by default. A strict function is for places where another number of
+# axes would be a mistake, since it raises an error instead of broadcasting.
+
+print(torch.dot(price, price))  # 3·3 + 5·5 + 1·1
+print(torch.mm(orders, prices))
+print(torch.bmm(weeks, weeks.mT).shape)
+try:
+    torch.bmm(weeks, prices)
+except RuntimeError as error:
+    print(error)
+
+# %%
+# .. check::
+
+assert (orders @ orders.T).tolist() == [[5, 3], [3, 10]], "rows times rows"
+assert (weeks @ prices).shape == (4, 2, 2), "the four weeks stay in front"
+assert torch.equal((weeks @ prices)[2], 3 * bills), "each week has its bills"
+assert (weeks @ weeks.mT).shape == (4, 2, 2), "mT swaps the last two axes"
+assert torch.dot(price, price) == 35, "dot multiplies and sums two vectors"
+assert torch.equal(torch.mm(orders, prices), bills), "mm is @ of two matrices"
+
+# %%
+# On real data
+# ------------
+# :doc:`/lessons/start/01_quickstart` averaged the digits of each class and then
+# looked for the nearest average. Two matrix products do all of that.
+#
+# Write each label as a row of ten numbers, with a single 1 in the column of its
+# digit. This is called a *one-hot* encoding. For row 7 of ``one_hot.T @ x``,
+# every seven is multiplied by 1 and every other image by 0, and all are added
+# up. So row 7 is the sum of all sevens.
+
+train, test = datasets.mnist()
+x = train.x.flatten(1)  # (10000, 784)
+one_hot = (train.y.unsqueeze(1) == torch.arange(10)).float()  # (10000, 10)
+totals = one_hot.T @ x  # (10, 10000) @ (10000, 784)
+counts = one_hot.sum(dim=0)  # (10,)
+averages = totals / counts.unsqueeze(1)
+print(averages.shape)
+
+# %%
+# An image :math:`p` has the squared distance
+# :math:`|p - q|^2 = |p|^2 - 2\,p \cdot q + |q|^2` from an average :math:`q`.
+# The term :math:`|p|^2` is the same for all ten averages, so the nearest one is
+# the one with the largest :math:`p \cdot q - |q|^2 / 2`. All those dot products
+# are one matrix product:
+
+test_x = test.x.flatten(1)  # (2000, 784)
+bias = -(averages**2).sum(dim=1) / 2  # (10,)
+scores = test_x @ averages.T + bias  # (2000, 784) @ (784, 10)
+accuracy = (scores.argmax(dim=1) == test.y).float().mean().item()
+print(f"{accuracy:.1%} right")
+
+# %%
+# That is more than four out of five, as in the quickstart, and there is no
+# loop. Now look at the line that computes ``scores``. *Images times a matrix,
+# plus one number for each class* is a linear layer of a network. Here its
+# numbers are averages, and training will find better ones.
+#
+# Name the axes: einsum
+# ---------------------
+# To get the shapes right we had to flatten and transpose. With
+# :func:`torch.einsum` you give each axis a letter instead and say which ones
+# you want. Take ``p`` for people, ``f`` for fruits and ``s`` for shops:
+
+print(torch.einsum("pf,fs->ps", orders, prices))
+
+# %%
+# There are three rules:
+#
+# 1. Where two tensors have the same letter, they are multiplied along it,
+#    element by element.
+# 2. A letter that is missing after the arrow is summed over.
+# 3. The order after the arrow is the order of the axes in the result.
+#
+# So ``"pf,fs->ps"`` reads: for each person and each shop, multiply along the
+# fruits and sum over them. Before you read on, say what these five are.
+
+print(torch.einsum("pf,f->pf", orders, price))
+print(torch.einsum("pf,f->p", orders, price))
+print(torch.einsum("f,f->", price, price))
+print(torch.einsum("pf->fp", orders))
+print(torch.einsum("wpf,fs->wps", weeks, prices).shape)
+
+# %%
+# They are ``orders * price``, ``orders @ price``, a dot product, a transpose
+# and a product of a batch. With letters, you can also sum the digits of each
+# class without turning the images into rows first: ``n`` counts the images,
+# ``k`` the classes, and height and width stay.
+#
+# .. alt:: The averages of the ten digits, 0 to 9, white on black: blurred, but
+#    each is easily recognized.
+
+images = train.x.squeeze(1)  # (10000, 28, 28)
+sums = torch.einsum("nk,nhw->khw", one_hot, images)  # (10, 28, 28)
+shown = sums / counts.reshape(10, 1, 1)
+figure = plots.image_grid(shown, titles=range(10), ncols=5)
+
+# %%
+# .. check::
+
+assert 0.78 < accuracy < 0.85, "more than four out of five are right"
+assert torch.equal(torch.einsum("pf,fs->ps", orders, prices), bills), (
+    "letters give what @ gives"
+)
+assert torch.equal(torch.einsum("pf->fp", orders), orders.T), "a transpose"
+assert torch.equal(
+    torch.einsum("wpf,fs->wps", weeks, prices), weeks @ prices
+), "a product of a batch"
+assert torch.equal(torch.einsum("pf,f->pf", orders, price), orders * price), (
+    "no letter missing: no sum"
+)
+assert torch.allclose(shown.flatten(1), averages, atol=1e-4), (
+    "the same averages"
+)
+
+# %%
+# What goes wrong
+# ---------------
+# When all lengths are equal, every product fits, and no error tells you that
+# you wrote the wrong one. An image of 28 by 28 pixels is to move six pixels to
+# the right. The matrix below does that: it has a 1 in row ``i`` and column
+# ``i + 6``, which sends column ``i`` of the image to column ``i + 6``.
+
+image = images[2]  # (28, 28)
+shift = torch.zeros(28, 28)
+for i in range(22):
+    shift[i, i + 6] = 1
+first = image @ shift
+second = shift @ image
+third = image * shift
+print(first.shape, second.shape, third.shape)
+
+# %%
+# All three run, and all three shapes are right. Look at the images:
+#
+# .. alt:: Four images. A handwritten 1 in the middle. After image @ shift, it
+#    has moved to the right. After shift @ image, it has moved up. After
+#    image * shift, only a few pixels are left.
+
+moved = torch.stack([image, first, second, third])
+titles = ["image", "image @ shift", "shift @ image", "image * shift"]
+figure = plots.image_grid(moved, titles=titles, ncols=4)
+
+# %%
+# Only ``image @ shift`` is what we wanted. A matrix on the right mixes columns,
+# and a matrix on the left mixes rows. A square weight matrix that should have
+# been transposed gives no error either. The cure is to try the code with
+# lengths that all differ. Cut the image to 20 rows, and two of the three
+# products cannot hide:
+
+low = image[4:24]  # (20, 28)
+print((low @ shift).shape)
+try:
+    shift @ low
+except RuntimeError as error:
+    print(error)
+try:
+    low * shift
+except RuntimeError as error:
+    print(error)
+
+# %%
+# .. check::
+
+assert torch.equal(first[:, 6:], image[:, :-6]), "image @ shift moves right"
+assert torch.equal(second[:-6], image[6:]), "shift @ image moves up"
+assert first.shape == second.shape == third.shape, "all shapes are (28, 28)"
+assert (low @ shift).shape == (20, 28), "the right product still runs"
+
+# %%
+# Solving equations
+# -----------------
+# Now the other way round: the bills are known, and the prices are not. Two
+# apples and one pear cost 11; one apple and three pears cost 18. On paper one
+# would multiply the bills by the inverse of the matrix, which is
+# :func:`torch.linalg.inv`. :func:`torch.linalg.solve` needs no inverse.
+
+baskets = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
+paid = torch.tensor([11.0, 18.0])
+print(torch.linalg.solve(baskets, paid))
+print(torch.linalg.inv(baskets) @ paid)
+
+# %%
+# Both say 3 and 5. Which one should you use? Here is a larger system. Weights
+# :math:`W` with which :math:`XW` comes close to the one-hot matrix :math:`Y`
+# solve :math:`(X^T X + \lambda I)\,W = X^T Y`, as a later part of the book
+# derives. Many pixels are black in all images, so :math:`X^T X` has no inverse.
+# A number :math:`\lambda` on its diagonal gives it one, but while this number
+# is small, the solution is sensitive to rounding. We solve the system in both
+# ways with 32-bit numbers, and once more with 64 bits, to compare.
+
+
+def solve_three_ways(strength):
+    matrix = x.T @ x + strength * torch.eye(784)  # (784, 784)
+    target = x.T @ one_hot  # (784, 10)
+    solved = torch.linalg.solve(matrix, target)  # (784, 10)
+    inverted = torch.linalg.inv(matrix) @ target
+    exact = torch.linalg.solve(matrix.double(), target.double())
+    return solved, inverted, exact
+
+
+solved, inverted, exact = solve_three_ways(0.01)
+solved_10, inverted_10, exact_10 = solve_three_ways(10.0)
+
+# %%
+# "Off by" is the length of the difference, ``norm()``, divided by the length of
+# the 64-bit solution.
+
+
+def report(name, weights, exact):
+    off_by = ((weights - exact).norm() / exact.norm()).item()
+    predictions = (test_x @ weights).argmax(dim=1)
+    right = (predictions == test.y).float().mean().item()
+    print(f"  {name:5} off by {off_by:6.2%}, reads {right:.1%} right")
+
+
+print("lambda 0.01")
+report("solve", solved, exact)
+report("inv", inverted, exact)
+print("lambda 10")
+report("solve", solved_10, exact_10)
+report("inv", inverted_10, exact_10)
+
+# %%
+# ``solve`` is closer both times, and it has less to do, so use ``solve``. But
+# do not expect better predictions from it. With the small :math:`\lambda`, the
+# weights from ``inv`` are off by almost a third, and yet they read the digits
+# just as well. With :math:`\lambda = 10`, both are right to a tenth of a per
+# cent. When the two disagree, it is the equations that hardly determine a
+# solution, and a larger :math:`\lambda` or 64-bit numbers will help more than
+# another function.
+
+# %%
+# .. check::
+
+assert torch.allclose(torch.linalg.solve(baskets, paid), price[:2]), (
+    "an apple costs 3, a pear 5"
+)
+assert (inverted - exact).norm() > 5 * (solved - exact).norm(), (
+    "solve is closer where lambda is small"
+)
+assert (inverted_10 - exact_10).norm() / exact_10.norm() < 0.001, (
+    "with lambda 10, inv is right to 0.1 %"
+)
+assert (
+    (test_x @ solved).argmax(dim=1) == (test_x @ inverted).argmax(dim=1)
+).float().mean() > 0.995, "both read the digits alike"
+
+# %%
+# Recipe
+# ------
+# Three products that you will meet again, each in both notations: a layer, a
+# dot product for each row, and all pairs of rows in a batch, as in attention.
+
+import torch
+
+inputs = torch.ones(5, 4)  # 5 rows with 4 features
+weight = torch.ones(3, 4)  # 3 outputs, as in torch.nn.Linear
+rows = torch.ones(2, 6, 8)  # a batch of 2, with 6 rows of 8 numbers each
+
+output = inputs @ weight.T  # (5, 3)
+output = torch.einsum("nf,of->no", inputs, weight)
+
+dots = (inputs * inputs).sum(dim=1)  # (5,), a dot product for each row
+dots = torch.einsum("nf,nf->n", inputs, inputs)
+
+similar = rows @ rows.mT  # (2, 6, 6)
+similar = torch.einsum("bqd,bkd->bqk", rows, rows)
+print(output.shape, dots.shape, similar.shape)
+
+# %%
+# .. check::
+
+assert torch.equal(inputs @ weight.T, output), "a layer, in both notations"
+assert torch.equal((inputs * inputs).sum(dim=1), dots), "dot products"
+assert torch.equal(rows @ rows.mT, similar), "all pairs of rows"
+
+# %%
+# What you learnt
+# ---------------
+# - ``*`` multiplies what stands in the same place; ``@`` also sums over the
+#   axis that both sides share.
+# - ``(n, m) @ (m, p)`` gives ``(n, p)``; axes before the last two are a batch.
+# - In ``einsum``, a letter that is missing after the arrow is summed over.
+# - Equal lengths hide a wrong product, so test with lengths that all differ.
+# - Solve equations with ``solve``; where ``inv`` disagrees, look at the
+#   equations.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Let ``a = torch.ones(5, 2, 3)``, ``b = torch.ones(3, 4)`` and
+#    ``v = torch.ones(3)``. Which shapes do ``a @ b``, ``a @ v``, ``a * v``,
+#    ``v @ v``, ``torch.einsum("bij,bij->b", a, a)`` and
+#    ``torch.einsum("ji", b)`` have? Which two of ``a @ a.mT``, ``a @ a`` and
+#    ``b @ v`` raise an error?
+# 2. **Change.** Leave ``bias`` out of the scores. How many digits are right
+#    now, and which digit is never predicted? Why?
+# 3. **Extend.** Find for each test image the nearest of all 10,000 training
+#    images, with one matrix product, and let it give its label. How many are
+#    right? How much memory would ``test_x.unsqueeze(1) - x`` have needed?
+
+# %%
+# .. answer:: 1
+#
+#    ``@`` takes the last two axes and keeps the batch of 5; ``*`` sums nothing;
+#    ``"bij,bij->b"`` keeps only ``b``. Without an arrow, the letters of the
+#    result are in alphabetical order: ``"ji"`` means ``"ji->ij"`` and
+#    transposes. So always write the arrow. In ``a @ a``, the inner lengths are
+#    3 and 2; in ``b @ v``, they are 4 and 3.
+
+a = torch.ones(5, 2, 3)
+b = torch.ones(3, 4)
+v = torch.ones(3)
+print((a @ b).shape, (a @ v).shape, (a * v).shape, (v @ v).shape)
+print(torch.einsum("bij,bij->b", a, a).shape)
+print(torch.einsum("ji", b).shape, (a @ a.mT).shape)
+try:
+    a @ a
+except RuntimeError as error:
+    print(error)
+try:
+    b @ v
+except RuntimeError as error:
+    print(error)
+
+# %%
+# .. check::
+
+assert (a @ b).shape == (5, 2, 4), "the batch stays"
+assert (a @ v).shape == (5, 2), "the axis of length 3 is summed"
+assert (v @ v).shape == (), "a dot product is one number"
+assert torch.einsum("ji", b).shape == (4, 3), "ji transposes"
+
+# %%
+# .. answer:: 2
+#
+#    The dot product alone prefers averages with many bright pixels. The average
+#    of the zeros has the largest sum of squares, and 0 and 8 are chosen far too
+#    often. No image is taken for a 5. The term :math:`|q|^2 / 2` makes up for
+#    that.
+
+without_bias = (test_x @ averages.T).argmax(dim=1)
+correct = (without_bias == test.y).float().mean().item()
+print(f"{correct:.1%} right")
+print("predicted:", torch.bincount(without_bias, minlength=10).tolist())
+print("squares:  ", (averages**2).sum(dim=1).int().tolist())
+
+# %%
+# .. check::
+
+assert correct < accuracy - 0.1, "without the bias, far fewer are right"
+assert not (without_bias == 5).any(), "no image is taken for a 5"
+
+# %%
+# .. answer:: 3
+#
+#    The product has 2,000 · 10,000 numbers, which is 80 MB. The differences
+#    would be 784 times as many.
+
+closeness = test_x @ x.T - (x**2).sum(dim=1) / 2  # (2000, 10000)
+nearest = closeness.argmax(dim=1)  # (2000,)
+correct = (train.y[nearest] == test.y).float().mean().item()
+size = closeness.numel() * 784 * 4  # bytes: 4 for each number
+print(f"{correct:.1%} right")
+print(f"the differences would need {size / 1e9:.0f} GB")
+
+# %%
+# .. check::
+
+assert 0.92 < correct < 0.96, "the nearest image is right for 94 of 100"
+assert round(size / 1e9) == 63, "63 GB"
+
+# %%
+# .. earlier::
+#
+#    The old functions for equations are gone: calling ``torch.solve`` or
+#    ``torch.lstsq`` raises an error that names ``torch.linalg.solve`` or
+#    ``torch.linalg.lstsq``, where the matrix comes first. And ``x.T`` is meant
+#    for matrices: with another number of axes it warns, and ``x.mT`` is what
+#    you want for a batch.
+
+try:
+    torch.solve(paid.unsqueeze(1), baskets)
+except RuntimeError as error:
+    print(error)
