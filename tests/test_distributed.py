@@ -142,3 +142,16 @@ def test_more_processes_than_accelerators(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"use --nproc-per-node=1, or fit\(..., device='cpu'\)"):
         distributed.init("cuda")
+
+
+def test_each_rank_takes_the_accelerator_of_its_number(monkeypatch):
+    """Stand-ins for the accelerators and the group: no machine of the tests has them."""
+    for name, value in {"RANK": 3, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "MASTER_PORT": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    chosen, backends = [], []
+    monkeypatch.setattr(torch.accelerator, "set_device_index", chosen.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", backends.append)
+    assert distributed.init("cuda") == torch.device("cuda", 1)
+    assert chosen == [1] and backends == ["cpu:gloo,cuda:nccl"]
