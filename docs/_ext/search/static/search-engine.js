@@ -126,7 +126,7 @@
     // The sections whose headings look most like a query that found nothing.
     function nearest(query) {
       const terms = toTerms(simplify(query));
-      const found = index.search("", { tokenize: () => terms, fields: ["heading"], fuzzy: 0.5, prefix: true, maxFuzzy: 3 });
+      const found = index.search("", { tokenize: () => terms, fields: ["heading"], fuzzy: 0.4, maxFuzzy: 4, prefix: true });
       return found.slice(0, 5).map(({ id }) => sections[id]);
     }
     return { search, nearest };
