@@ -60,7 +60,7 @@ def test_the_right_page_is_among_the_first_three(read: Read, folder: str) -> Non
 
 @pytest.mark.parametrize(("folder", "query"), [("en", "how do I"), ("zh", "zzzz"), ("en", "zzzz")])
 def test_what_no_page_has_is_found_nowhere(read: Read, folder: str, query: str) -> None:
-    page = open_search(read, folder)
+    page = open_search(read, folder, LOOP)
     page.locator("input[type=search]:visible").fill(query)
     status = page.locator(".hb-search__status:visible")
     status.filter(has_text="Nothing found" if folder == "en" else "没有找到").wait_for()
