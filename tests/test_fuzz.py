@@ -205,20 +205,15 @@ def loop(path):
     path.symlink_to(path)
 
 
-CHANGES = [missing, folder, pipe, loop]
+CASES = [
+    *((name, change) for name in LOADERS for change in (missing, folder, loop)),
+    *((name, pipe) for name in ("embedded", "csv", "image", "weights", "resume")),
+]
+CASES.remove(("resume", missing))  # where there is nothing, a new run begins,
+CASES.remove(("resume", loop))  # and a link to itself is nothing
 
 
-@pytest.mark.parametrize(
-    ("case", "change"),
-    # Where there is nothing, and a link to itself is nothing, a new run begins.
-    [
-        (name, change)
-        for name in LOADERS
-        for change in CHANGES
-        if name != "resume" or change not in (missing, loop)
-    ],
-    indirect=["case"],
-)
+@pytest.mark.parametrize(("case", "change"), CASES, indirect=["case"])
 def test_no_file_of_its_own(case, change):
     change(case.path)
     try:

@@ -189,6 +189,8 @@ def _read_if_there(path: pathlib.Path) -> dict[str, Any] | None:
 def _read(path: pathlib.Path) -> dict[str, Any]:
     """Return what a checkpoint holds, on the CPU, or refuse it."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("it is not a file")  # opening a pipe would never return
         with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
             if sum(item.file_size for item in archive.infolist()) > path.stat().st_size:
                 raise zipfile.BadZipFile("it holds more than its size allows")

@@ -39,7 +39,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Split, Split]:
     ----------
     full : bool
         False: the 10,000 + 2,000 digits inside this package, for which no network is needed.
-        True: all 60,000 + 10,000, through :class:`torchvision.datasets.MNIST`; the first time,
+        True: all 60,000 + 10,000, through ``torchvision.datasets.MNIST``; the first time,
         it downloads 12 MB.
     root : str or Path
         Where torchvision looks for the original files, or puts them: in ``root/MNIST/raw``. The
