@@ -15,7 +15,11 @@ def read_synonyms(file: Path) -> list[list[str]]:
     In a table, the first two columns are a term and its translation; brackets explain.
     """
     with file.open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.reader(lines, skipinitialspace=True) if row and row[0][0] != "#"]
+        rows = [
+            row
+            for row in csv.reader(lines, skipinitialspace=True)
+            if row and not row[0].startswith("#")
+        ]
     if file.suffix == ".csv":
         pairs = [
             [re.sub(r" ?[(（].*", "", word).split(" / ") for word in row[:2]] for row in rows[1:]

@@ -36,7 +36,7 @@
       const parts = name.match(/[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+|\d+[a-z]*/g) ?? [];
       for (const part of [name.replace(/[^a-z0-9]+/gi, ""), ...parts]) terms.push(stem(part.toLowerCase()));
     }
-    return [...new Set(terms)].filter((term) => term.length > 1 && /[a-z]/.test(term) && !/^\d+x\d+$/.test(term));
+    return [...new Set(terms)].filter((term) => /[a-z]/.test(term) && !/^\d+x\d+$/.test(term));
   }
   const cuts = new Map(); // the same words come again and again
   function cutOnce(word) {
@@ -46,7 +46,7 @@
   const split = (text) => text.match(WORDS) ?? [];
   const toTerms = (text) => split(text).flatMap(cutOnce);
   // The words of a text in one string, to look for names in it. A dotted name is one word, a hyphen parts two.
-  const toKey = (text) => ` ${split(text.replace(/[-_]/g, " ")).map((word) => cutOnce(word)[0]).join(" ")} `;
+  const toKey = (text) => ` ${split(text.replace(/[-_]/g, " ")).map((word) => cutOnce(word)[0] ?? word).join(" ")} `;
 
   async function createSearch(MiniSearch, pages, { synonyms, traditional }) {
     const simplified = new Map(traditional.match(/../gu).map((pair) => [...pair]));
@@ -125,8 +125,8 @@
 
     // The sections whose headings look most like a query that found nothing.
     function nearest(query) {
-      const terms = toTerms(simplify(query));
-      const found = index.search("", { tokenize: () => terms, fields: ["heading"], fuzzy: 0.5, prefix: true, maxFuzzy: 3 });
+      const terms = wordsOf(simplify(query)).flatMap(cutOnce);
+      const found = index.search("", { tokenize: () => terms, fields: ["heading"], fuzzy: 0.4, maxFuzzy: 4, prefix: true });
       return found.slice(0, 5).map(({ id }) => sections[id]);
     }
     return { search, nearest };

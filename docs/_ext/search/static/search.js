@@ -115,8 +115,8 @@
       stops[stops.indexOf(document.activeElement) + step]?.focus();
       event.preventDefault();
     });
-    list.addEventListener("click", (event) => {
-      if (event.target.closest("a")) dialog?.close(); // the result may be further down this page
+    box.addEventListener("click", (event) => {
+      if (event.target.closest("a")) dialog?.close(); // the link may lead to a place on this page
     });
 
     if (!dialog) {
