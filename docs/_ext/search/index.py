@@ -17,6 +17,7 @@ from bs4 import BeautifulSoup, SoupStrainer, Tag
 EXCLUDED_PAGES = {
     "index.html",
     "lessons/index.html",
+    "where.html",
     "search.html",
     "genindex.html",
     "py-modindex.html",
@@ -26,7 +27,8 @@ EXCLUDED_PAGES = {
 EXCLUDED_ELEMENTS = (
     ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
     " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
-    " .sphx-glr-timing, .sphx-glr-signature, details.check, details.drawing"
+    " .sphx-glr-timing, .sphx-glr-signature, .lesson-head, details.check,"
+    " details.drawing"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
