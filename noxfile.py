@@ -45,6 +45,13 @@ def i18n(session: nox.Session) -> None:
 
 
 @nox.session
+def times(session: nox.Session) -> None:
+    """Measure how long all lessons take, or those named, and note the class each page shows."""
+    install(session, "docs")
+    session.run("python", "docs/lesson_times.py", *session.posargs, env=STEADY)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the unit tests and the doctests; all of them must reach 95 % of the package."""
     install(session, "test")
@@ -54,7 +61,16 @@ def tests(session: nox.Session) -> None:
 
 
 # Tests of the site, which is built with one version of torch; the others run with any version.
-SITE_TESTS = ["catalogs", "ext_*", "lessons", "measured", "publishing", "readme"]
+SITE_TESTS = [
+    "catalogs",
+    "course_*",
+    "ext_*",
+    "learners_python",
+    "lessons",
+    "measured",
+    "publishing",
+    "readme",
+]
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

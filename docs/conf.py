@@ -8,6 +8,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 from bilingual import gallery  # noqa: E402
 from bilingual.inventories import inventories  # noqa: E402
+from course.order import NOT_YET, ORDER, parts  # noqa: E402
 
 # The project
 project = "PyTorch Handbook"
@@ -21,6 +22,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "bilingual",
+    "course",
     "publishing",
     "search",
 ]
@@ -40,11 +42,11 @@ sphinx_gallery_conf = {
     **gallery.SETTINGS,
     "examples_dirs": "../examples",
     "gallery_dirs": "lessons",
-    "subsection_order": [
-        f"../examples/{part}" for part in ("start", "tensors", "autograd", "networks", "practice")
-    ],
+    "subsection_order": [f"../examples/{part}" for part in parts()],
     "doc_module": ("handbook",),
 }
+course_order = ORDER
+course_not_yet = NOT_YET
 
 # The API pages, and links to other documentation, which need no network
 autodoc_typehints = "none"
@@ -80,7 +82,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
-single = ("index", "install", "glossary", "benchmarks", "search", "genindex")
+single = ("index", "install", "where", "glossary", "benchmarks", "search", "genindex")
 html_sidebars = {page: [] for page in single}
 html_sidebars |= {"lessons/**": ["contents"], "api/**": ["contents"]}
 html_title = "PyTorch Handbook"

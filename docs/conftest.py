@@ -6,7 +6,7 @@ from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
 # `--doctest-modules` would import these: the scripts of the site, and what they generate.
-collect_ignore_glob = ["_build/*", "lessons/*", "build.py", "conf.py", "i18n.py", "serve.py"]
+collect_ignore_glob = ["_build/*", "lessons/*", "*.py"]
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)],

@@ -49,7 +49,7 @@ def catalog(name):
     return polib.pofile(str(TINY / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po"))
 
 
-@pytest.mark.parametrize("name", ["index", "glossary", "lessons/index", FIRST, SECOND])
+@pytest.mark.parametrize("name", ["index", "glossary", "where", "lessons/index", FIRST, SECOND])
 def test_no_message_stays_english(page, name):
     """Prose, titles, list items, table cells, comments and alt texts are translated."""
     html = re.sub(r"\s+", " ", page("zh", name).get_text(" ") + str(page("zh", name)))
@@ -138,10 +138,60 @@ def test_what_changed_is_folded(page):
         assert "quadratures" in box.get_text()
 
 
+def test_the_head_of_a_lesson(page):
+    """Its place, its time, and the lessons it builds on stand below the question."""
+    for folder, place, time, before in (
+        ("en", "Lesson 1 of 2", "Runs in under 30 s on 2 cores", "Before: First of all"),
+        ("zh", "第 1 课，共 2 课", "在 2 个 CPU 核上运行不到 30 秒", "先修：首先"),
+    ):
+        first, second = (page(folder, name).select_one(".lesson-head") for name in (FIRST, SECOND))
+        (line,) = first.find_all("p")
+        part, *rest = line.get_text().split(" · ")
+        assert part == page(folder, "lessons/part/index").h1.get_text().rstrip("¶")
+        assert rest[0] == place and rest[2] == time and re.search(r"\d", rest[1])
+        assert first.find_previous_sibling().name == "p", "the question"
+        assert first.find_previous_sibling().find_previous_sibling().name == "h1"
+        place, links = second.find_all("p")
+        assert time not in place.get_text(), "it was not measured"
+        assert links.get_text() == before and links.a["href"] == "01_first.html"
+
+
+def test_the_neighbours_are_those_of_the_order(page):
+    """The theme shows them, and browsers may load them ahead."""
+    for folder, first, second in (("en", "First of all", "Second of all"), ("zh", "首先", "其次")):
+        assert page(folder, FIRST).select_one('link[rel="next"]')["title"] == second
+        assert page(folder, SECOND).select_one('link[rel="prev"]')["title"] == first
+        assert page(folder, FIRST).select_one('link[rel="prev"]')["href"] == "index.html"
+
+
+def test_where_it_is_explained(page):
+    """Names are sorted by their last part, with links to the lessons in every language."""
+    for folder, first, second in (("en", "First of all", "Second of all"), ("zh", "首先", "其次")):
+        drawn, syntax = page(folder, "where").select("ul.where-explained")
+        found = [item.get_text().strip() for item in drawn.select("li")]
+        assert found == [f"Axes.plot · {second}", f"matplotlib.pyplot.subplots · {second}"]
+        assert syntax.get_text().strip() == f"try · {first}"
+        assert syntax.a["href"] == "lessons/part/01_first.html"
+
+
+def test_pages_follow_what_they_show(tiny, tmp_path):
+    """A head and a list change with a file that is neither their script nor their catalog."""
+    root = tmp_path / "site"
+    shutil.copytree(tiny, root)
+    (root / "docs/lesson_times.json").write_text('{"part/02_second": 10}')
+    (root / "examples/introduces.toml").write_text('"part/02_second" = ["Python: try"]')
+    build.build_sites(root)
+    html = root / "docs/_build/html/zh"
+    assert "不到 10 秒" in (html / f"{SECOND}.html").read_text("utf-8")
+    assert "不到 30 秒" not in (html / f"{FIRST}.html").read_text("utf-8")
+    assert "先修" not in (html / f"{SECOND}.html").read_text("utf-8")
+    assert "01_first.html" not in (html / "where.html").read_text("utf-8").split("</ul>")[-2]
+
+
 def test_a_fold_without_code_is_an_error(tiny, tmp_path, capfd):
     """A check or a drawing whose code was forgotten would be an empty box."""
     root = tmp_path / "site"
-    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale"))
+    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale", "where.md"))
     (root / "docs/index.md").write_text("# Tiny\n\n```{eval-rst}\n.. check::\n```\n")
     sphinx_build.run_sphinx(root, "html", root / "html", "-D", "plot_gallery=0")
     assert "`.. check::` without code after it" in capfd.readouterr().out
@@ -291,7 +341,7 @@ FAILS = '"""\nBad\n===\n\nIt fails.\n"""\n\nraise ValueError("no luck")\n'
 def small(tmp_path):
     """Write an English site of two parts, with a lesson each that waits for the other one."""
     root = tmp_path / "site"
-    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale"))
+    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale", "where.md"))
     conf = root / "docs/conf.py"
     conf.write_text(
         conf.read_text().replace("**gallery", '"doc_module": ("textwrap",),\n**gallery')

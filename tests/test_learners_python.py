@@ -222,6 +222,14 @@ def test_a_line_can_be_exempt_and_a_fault_says_where_it_is(tmp_path):
     ]
 
 
+def test_the_template_has_the_form():
+    """A new lesson starts from it."""
+    found = Lesson(ROOT / "docs/lesson_template.py")
+    assert list(found.faults(RULES)) == []
+    assert {cell.kind for cell in found.cells} == {"visible", "check", "drawing", "answer"}
+    compile(found.source, str(found.file), "exec")
+
+
 @pytest.mark.parametrize("name", ORDER)
 def test_lesson(name):
     """The lesson has the form, and its code is learner's Python, unless it is an old one."""

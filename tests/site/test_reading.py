@@ -12,6 +12,9 @@ import pytest
 from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
 from playwright.sync_api import Page
 
+from course import run_times
+from course.order import ORDER
+
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
@@ -134,6 +137,41 @@ def test_answers_are_folded(read: Read, folder: str) -> None:
     answers.first.locator("summary").focus()
     page.keyboard.press("Enter")
     assert code.is_visible()
+
+
+@BOTH
+def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str) -> None:
+    page = read(folder).open(f"{folder}/{LESSON}")
+    article = page.locator("article.bd-article")
+    article.evaluate("""article => article.insertAdjacentHTML("beforeend",
+        '<details class="fold check" open><summary>Checked</summary><p>assert</p></details>')""")
+    code = page.locator("details.answer pre").first
+    check = article.locator("details.check").last.locator("p")
+    assert not code.is_visible() and check.is_visible()
+    page.emulate_media(media="print")
+    assert code.is_visible() and not check.is_visible()
+    assert code.bounding_box()["height"] > 0
+
+
+@BOTH
+def test_the_head_and_the_foot_of_a_lesson_lead_to_its_neighbours(read: Read, folder: str) -> None:
+    for place, lesson in enumerate(ORDER):
+        page = read(folder).open(f"{folder}/lessons/{lesson}.html")
+        assert page.locator(".lesson-head p").count() in (1, 2)
+        assert re.search(r"\d+ (min|分钟)", page.locator(".lesson-head").inner_text())
+        for shift, link in ((-1, ".left-prev"), (1, ".right-next")):
+            if 0 <= place + shift < len(ORDER):
+                target = page.locator(f".prev-next-footer {link}").get_attribute("href")
+                assert target.endswith(f"{ORDER[place + shift].rpartition('/')[2]}.html")
+        page.close()
+
+
+def test_no_lesson_takes_much_longer_than_its_page_says() -> None:
+    """A busy machine may take three times as long as a quiet one."""
+    classes = run_times.read(run_times.FILE)
+    for name, limit in classes.items():
+        cost = json.loads((BUILT.parents[1] / f"lessons/{name}.cost.json").read_text("utf-8"))
+        assert cost["time"] < 3 * limit, name
 
 
 @BOTH

@@ -21,6 +21,7 @@ from bilingual import (
     execute,
     folds,
     gallery_text,
+    shared_words,
 )
 from bilingual.languages import LANGUAGES, SOURCE
 
@@ -51,6 +52,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         downloads,
         alt_text,
         folds,
+        shared_words,
     ):
         part.setup(app)
     app.connect("config-inited", localize)

@@ -16,8 +16,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
 
-from bilingual import catalogs, transform_priorities
-from bilingual.gallery_text import WORDS
+from bilingual import catalogs, shared_words, transform_priorities
 from bilingual.languages import SOURCE
 
 logger = logging.getLogger(__name__)
@@ -57,10 +56,10 @@ def obsolete_messages(catalog: Path, messages: set[str]) -> list[str]:
 
 
 def check_shared_messages(app: Sphinx) -> None:
-    """Warn about words of the templates and of this extension that are not translated."""
+    """Warn about words of the templates and of the extensions that are not translated."""
     if app.config.language == SOURCE.code or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
-    words = list(WORDS)
+    words = shared_words.registered()
     for folder in app.config.templates_path:
         if not Path(app.srcdir, folder).is_relative_to(app.srcdir):
             continue  # the theme's templates

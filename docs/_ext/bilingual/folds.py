@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 from sphinx_gallery.directives import imgsgnode
 
-from bilingual import transform_priorities
+from bilingual import shared_words, transform_priorities
 
 logger = logging.getLogger(__name__)
 RESULTS = (nodes.literal_block, nodes.comment, nodes.raw, imgsgnode)
@@ -160,7 +160,8 @@ def depart_fold(self: HTML5Translator, node: fold) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directives, the node and the transform."""
+    """Register the directives, the node, the transform and the titles."""
+    shared_words.register(*(kind.title for kind in KINDS.values()))
     app.add_node(fold, html=(visit_fold, depart_fold))
     for name, kind in KINDS.items():
         app.add_directive(name, NumberedFold if kind.numbered else Fold)

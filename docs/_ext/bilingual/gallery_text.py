@@ -10,20 +10,13 @@ from pathlib import Path
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.builders.gettext import MessageCatalogBuilder, MsgOrigin
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.directives import MiniGallery
 
-from bilingual import catalogs, folds, transform_priorities
+from bilingual import catalogs, shared_words, transform_priorities
 
-# Words of this extension. They are in the catalog `sphinx.po`, with those of the templates.
-WORDS = (
-    *(kind.title for kind in folds.KINDS.values()),
-    "Download this lesson as a script or a notebook",
-    "Notebook",
-    "Script",
-)
+DOWNLOAD_NOTE = "Download this lesson as a script or a notebook"
 DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
 
 
@@ -35,7 +28,7 @@ class TranslateGalleryText(SphinxTransform):
     def apply(self, **kwargs: object) -> None:
         """Find the elements by the classes that sphinx-gallery gives them."""
         for note in self._nodes_of_class(nodes.note, "sphx-glr-download-link-note"):
-            self._replace_text(note[0], "Download this lesson as a script or a notebook")
+            self._replace_text(note[0], DOWNLOAD_NOTE)
         for box in self._nodes_of_class(nodes.container, "sphx-glr-download-zip"):
             box.parent.remove(box)
         for kind, word in DOWNLOAD_LABELS.items():
@@ -101,17 +94,10 @@ def _localized(html: str, title: str, intro: str) -> str:
     return re.sub('(-title">).*?(</div>)', lambda match: match[1] + title + match[2], html)
 
 
-def list_words(app: Sphinx) -> None:
-    """Add the words of this extension to the template of `sphinx.po`."""
-    if isinstance(app.builder, MessageCatalogBuilder):
-        for word in WORDS:
-            app.builder.catalogs["sphinx"].add(word, MsgOrigin("bilingual", 0))
-
-
 def setup(app: Sphinx) -> None:
-    """Register the transform and the handlers."""
+    """Register the transform, the handlers and their words."""
+    shared_words.register(DOWNLOAD_NOTE, *DOWNLOAD_LABELS.values())
     app.add_transform(TranslateGalleryText)
     app.add_directive("minigallery", TrackedMiniGallery, override=True)
-    app.connect("builder-inited", list_words)
     app.connect("doctree-read", note_intro)
     app.connect("doctree-resolved", fill_thumbnails)

@@ -22,3 +22,6 @@ MOVE_ALT_TEXT = 30
 
 # The alt texts are gone, so only code, output and figures follow a fold.
 FOLD_CODE = 31
+
+# Nothing that is added from here on is a message.
+ADD_LESSON_HEAD = 32

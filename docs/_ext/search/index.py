@@ -20,6 +20,7 @@ from search.same_words import traditional_characters
 EXCLUDED_PAGES = {
     "index.html",
     "lessons/index.html",
+    "where.html",
     "search.html",
     "genindex.html",
     "py-modindex.html",
@@ -29,7 +30,8 @@ EXCLUDED_PAGES = {
 EXCLUDED_ELEMENTS = (
     ".headerlink, .toctree-wrapper, .sd-card, .viewcode-link, div.math, script, style,"
     " .sphx-glr-thumbnails, .sphx-glr-footer, .sphx-glr-download-link-note,"
-    " .sphx-glr-timing, .sphx-glr-signature, details.check, details.drawing"
+    " .sphx-glr-timing, .sphx-glr-signature, .lesson-head, details.check,"
+    " details.drawing"
 )
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")

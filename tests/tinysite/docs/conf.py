@@ -3,7 +3,7 @@
 from bilingual import gallery
 
 project = "Tiny"
-extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "bilingual"]
+extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "bilingual", "course"]
 exclude_patterns = ["_build", "locale"]
 locale_dirs = ["locale"]
 gettext_compact = False
@@ -15,4 +15,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "lessons",
 }
+course_order = ["part/01_first", "part/02_second"]
+course_not_yet = ["part/02_second"]
 nitpick_ignore = [("py:func", "tiny.area")]
