@@ -47,7 +47,8 @@ print(table + column)
 # is called :term:`broadcasting`, and it works in the same way for ``-``, ``*``,
 # ``/``, ``**`` and comparisons.
 #
-# What do you expect from the column and the row, without the table?
+# What do you expect from the column and the row, without the table? The
+# function :func:`handbook.plots.broadcast` draws what happens.
 #
 # .. alt:: Two grids of two rows and three columns. On the left, the column 100,
 #    200 in full colour, and its copies to the right, pale. On the right, the
@@ -139,8 +140,8 @@ assert (table + for_each_row.unsqueeze(1)).equal(table + column), (
 # ------------
 # In :doc:`/lessons/start/01_quickstart` the digits were read with a simple
 # idea: choose the mean digit that is nearest to the image. Now we can write it
-# ourselves. Each image becomes a row of 784 numbers, and so does the mean of
-# each digit.
+# ourselves. ``flatten(1)`` keeps axis 0 and joins all axes from 1 on, so each
+# image becomes a row of 784 numbers. So does the mean of each digit.
 
 train, test = datasets.mnist()
 images = test.x.flatten(1)  # (2000, 784)

@@ -512,7 +512,8 @@ assert torch.einsum("ji", b).shape == (4, 3), "ji transposes"
 without_bias = (test_x @ averages.T).argmax(dim=1)
 correct = (without_bias == test.y).float().mean().item()
 print(f"{correct:.1%} right")
-print("predicted:", torch.bincount(without_bias, minlength=10).tolist())
+chosen = without_bias.unsqueeze(1) == torch.arange(10)  # (2000, 10)
+print("predicted:", chosen.sum(dim=0).tolist())
 print("squares:  ", (averages**2).sum(dim=1).int().tolist())
 
 # %%

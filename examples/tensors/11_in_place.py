@@ -249,7 +249,8 @@ print(counts)
 # Why would one work in place at all? For memory. ``train.x * 2`` needs room for
 # another 31 MB, and so does every step of a longer formula. ``mul_`` needs
 # none. Between the two lies ``out=``: it writes the result over *another*
-# tensor, which you can use again and again.
+# tensor, which you can use again and again. ``torch.empty_like`` makes one of
+# the same shape and dtype, whose numbers mean nothing yet.
 
 print(f"{train.x.nbytes / 1e6:.0f} MB")
 room = torch.empty_like(train.x)
