@@ -54,18 +54,19 @@ assert sold.mean() == 1.5, "12 bicycles in 8 places are 1.5 each"
 # Along one axis: dim
 # -------------------
 # How many bicycles were sold on each day, and how many by each shop? For that,
-# name an :term:`axis` with ``dim``. Before you read on, guess which of these
-# two lines counts the days.
+# name an :term:`axis` with ``dim``. Axis 0 counts the shops and axis 1 counts
+# the days. Do the sums of the days need ``dim=0`` or ``dim=1``? Decide first,
+# then look at the output below.
 
 print(sold.sum(dim=0))
 print(sold.sum(dim=1))
 
 # %%
-# It is the first. Many people expect ``dim=0`` to give a sum for each row,
-# because axis 0 counts the rows. It is the other way round: **dim names the
-# axis that disappears.** Cross it out in the shape, and what is left is the
-# shape of the result: (2, 4) without axis 0 is (4,), one sum for each day.
-# Without axis 1 it is (2,), one sum for each shop.
+# They need ``dim=0``. Many people expect it to give a sum for each row, because
+# axis 0 counts the rows. It is the other way round: **dim names the axis that
+# disappears.** Cross it out in the shape, and what is left is the shape of the
+# result: (2, 4) without axis 0 is (4,), one sum for each day. Without axis 1 it
+# is (2,), one sum for each shop.
 #
 # .. alt:: The table of two rows and four columns, twice. On the left, arrows
 #    run down the columns to the sums 4, 1, 5, 2. On the right, arrows run along
@@ -100,8 +101,9 @@ axes[1].set_title("sum(dim=1): (2, 4) becomes (2,)", fontsize=10)
 
 # %%
 # As with indexing, -1 is the last axis, so ``sold.sum(dim=-1)`` is the same as
-# ``sold.sum(dim=1)`` here. The other reductions of this lesson take ``dim`` in
-# the same way.
+# ``sold.sum(dim=1)`` here. The other reductions of this lesson take ``dim``,
+# too. Not everything that takes ``dim`` is a reduction: ``sold.cumsum(dim=1)``
+# gives the running totals of each row and keeps the shape (2, 4).
 
 # %%
 # .. check::
@@ -125,8 +127,9 @@ print("argmax:  ", sold.argmax(dim=1))
 # Positions count from 0, so the first shop had its best day on the first day,
 # and the second shop on the third. This is also how a network's answer is read:
 # one row of scores for each image, and ``scores.argmax(dim=1)`` is the
-# predicted class. (``min`` and ``argmin`` work alike. If you want the values
-# alone, there are ``amax`` and ``amin``.)
+# predicted class. (``min`` and ``argmin`` work alike. All four take one axis at
+# a time. If you want the values alone, there are ``amax`` and ``amin``, which
+# can also take several axes at once, like ``sum`` and ``mean``.)
 
 # %%
 # .. check::
@@ -142,10 +145,12 @@ assert sold.argmax(dim=1).equal(best_day), "argmax gives the same positions"
 # To get such shares for the whole table, divide each row by its own sum. A
 # first attempt:
 
+message = ""
 try:
     sold / sold.sum(dim=1)
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
 
 # %%
 # The sums have lost their axis: the shape is (2,), and PyTorch cannot tell that
@@ -169,6 +174,7 @@ print("sums:", share.sum(dim=1))
 # %%
 # .. check::
 
+assert message, "without keepdim, the shapes do not fit"
 assert total.tolist() == [[8], [4]], "the sum of each row, as a column"
 assert share[0].tolist() == [0.5, 0, 0.25, 0.25], "4, 0, 2, 2 divided by 8"
 assert share[1].tolist() == [0, 0.25, 0.75, 0], "0, 1, 3, 0 divided by 4"
@@ -219,8 +225,9 @@ print("dim=0:", tuple(wrong.shape), "largest at", wrong.argmax().item())
 print("dim=1:", tuple(right.shape), "largest at", right.argmax().item())
 
 # %%
-# Two answers, both between 0 and 27, and no error. Draw them beside the image,
-# and you see what each of them counts:
+# Two answers, both between 0 and 27, and no error. Draw the sums beside the
+# image, and you see what each of them counts. The orange lines mark the two
+# answers: row 9 is the stroke of the 7, while 15 is a column, not a row.
 #
 # .. alt:: A handwritten 7. Below it, bars for its 28 columns, from dim=0. To
 #    its right, bars for its 28 rows, from dim=1; the longest is at the level of
@@ -266,17 +273,20 @@ print("mean:", shares.mean())
 print("nan in each row:", shares.isnan().sum(dim=1))
 
 # %%
-# In the third row, 0 was divided by 0. The result is ``nan``, *not a number*.
-# It raises no error: ``nan`` is a value like others, and a sum or a mean that
-# contains it is ``nan`` as well. So one closed shop spoils the mean of all
-# three. The last line says where to look: ``isnan`` gives ``True`` for each
-# ``nan``, and ``sum`` counts them along the rows. (Searching with ``shares ==
-# float("nan")`` finds nothing, because a ``nan`` is not equal to itself.)
+# In the third row, 0 was divided by 0. Python's own ``0 / 0`` raises an error,
+# but with tensors the result is ``nan``, *not a number*. (Any other number
+# divided by 0 gives ``inf``, infinity, or ``-inf``.) A ``nan`` is a value like
+# others, and a sum or a mean that contains it is ``nan`` as well. So one closed
+# shop spoils the mean of all three. The last line says where to look: ``isnan``
+# gives ``True`` for each ``nan``, and ``sum`` counts them along the rows.
+# (Searching with ``shares == float("nan")`` finds nothing, because a ``nan`` is
+# not equal to itself.)
 
 # %%
 # .. check::
 
-assert right.argmax() != wrong.argmax(), "the two axes give two answers"
+assert right.argmax() == 9, "row 9 has the most ink"
+assert wrong.argmax() == 15, "column 15 has the most ink"
 assert shares.mean().isnan(), "one row of nan spoils the mean of all"
 assert shares.isnan().sum(dim=1).tolist() == [0, 0, 4], "the third row is nan"
 
@@ -310,11 +320,14 @@ figure = plots.image_grid(maps, titles=["mean", "std", "std is 0"], ncols=3)
 # %%
 # In the corners, all 10,000 images are paper. Each value is equal to the mean,
 # and again 0 was divided by 0. A pixel that never changes tells nothing about
-# the digit, so divide it by 1, and it becomes 0 everywhere:
+# the digit, so divide it by 1, and it becomes 0 everywhere. (``std == 0`` finds
+# these pixels because their values are exactly 0. With other constants it can
+# fail; the recipe below has a safer way.)
 
 std[std == 0] = 1
 standard = (images - mean) / std
 print("nan in all images:", standard.isnan().sum())
+# abs, because a tiny negative mean would be printed as -0.0000
 print(f"mean of all: {standard.mean().abs():.4f}")
 
 # %%
@@ -332,8 +345,13 @@ assert standard.mean().abs() < 1e-4, "the mean of all is 0"
 # ------
 # Standardize the columns of a table, a constant column included. Mean and
 # standard deviation come from the training rows alone, and the test rows are
-# treated in the same way. ``std`` divides by N − 1, here 2, so the standard
-# deviation of 160, 180 and 170 is 10; with ``correction=0`` it divides by N.
+# treated in the same way. A column is constant if its largest and its smallest
+# value are equal. Do not test ``column_std == 0`` for it: rounding can make the
+# standard deviation 1e-8 instead of 0.
+#
+# ``std`` divides by N − 1, here 2, because the mean was calculated from the
+# same N numbers. So the standard deviation of 160, 180 and 170 is 10. With
+# ``correction=0`` it divides by N, which hardly matters when N is large.
 
 import torch
 
@@ -343,7 +361,8 @@ test_rows = torch.tensor([[190.0, 60, 1]])
 
 column_mean = train_rows.mean(dim=0)  # (3,)
 column_std = train_rows.std(dim=0)  # (3,)
-column_std[column_std == 0] = 1  # a constant column becomes 0, not nan
+constant = train_rows.amax(dim=0) == train_rows.amin(dim=0)  # (3,)
+column_std[constant] = 1  # a constant column becomes 0, not nan
 train_standard = (train_rows - column_mean) / column_std
 test_standard = (test_rows - column_mean) / column_std
 print(train_standard)
@@ -353,6 +372,7 @@ print(test_standard)
 # .. check::
 
 assert train_standard.isnan().sum() == 0, "no nan in the training rows"
+assert train_standard[:, 2].tolist() == [0, 0, 0], "the constant column is 0"
 assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (
     "190 cm is 2 std above the mean"
 )

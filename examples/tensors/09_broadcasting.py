@@ -88,28 +88,35 @@ assert (column + row).tolist() == [[110, 120, 130], [210, 220, 230]], (
 # 2. One of them is 1, or missing: it is stretched to the other length.
 # 3. Anything else: an error.
 #
-# Here are two shapes with more axes. Work it out before you read on.
+# Here are five pairs of shapes. Work them out before you read on. One of them
+# is an error.
 #
 # .. code-block:: text
 #
-#    a        5   1   4
-#    b            3   1
-#    result   ?   ?   ?
+#    a         6 4     6 4     6 1 4     5 1 4     6 4
+#    b           4     6 1       3 4       3 1       6
+#    result    ? ?     ? ?     ? ? ?     ? ? ?     ? ?
 #
 # :func:`torch.broadcast_shapes` applies the rule to shapes alone:
 
+print(torch.broadcast_shapes((6, 4), (4,)))
+print(torch.broadcast_shapes((6, 4), (6, 1)))
+print(torch.broadcast_shapes((6, 1, 4), (3, 4)))
 print(torch.broadcast_shapes((5, 1, 4), (3, 1)))
 
 # %%
-# From the right: 4 and 1 give 4, 1 and 3 give 3, and 5 has nothing below it, so
-# it stays. Now a case of the third kind. The table has two rows, and we want to
-# add one number to each of them:
+# Take the fourth pair, from the right: 4 and 1 give 4, 1 and 3 give 3, and 5
+# has nothing below it, so it stays. The fifth pair is the error, because the 6
+# stands below the 4. Now let this happen with our table. It has two rows, and
+# we want to add one number to each of them:
 
 for_each_row = torch.tensor([100, 200])  # (2,)
+message = ""
 try:
     table + for_each_row
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
 
 # %%
 # Aligned on the right, the 2 stands below the 3. That is what the message says:
@@ -128,9 +135,15 @@ print(table + for_each_row.unsqueeze(1))  # (2, 3) + (2, 1)
 # %%
 # .. check::
 
+assert torch.broadcast_shapes((6, 4), (4,)) == (6, 4), "6 4 and 4 give 6 4"
+assert torch.broadcast_shapes((6, 4), (6, 1)) == (6, 4), "6 4 and 6 1 give 6 4"
+assert torch.broadcast_shapes((6, 1, 4), (3, 4)) == (6, 3, 4), (
+    "6 1 4 and 3 4 give 6 3 4"
+)
 assert torch.broadcast_shapes((5, 1, 4), (3, 1)) == (5, 3, 4), (
     "5 1 4 and 3 1 give 5 3 4"
 )
+assert message, "2 3 and 2 do not fit"
 assert (table + for_each_row.unsqueeze(1)).equal(table + column), (
     "with an axis of length 1, it is a column"
 )
@@ -199,9 +212,10 @@ print(f"distances:   {distances.nbytes / 1e6:.2f} MB")
 # %%
 # Three lines without a loop, and four of five digits are read. But look at the
 # memory. Stretching costs nothing, yet the *result* is a tensor of full size:
-# on the way to 0.08 MB of distances, we filled 63 MB with differences. If that
-# becomes too much, take the images in parts, or use a function that does not
-# need the large tensor, such as ``torch.cdist`` in the quickstart.
+# on the way to 0.08 MB of distances, we filled 63 MB with differences, and as
+# much again with their squares. If that becomes too much, take the images in
+# parts, or use a function that does not need the large tensors, such as
+# ``torch.cdist`` in the quickstart.
 
 # %%
 # .. check::
@@ -227,8 +241,8 @@ print(square - square.mean(dim=1, keepdim=True))
 # The second one. The row means are 1, 4 and 7, and without ``keepdim`` they
 # have the shape (3,), which stands for a row. So 1 was subtracted from the
 # first *column*, 4 from the second and 7 from the third. With two rows and
-# three columns, this would have been an error, as above. In a square table it
-# fits.
+# three columns, the means would have the shape (2,), which does not fit (2, 3),
+# and you would get an error, as above. In a square table it fits.
 #
 # **A loss.** A model returns one guess for each example, shape (3, 1), and the
 # true values have shape (3,). The :term:`mean squared error` is the mean of the
@@ -256,9 +270,11 @@ figure = plots.broadcast(perfect, truth, names=("guess", "truth"))
 # %%
 # The perfect model should get 0. It gets 1.33, and the lazy one gets half of
 # that. The figure shows why: each guess was compared with each true value, nine
-# differences instead of three, and only those on the diagonal were meant. For
-# each guess, the best number is now the mean of *all* true values. So a model
-# that is trained with this loss learns to say the mean, whatever its input is.
+# differences instead of three, and only those on the diagonal were meant. Each
+# guess is now compared with 1, 2 and 3 alike, whatever its own true value is.
+# The number with the smallest squared differences from all three is their mean,
+# 2, and it is the same for every example. So a model that is trained with this
+# loss learns to say the mean, whatever its input is.
 #
 # ``squeeze(1)`` removes the axis of length 1, and the losses are right:
 
@@ -326,12 +342,30 @@ def checked_mse(guess, truth):
     return ((guess - truth) ** 2).mean()
 
 
+print(columns_centred.mean(dim=0))
+print(rows_centred.mean(dim=1))
 print(each_with_each.shape)
 print(checked_mse(x, x))
 
 # %%
+# Shapes that differ are refused, even where broadcasting would stretch them:
+
+message = ""
+try:
+    checked_mse(x, x[:, :1])  # (6, 4), (6, 1)
+except ValueError as error:
+    message = str(error)
+print(message)
+
+# %%
 # .. check::
 
+assert columns_centred.mean(dim=0).abs().max() < 1e-5, (
+    "the columns' means are 0"
+)
+assert rows_centred.mean(dim=1).abs().max() < 1e-5, "the rows' means are 0"
+assert checked_mse(x, x) == 0, "equal tensors have no loss"
+assert message, "the loss refuses shapes that differ"
 assert each_with_each.shape == (6, 3, 4), "each row of x with each row of y"
 
 # %%
@@ -369,14 +403,17 @@ print(torch.broadcast_shapes((5, 1, 3), (4, 1)))
 print(torch.broadcast_shapes((2, 3), (2, 1, 1)))
 print(torch.broadcast_shapes((4, 1), (1, 4)))
 print(torch.broadcast_shapes((3,), (1,)))
+message = ""
 try:
     torch.ones(3) + torch.ones(4)
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
 
 # %%
 # .. check::
 
+assert message, "3 and 4 do not fit"
 assert torch.broadcast_shapes((2, 3), (2, 1, 1)) == (2, 2, 3), (
     "2 3 and 2 1 1 give 2 2 3"
 )
@@ -385,9 +422,11 @@ assert torch.broadcast_shapes((2, 3), (2, 1, 1)) == (2, 2, 3), (
 # .. answer:: 2
 #
 #    The differences would take 200 × 2,000 × 784 numbers of 4 bytes, more than
-#    1 GB. In the loop, one image at a time is compared with all the others,
-#    which takes 6 MB. Of these 200 digits, the nearest image reads more than
-#    the nearest mean.
+#    1 GB, and their squares as much again. In the loop, one image at a time is
+#    compared with all the others, which takes two tensors of 6 MB. Of these 200
+#    digits, the nearest image reads more than the nearest mean. (The nearest
+#    mean reads fewer here than the four of five before, because these are the
+#    first 200 test images alone.)
 
 others = train.x[:2000].flatten(1)  # (2000, 784)
 labels = train.y[:2000]
