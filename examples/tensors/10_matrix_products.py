@@ -13,9 +13,8 @@ are multiplied, which ones are summed, and which ones stay.
 After this lesson you can
 
 - choose the product that you mean, and read the error when shapes do not fit;
-- write a product of tensors with any number of axes with ``einsum``;
-- solve linear equations, and say what ``solve`` does better than ``inv`` and
-  what it does not.
+- say from the shapes alone what a product gives, for a batch as well;
+- write a product of tensors with any number of axes with ``einsum``.
 """
 
 # %%
@@ -26,6 +25,8 @@ import matplotlib.pyplot as plt
 import torch
 
 from handbook import datasets, plots
+
+torch.manual_seed(0)
 
 # %%
 # Multiply, then sum
@@ -119,10 +120,12 @@ assert torch.equal(by_hand, bills), "the loops give what @ gives"
 # stay. When the inner lengths differ, you meet one of PyTorch's most common
 # error messages:
 
+message = ""
 try:
     orders @ orders
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
 
 # %%
 # In ``2x3 and 2x3``, look at the two numbers in the middle, 3 and 2: they had
@@ -157,6 +160,9 @@ print((weeks @ weeks.mT).shape)  # (4, 2, 3) @ (4, 3, 2)
 #    * - ``(n, m) @ (m,)``
 #      - ``(n,)``
 #      - :func:`torch.mv`
+#    * - ``(m,) @ (m, p)``
+#      - ``(p,)``
+#      - none
 #    * - ``(n, m) @ (m, p)``
 #      - ``(n, p)``
 #      - :func:`torch.mm`
@@ -166,6 +172,12 @@ print((weeks @ weeks.mT).shape)  # (4, 2, 3) @ (4, 3, 2)
 #    * - ``(b, n, m) @ (m, p)``
 #      - ``(b, n, p)``
 #      - none, because it broadcasts
+#    * - ``(b, n, m) @ (m,)``
+#      - ``(b, n)``
+#      - none, because it broadcasts
+#
+# A vector on the left counts as a row and a vector on the right as a column.
+# Its axis is summed over, so it does not occur in the result.
 #
 # Use ``@`` by default. A strict function is for places where another number of
 # axes would be a mistake, since it raises an error instead of broadcasting.
@@ -173,20 +185,28 @@ print((weeks @ weeks.mT).shape)  # (4, 2, 3) @ (4, 3, 2)
 print(torch.dot(price, price))  # 3·3 + 5·5 + 1·1
 print(torch.mm(orders, prices))
 print(torch.bmm(weeks, weeks.mT).shape)
+print((price @ prices).shape)  # (3,) @ (3, 2)
+print((weeks @ price).shape)  # (4, 2, 3) @ (3,)
+bmm_message = ""
 try:
     torch.bmm(weeks, prices)
 except RuntimeError as error:
-    print(error)
+    bmm_message = str(error)
+print(bmm_message)
 
 # %%
 # .. check::
 
+assert message, "the shapes (2, 3) and (2, 3) do not fit"
 assert (orders @ orders.T).tolist() == [[5, 3], [3, 10]], "rows times rows"
 assert (weeks @ prices).shape == (4, 2, 2), "the four weeks stay in front"
 assert torch.equal((weeks @ prices)[2], 3 * bills), "each week has its bills"
 assert (weeks @ weeks.mT).shape == (4, 2, 2), "mT swaps the last two axes"
 assert torch.dot(price, price) == 35, "dot multiplies and sums two vectors"
 assert torch.equal(torch.mm(orders, prices), bills), "mm is @ of two matrices"
+assert (price @ prices).shape == (2,), "a vector on the left loses its axis"
+assert (weeks @ price).shape == (4, 2), "a vector meets each week"
+assert bmm_message, "bmm refuses a batch and one matrix"
 
 # %%
 # On real data
@@ -211,8 +231,9 @@ print(averages.shape)
 # An image :math:`p` has the squared distance
 # :math:`|p - q|^2 = |p|^2 - 2\,p \cdot q + |q|^2` from an average :math:`q`.
 # The term :math:`|p|^2` is the same for all ten averages, so the nearest one is
-# the one with the largest :math:`p \cdot q - |q|^2 / 2`. All those dot products
-# are one matrix product:
+# the one with the largest :math:`p \cdot q - |q|^2 / 2`. (:math:`|p|^2` is the
+# sum of the squares of :math:`p`. Leave it out, divide by −2, and the smallest
+# becomes the largest.) All those dot products are one matrix product:
 
 test_x = test.x.flatten(1)  # (2000, 784)
 bias = -(averages**2).sum(dim=1) / 2  # (10,)
@@ -225,6 +246,13 @@ print(f"{accuracy:.1%} right")
 # loop. Now look at the line that computes ``scores``. *Images times a matrix,
 # plus one number for each class* is a linear layer of a network. Here its
 # numbers are averages, and training will find better ones.
+#
+# Sometimes the product is known and one of the two factors is not, as when you
+# have the bills and look for the prices. Such a system of equations is solved
+# by :func:`torch.linalg.solve`. Do not multiply by the inverse of the matrix,
+# :func:`torch.linalg.inv`: ``solve`` has less to do, and its result is closer.
+# Such equations come up in :doc:`/lessons/autograd/03_jacobians`, where solving
+# one of them leads to a minimum in one step.
 #
 # Name the axes: einsum
 # ---------------------
@@ -243,7 +271,8 @@ print(torch.einsum("pf,fs->ps", orders, prices))
 # 3. The order after the arrow is the order of the axes in the result.
 #
 # So ``"pf,fs->ps"`` reads: for each person and each shop, multiply along the
-# fruits and sum over them. Before you read on, say what these five are.
+# fruits and sum over them. With nothing after the arrow, all letters are summed
+# over, and one number remains. Before you read on, say what these five are.
 
 print(torch.einsum("pf,f->pf", orders, price))
 print(torch.einsum("pf,f->p", orders, price))
@@ -253,9 +282,25 @@ print(torch.einsum("wpf,fs->wps", weeks, prices).shape)
 
 # %%
 # They are ``orders * price``, ``orders @ price``, a dot product, a transpose
-# and a product of a batch. With letters, you can also sum the digits of each
-# class without turning the images into rows first: ``n`` counts the images,
-# ``k`` the classes, and height and width stay.
+# and a product of a batch.
+#
+# Like ``@``, ``einsum`` refuses lengths that differ, with one exception: it
+# stretches an axis of length 1, as broadcasting does. This can hide a mistake.
+# Here two of the three prices are missing, and only ``@`` says so:
+
+one_price = torch.tensor([3.0])
+print(torch.einsum("pf,f->p", orders, one_price))
+price_message = ""
+try:
+    orders @ one_price
+except RuntimeError as error:
+    price_message = str(error)
+print(price_message)
+
+# %%
+# With letters, you can also sum the digits of each class without turning the
+# images into rows first: ``n`` counts the images, ``k`` the classes, and the
+# height ``h`` and the width ``w`` stay.
 #
 # .. alt:: The averages of the ten digits, 0 to 9, white on black: blurred, but
 #    each is easily recognized.
@@ -279,6 +324,14 @@ assert torch.equal(
 assert torch.equal(torch.einsum("pf,f->pf", orders, price), orders * price), (
     "no letter missing: no sum"
 )
+assert torch.equal(torch.einsum("pf,f->p", orders, price), orders @ price), (
+    "f is missing: a sum over the fruits"
+)
+assert torch.einsum("f,f->", price, price) == 35, "one number remains"
+assert torch.equal(
+    torch.einsum("pf,f->p", orders, one_price), 3 * orders.sum(dim=1)
+), "einsum stretched the single price"
+assert price_message, "@ does not stretch it"
 assert torch.allclose(shown.flatten(1), averages, atol=1e-4), (
     "the same averages"
 )
@@ -287,9 +340,18 @@ assert torch.allclose(shown.flatten(1), averages, atol=1e-4), (
 # What goes wrong
 # ---------------
 # When all lengths are equal, every product fits, and no error tells you that
-# you wrote the wrong one. An image of 28 by 28 pixels is to move six pixels to
-# the right. The matrix below does that: it has a 1 in row ``i`` and column
-# ``i + 6``, which sends column ``i`` of the image to column ``i + 6``.
+# you wrote the wrong one. As an example, we move numbers with a matrix. Three
+# numbers first: the 1 in row 0 and column 1 sends the number at place 0 to
+# place 1, and the 1 in row 1 and column 2 sends the next one to place 2.
+
+step = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+three = torch.tensor([7.0, 8.0, 9.0]) @ step
+print(three)
+
+# %%
+# Now an image of 28 by 28 pixels is to move six pixels to the right. So a 1 in
+# row ``i`` and column ``i + 6`` sends column ``i`` of the image to column
+# ``i + 6``.
 
 image = images[2]  # (28, 28)
 shift = torch.zeros(28, 28)
@@ -320,113 +382,62 @@ figure = plots.image_grid(moved, titles=titles, ncols=4)
 
 low = image[4:24]  # (20, 28)
 print((low @ shift).shape)
+left_message = ""
 try:
     shift @ low
 except RuntimeError as error:
-    print(error)
+    left_message = str(error)
+print(left_message)
+times_message = ""
 try:
     low * shift
 except RuntimeError as error:
-    print(error)
+    times_message = str(error)
+print(times_message)
+
+# %%
+# A batch can hide the same mistake. Three matrices are to be multiplied by
+# three vectors, the first by the first and so on. But ``@`` takes the three
+# vectors for one matrix and multiplies each of the three matrices by it.
+# Letters say what we mean:
+
+matrices = torch.rand(3, 2, 3)  # 3 matrices
+vectors = torch.rand(3, 3)  # 3 vectors, one for each matrix
+print((matrices @ vectors).shape)  # not what we want
+pairs = torch.einsum("bnm,bm->bn", matrices, vectors)
+print(pairs.shape)
 
 # %%
 # .. check::
+
+assert three.tolist() == [0, 7, 8], "each number moves one place"
 
 assert torch.equal(first[:, 6:], image[:, :-6]), "image @ shift moves right"
 assert torch.equal(second[:-6], image[6:]), "shift @ image moves up"
+assert 0 < (third > 0).sum() < 10, "image * shift keeps a few pixels"
 assert first.shape == second.shape == third.shape, "all shapes are (28, 28)"
 assert (low @ shift).shape == (20, 28), "the right product still runs"
-
-# %%
-# Solving equations
-# -----------------
-# Now the other way round: the bills are known, and the prices are not. Two
-# apples and one pear cost 11; one apple and three pears cost 18. On paper one
-# would multiply the bills by the inverse of the matrix, which is
-# :func:`torch.linalg.inv`. :func:`torch.linalg.solve` needs no inverse.
-
-baskets = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
-paid = torch.tensor([11.0, 18.0])
-print(torch.linalg.solve(baskets, paid))
-print(torch.linalg.inv(baskets) @ paid)
-
-# %%
-# Both say 3 and 5. Which one should you use? Here is a larger system. Weights
-# :math:`W` with which :math:`XW` comes close to the one-hot matrix :math:`Y`
-# solve :math:`(X^T X + \lambda I)\,W = X^T Y`, as a later part of the book
-# derives. Many pixels are black in all images, so :math:`X^T X` has no inverse.
-# A number :math:`\lambda` on its diagonal gives it one, but while this number
-# is small, the solution is sensitive to rounding. We solve the system in both
-# ways with 32-bit numbers, and once more with 64 bits, to compare.
-
-
-def solve_three_ways(strength):
-    matrix = x.T @ x + strength * torch.eye(784)  # (784, 784)
-    target = x.T @ one_hot  # (784, 10)
-    solved = torch.linalg.solve(matrix, target)  # (784, 10)
-    inverted = torch.linalg.inv(matrix) @ target
-    exact = torch.linalg.solve(matrix.double(), target.double())
-    return solved, inverted, exact
-
-
-solved, inverted, exact = solve_three_ways(0.01)
-solved_10, inverted_10, exact_10 = solve_three_ways(10.0)
-
-# %%
-# "Off by" is the length of the difference, ``norm()``, divided by the length of
-# the 64-bit solution.
-
-
-def report(name, weights, exact):
-    off_by = ((weights - exact).norm() / exact.norm()).item()
-    predictions = (test_x @ weights).argmax(dim=1)
-    right = (predictions == test.y).float().mean().item()
-    print(f"  {name:5} off by {off_by:6.2%}, reads {right:.1%} right")
-
-
-print("lambda 0.01")
-report("solve", solved, exact)
-report("inv", inverted, exact)
-print("lambda 10")
-report("solve", solved_10, exact_10)
-report("inv", inverted_10, exact_10)
-
-# %%
-# ``solve`` is closer both times, and it has less to do, so use ``solve``. But
-# do not expect better predictions from it. With the small :math:`\lambda`, the
-# weights from ``inv`` are off by almost a third, and yet they read the digits
-# just as well. With :math:`\lambda = 10`, both are right to a tenth of a per
-# cent. When the two disagree, it is the equations that hardly determine a
-# solution, and a larger :math:`\lambda` or 64-bit numbers will help more than
-# another function.
-
-# %%
-# .. check::
-
-assert torch.allclose(torch.linalg.solve(baskets, paid), price[:2]), (
-    "an apple costs 3, a pear 5"
-)
-assert (inverted - exact).norm() > 5 * (solved - exact).norm(), (
-    "solve is closer where lambda is small"
-)
-assert (inverted_10 - exact_10).norm() / exact_10.norm() < 0.001, (
-    "with lambda 10, inv is right to 0.1 %"
-)
-assert (
-    (test_x @ solved).argmax(dim=1) == (test_x @ inverted).argmax(dim=1)
-).float().mean() > 0.995, "both read the digits alike"
+assert left_message, "shift @ low does not fit"
+assert times_message, "low * shift does not fit"
+assert (matrices @ vectors).shape == (3, 2, 3), "@ multiplies all by all"
+assert torch.allclose(pairs[0], matrices[0] @ vectors[0]), "the first pair"
+assert torch.allclose(pairs[2], matrices[2] @ vectors[2]), "the last pair"
 
 # %%
 # Recipe
 # ------
 # Three products that you will meet again, each in both notations: a layer, a
-# dot product for each row, and all pairs of rows in a batch, as in attention.
+# dot product for each row, and the dot products of all pairs of rows in a
+# batch, as in attention. There the rows of one tensor are called queries and
+# those of the other keys. So the letters of the last line are ``b`` for the
+# batch, ``q`` and ``k`` for the rows, and ``d`` for the numbers of a row.
 
 import torch
 
-inputs = torch.ones(5, 4)  # 5 rows with 4 features
-weight = torch.ones(3, 4)  # 3 outputs, as in torch.nn.Linear
-rows = torch.ones(2, 6, 8)  # a batch of 2, with 6 rows of 8 numbers each
+inputs = torch.rand(5, 4)  # 5 rows with 4 features
+weight = torch.rand(3, 4)  # 3 outputs, as in torch.nn.Linear
+queries = torch.rand(2, 6, 8)  # a batch of 2, with 6 rows of 8 numbers each
+keys = torch.rand(2, 7, 8)  # a batch of 2, with 7 rows
 
 output = inputs @ weight.T  # (5, 3)
 output = torch.einsum("nf,of->no", inputs, weight)
@@ -434,16 +445,16 @@ output = torch.einsum("nf,of->no", inputs, weight)
 dots = (inputs * inputs).sum(dim=1)  # (5,), a dot product for each row
 dots = torch.einsum("nf,nf->n", inputs, inputs)
 
-similar = rows @ rows.mT  # (2, 6, 6)
-similar = torch.einsum("bqd,bkd->bqk", rows, rows)
+similar = queries @ keys.mT  # (2, 6, 7)
+similar = torch.einsum("bqd,bkd->bqk", queries, keys)
 print(output.shape, dots.shape, similar.shape)
 
 # %%
 # .. check::
 
-assert torch.equal(inputs @ weight.T, output), "a layer, in both notations"
-assert torch.equal((inputs * inputs).sum(dim=1), dots), "dot products"
-assert torch.equal(rows @ rows.mT, similar), "all pairs of rows"
+assert torch.allclose(inputs @ weight.T, output), "a layer, in both notations"
+assert torch.allclose((inputs * inputs).sum(dim=1), dots), "dot products"
+assert torch.allclose(queries @ keys.mT, similar), "all pairs of rows"
 
 # %%
 # What you learnt
@@ -452,9 +463,8 @@ assert torch.equal(rows @ rows.mT, similar), "all pairs of rows"
 #   axis that both sides share.
 # - ``(n, m) @ (m, p)`` gives ``(n, p)``; axes before the last two are a batch.
 # - In ``einsum``, a letter that is missing after the arrow is summed over.
-# - Equal lengths hide a wrong product, so test with lengths that all differ.
-# - Solve equations with ``solve``; where ``inv`` disagrees, look at the
-#   equations.
+# - Equal lengths hide a wrong product, so test with lengths that all differ,
+#   and none of them 1.
 #
 # Exercises
 # ---------
@@ -473,33 +483,39 @@ assert torch.equal(rows @ rows.mT, similar), "all pairs of rows"
 # .. answer:: 1
 #
 #    ``@`` takes the last two axes and keeps the batch of 5; ``*`` sums nothing;
-#    ``"bij,bij->b"`` keeps only ``b``. Without an arrow, the letters of the
-#    result are in alphabetical order: ``"ji"`` means ``"ji->ij"`` and
-#    transposes. So always write the arrow. In ``a @ a``, the inner lengths are
-#    3 and 2; in ``b @ v``, they are 4 and 3.
+#    ``"bij,bij->b"`` keeps only ``b``. Without an arrow, the result has the
+#    letters that occur once, in alphabetical order: ``"ji"`` means
+#    ``"ji->ij"`` and transposes. So always write the arrow. In ``a @ a``, the
+#    inner lengths are 3 and 2; in ``b @ v``, they are 4 and 3.
 
 a = torch.ones(5, 2, 3)
 b = torch.ones(3, 4)
 v = torch.ones(3)
 print((a @ b).shape, (a @ v).shape, (a * v).shape, (v @ v).shape)
-print(torch.einsum("bij,bij->b", a, a).shape)
-print(torch.einsum("ji", b).shape, (a @ a.mT).shape)
+print(torch.einsum("bij,bij->b", a, a).shape, torch.einsum("ji", b).shape)
+print((a @ a.mT).shape)
+messages = []
 try:
     a @ a
 except RuntimeError as error:
-    print(error)
+    messages.append(str(error))
 try:
     b @ v
 except RuntimeError as error:
-    print(error)
+    messages.append(str(error))
+print(messages)
 
 # %%
 # .. check::
 
 assert (a @ b).shape == (5, 2, 4), "the batch stays"
 assert (a @ v).shape == (5, 2), "the axis of length 3 is summed"
+assert (a * v).shape == (5, 2, 3), "* sums nothing"
 assert (v @ v).shape == (), "a dot product is one number"
+assert torch.einsum("bij,bij->b", a, a).shape == (5,), "only b is kept"
 assert torch.einsum("ji", b).shape == (4, 3), "ji transposes"
+assert (a @ a.mT).shape == (5, 2, 2), "a row times a row"
+assert len(messages) == 2, "a @ a and b @ v raise an error"
 
 # %%
 # .. answer:: 2
@@ -550,7 +566,14 @@ assert round(size / 1e9) == 63, "63 GB"
 #    for matrices: with another number of axes it warns, and ``x.mT`` is what
 #    you want for a batch.
 
+message = ""
 try:
-    torch.solve(paid.unsqueeze(1), baskets)
+    torch.solve(torch.ones(2, 1), torch.ones(2, 2))
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
+
+# %%
+# .. check::
+
+assert message, "torch.solve raises an error"

@@ -42,6 +42,12 @@ y = x.add(10)
 print("x:", x, " y:", y)
 
 # %%
+# .. check::
+
+assert x.tolist() == [1, 2, 3], "add left x as it was"
+assert y.tolist() == [11, 12, 13], "add returned the sums"
+
+# %%
 # Now with the underscore:
 
 x.add_(10)
@@ -64,9 +70,11 @@ print("x:", x)
 
 address = x.data_ptr()
 x += 100
-print("after x += 100:    ", x.data_ptr() == address)
+same_after_operator = x.data_ptr() == address
+print("after x += 100:    ", same_after_operator)
 x = x + 100
-print("after x = x + 100: ", x.data_ptr() == address)
+same_after_name = x.data_ptr() == address
+print("after x = x + 100: ", same_after_name)
 
 # %%
 # .. list-table::
@@ -82,8 +90,9 @@ print("after x = x + 100: ", x.data_ptr() == address)
 #      - ``torch.zeros_like(x)``, ``torch.full_like(x, 7)``
 #    * - ``x.copy_(y)``
 #      - ``y.clone()``
-#    * - ``x[0] = 7``, ``x[x > 2] = 7``
-#      - ``torch.where(x > 2, 7, x)``
+#    * - ``x[x > 2] = 7``
+#      - ``torch.where(x > 2, 7, x)``: 7 where the condition is true, ``x``
+#        elsewhere
 #
 # .. _in-place-and-views:
 #
@@ -117,7 +126,9 @@ print("grid: ", grid)
 
 # %%
 # The figure shows the three tensors and, below each, the memory that it reads
-# (storage). Equal colours mean the same memory.
+# (storage). ``alias`` and ``row`` share the colours from yellow to blue,
+# because they share their memory. ``grid`` has another memory and so a palette
+# of its own, from yellow to red.
 #
 # .. alt:: Three grids. alias holds 10 to 15, in colours from yellow to blue.
 #    row holds 10 to 12 in the same colours and lies in the same memory. grid
@@ -142,7 +153,8 @@ print(weights)
 # %%
 # .. check::
 
-assert y.tolist() == [11, 12, 13], "add returned the sums"
+assert same_after_operator, "x += 100 writes into the same memory"
+assert not same_after_name, "x = x + 100 is a new tensor"
 assert row.tolist() == [10, 11, 12], "the view changed along"
 assert alias.tolist() == [[10, 11, 12], [13, 14, 15]], "so did the alias"
 assert copy.tolist() == [[0, 1, 2], [3, 4, 5]], "the clone did not"
@@ -166,7 +178,8 @@ def negative(images):
 
 print(f"mean before: {train.x[:4].mean():.2f}")
 shown = negative(train.x[:4])
-print(f"mean after:  {train.x[:4].mean():.2f}")
+bright = train.x[:4].mean()
+print(f"mean after:  {bright:.2f}")
 
 # %%
 # We never assigned anything to ``train.x``. But ``train.x[:4]`` is a view, the
@@ -203,54 +216,71 @@ print(f"mean of the training data: {train.x[:4].mean():.2f}")
 #
 # There is also the opposite mistake: a change that you want, and that gets
 # lost. A list or a :term:`mask` picks a *copy*, so ``fill_`` fills a copy that
-# is then thrown away. An assignment writes into ``x`` itself.
+# is then thrown away. An assignment writes into ``x`` itself, and so does
+# ``+=``, since it ends with an assignment.
 
 x = torch.tensor([1, 2, 3, 4])
 x[x > 2].fill_(0)
-print(x)
+lost = x.tolist()
+print(lost)
+x[x > 2] += 1
+raised = x.tolist()
+print(raised)
 x[x > 2] = 0
-print(x)
+print(x.tolist())
 
 # %%
 # .. check::
 
+assert bright > 0.8, "the first function made the training images bright"
 assert 0.8 < shown.mean() < 0.95, "the negatives are bright"
 assert 0.05 < train.x[:4].mean() < 0.2, "the training images are dark again"
+assert lost == [1, 2, 3, 4], "fill_ filled a copy"
+assert raised == [1, 2, 4, 5], "+= wrote into x"
 assert x.tolist() == [1, 2, 0, 0], "the assignment wrote into x"
 
 # %%
 # What stays fixed
 # ----------------
 # The result has to fit into memory that is already there. So a calculation in
-# place can change neither the dtype nor the shape of its tensor:
+# place can change neither the dtype nor the shape of its tensor. (Methods that
+# calculate nothing and only rearrange, such as ``t_()`` and ``unsqueeze_()``,
+# do change the shape.)
 
 counts = torch.tensor([1, 2, 3])
+dtype_message = ""
 try:
     counts += 0.5
 except RuntimeError as error:
-    print(error)
+    dtype_message = str(error)
+print(dtype_message)
+shape_message = ""
 try:
     counts += torch.tensor([[10], [20]])  # (3,) and (2, 1) make (2, 3)
 except RuntimeError as error:
-    print(error)
+    shape_message = str(error)
+print(shape_message)
 
 # %%
 # Assignments, ``copy_`` and ``fill_`` are less strict. They convert numbers to
 # the dtype of the tensor, and fractions are lost without an error:
 
 counts[0] = 9.9
-print(counts)
+assigned = counts.tolist()
+print(assigned)
 counts.copy_(torch.tensor([1.5, 2.5, 3.5]))
-print(counts)
+copied = counts.tolist()
+print(copied)
 counts.fill_(7.9)
-print(counts)
+print(counts.tolist())
 
 # %%
 # Why would one work in place at all? For memory. ``train.x * 2`` needs room for
 # another 31 MB, and so does every step of a longer formula. ``mul_`` needs
 # none. Between the two lies ``out=``: it writes the result over *another*
-# tensor, which you can use again and again. ``torch.empty_like`` makes one of
-# the same shape and dtype, whose numbers mean nothing yet.
+# tensor, which you can use again and again. This tensor must have the right
+# shape, and autograd refuses to record such a call. ``torch.empty_like`` makes
+# a tensor of the same shape and dtype, whose numbers mean nothing yet.
 
 print(f"{train.x.nbytes / 1e6:.0f} MB")
 room = torch.empty_like(train.x)
@@ -261,6 +291,10 @@ print(room.max(), room.data_ptr() == address)
 # %%
 # .. check::
 
+assert dtype_message, "whole numbers cannot take the fraction 0.5"
+assert shape_message, "three numbers have no room for six"
+assert assigned == [9, 2, 3], "9.9 became 9"
+assert copied == [1, 2, 3], "copy_ dropped the fractions"
 assert counts.tolist() == [7, 7, 7], "7.9 became 7"
 assert round(train.x.nbytes / 1e6) == 31, "the images take 31 MB"
 assert torch.equal(room, train.x * 2), "room holds the products"
@@ -274,26 +308,31 @@ assert room.data_ptr() == address, "the result lies where room was"
 # Autograd has a part of this book to itself. You may meet two of its errors
 # before, because in-place operations cause them. For the first one, take a step
 # of training by hand: the loss is the sum of the squares, and each weight moves
-# against its :term:`gradient`.
+# against its :term:`gradient`. How far it moves is set by the learning rate,
+# here 0.1.
 
 w = torch.tensor([1.0, 2.0], requires_grad=True)
 loss = (w * w).sum()
 loss.backward()
 print(w.grad)
+leaf_message = ""
 try:
     w -= 0.1 * w.grad
 except RuntimeError as error:
-    print(error)
+    leaf_message = str(error)
+print(leaf_message)
 
 # %%
 # A :term:`leaf <leaf tensor>` is a tensor at the beginning of the graph, where
 # the gradients arrive, here ``w``. (``Variable`` is an old name for a tensor.)
-# Autograd would have to record the subtraction, and then ``w`` would be a
-# result and no longer a beginning. But the step is not a part of the
-# calculation, so tell autograd not to record it. Optimizers do this too.
+# Autograd would have to record the subtraction, and then ``w`` would be the
+# result of a subtraction, but gradients arrive only at beginnings. The step is
+# not a part of the calculation, so tell autograd not to record it. Optimizers
+# do this too.
 
 with torch.no_grad():
     w -= 0.1 * w.grad
+stepped = w.tolist()
 print(w)
 
 # %%
@@ -304,16 +343,19 @@ print(w)
 w = torch.tensor([0.0, 1.0], requires_grad=True)
 y = w.exp()
 y += 1
+version_message = ""
 try:
     y.sum().backward()
 except RuntimeError as error:
-    print(error)
+    version_message = str(error)
+print(version_message)
 
 # %%
 # The message is long, but each part helps. ``FloatTensor [2]`` is the kind and
 # the shape of what was overwritten, and ``output 0 of Exp`` says where it came
 # from. PyTorch counts how often a tensor is written: autograd kept version 0 of
-# ``y``, and now it is version 1. Note that ``backward()`` raises the error,
+# ``y``, and now it is version 1. A write through a view of ``y``, such as
+# ``y[0].add_(1)``, counts too. Note that ``backward()`` raises the error,
 # though the line to change is ``y += 1``. A new tensor is the fix:
 
 y = w.exp()
@@ -333,12 +375,18 @@ y.sum().backward()
 print(v.grad)
 
 # %%
+# You need not know what every operation keeps. In code that autograd records,
+# write new tensors, and work in place only when memory forces you to.
+#
 # In a large network you may not know which ``exp`` the message means. Inside
 # :class:`torch.autograd.set_detect_anomaly`, PyTorch also warns, and the
 # warning names the line that computed the kept tensor, here ``y = w.exp()``.
 # The line that overwrote it comes later. Anomaly detection is slow, so remove
-# it when you have found the line. We catch the warning and print its beginning:
+# it when you have found the line. The warning quotes many lines of code, and we
+# print the one that matters:
 
+found = ""
+# record the warnings in the list caught instead of showing them
 with (
     torch.autograd.set_detect_anomaly(True),
     warnings.catch_warnings(record=True, action="always") as caught,
@@ -348,16 +396,24 @@ with (
     try:
         y.sum().backward()
     except RuntimeError:
-        print(str(caught[0].message)[:80])
+        for line in str(caught[0].message).splitlines():
+            if "w.exp()" in line:
+                found = line.strip()
+print(found)
 
 # %%
 # .. check::
 
+assert leaf_message, "a leaf refuses the step in place"
+assert torch.allclose(torch.tensor(stepped), torch.tensor([0.8, 1.6])), (
+    "under no_grad the step is taken"
+)
+assert version_message, "backward misses the numbers that were kept"
 assert torch.allclose(w.grad, torch.tensor([0.0, 1.0]).exp()), (
     "the derivative of exp is exp"
 )
 assert v.grad.tolist() == [3, 3], "the gradient of 3 v is 3"
-assert "y = w.exp()" in str(caught[0].message), "the warning names the line"
+assert found == "y = w.exp()", "the warning names the line"
 
 # %%
 # Recipe
@@ -392,7 +448,8 @@ assert weight.is_leaf, "weight is still the beginning of the graph"
 # - All views and names of that memory see the change; a ``clone()`` does not.
 # - A function that changes its argument may change your data set.
 # - Weights are changed in place under ``no_grad``.
-# - What autograd keeps must not be overwritten: use a new tensor there.
+# - What autograd keeps must not be overwritten. In code that it records, write
+#   new tensors.
 #
 # Exercises
 # ---------
@@ -403,7 +460,8 @@ assert weight.is_leaf, "weight is still the beginning of the graph"
 #    In which round does it fail, and why?
 # 3. **Extend.** Count how often each digit occurs among the first 1,000 labels
 #    with ``counts[labels] += 1``. What do you get, and why? Then try
-#    ``counts.index_add_(0, labels, torch.ones(1000))``.
+#    ``counts.index_add_(0, labels, torch.ones(1000))``. Its arguments are the
+#    axis, the places along it, and what to add at each place.
 
 # %%
 # .. answer:: 1
@@ -433,6 +491,7 @@ assert b.tolist() == [9, 9], "the copy has the nines"
 #    second ``backward()`` has no graph to go through.
 
 weight = torch.tensor([1.0, 2.0], requires_grad=True)
+message = ""
 try:
     for step in range(3):
         loss = (weight * weight).sum()
@@ -442,11 +501,13 @@ try:
         weight.grad = None
         print(step, weight)
 except RuntimeError as error:
-    print(error)
+    message = str(error)
+print(message)
 
 # %%
 # .. check::
 
+assert message, "the second round raises an error"
 assert torch.allclose(weight, torch.tensor([0.8, 1.6])), (
     "only the first round moved it"
 )
@@ -463,6 +524,7 @@ labels = train.y[:1000]
 counts = torch.zeros(10)
 counts[labels] += 1
 print(counts)
+overwritten = counts.tolist()
 
 counts = torch.zeros(10)
 counts.index_add_(0, labels, torch.ones(1000))
@@ -471,6 +533,7 @@ print(counts)
 # %%
 # .. check::
 
+assert overwritten == [1] * 10, "each count is 1"
 assert counts.sum() == 1000, "index_add_ counts all labels"
 assert counts[7] == (labels == 7).sum(), "the sevens are counted correctly"
 
