@@ -4,9 +4,9 @@ Both train on the 60,000 images and are tested on the 10,000, on two threads, ea
 process. The time begins after the imports and ends when a network that is tested at 99.0 % or
 better is there: loading and preparing the data is part of it, and so is testing.
 
-- official: network, optimizer, scheduler and data pipeline of examples/mnist in pytorch/examples,
+- official: network, optimizer, schedule and data pipeline of examples/mnist in pytorch/examples,
   tested after each epoch as there. It ends after the first epoch that reaches 99.0 %.
-- handbook: a smaller network, the data as one tensor, a one-cycle scheduler, labels smoothed,
+- handbook: a smaller network, the data as one tensor, a one-cycle schedule, labels smoothed,
   batches moved by up to a pixel; two epochs, then one test. All of that was chosen by training on
   50,000 images and validating on the other 10,000 training images, never on the test set. The
   training does not stop when it is good: every seed is reported, also one below 99.0 %.
