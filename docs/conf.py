@@ -48,6 +48,17 @@ sphinx_gallery_conf = {
 course_order = ORDER
 course_not_yet = NOT_YET
 
+# What a downloaded lesson installs: our wheel, and what it imports only when a name is used
+downloads_package = ("handbook", "torch-handbook")
+downloads_python = ">=3.11,<3.15"  # torch has wheels for these, as the installation page says
+downloads_needs = {
+    "handbook.datasets.load_csv": "pandas",
+    "handbook.datasets.load_image_folder": "pillow",
+    "handbook.datasets.write_image_folder": "pillow",
+    "handbook.plots": "matplotlib",
+    "torch.utils.tensorboard": "tensorboard",
+}
+
 # The API pages, and links to other documentation, which need no network
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

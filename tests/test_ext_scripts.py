@@ -1,11 +1,23 @@
 """Scripts are split, translated, cleaned and written again; notebooks contain Markdown."""
 
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
 
 import pytest
+from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx_gallery.py_source_parser import Block
 
-from bilingual import downloads, markdown, scripts
+from bilingual import downloads, markdown, requirements, scripts
+
+WHEEL = requirements.wheel_name("torch-handbook")
+# The pattern of the specification.
+PEP_723 = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
 
 SCRIPT = '''\
 r"""
@@ -134,6 +146,118 @@ def test_plain_role(role, content, plain):
     assert downloads.plain_role(env, role, content) == plain
 
 
+@pytest.fixture
+def config():
+    """Return the settings of a site with a package of its own, which is installed here."""
+    return SimpleNamespace(
+        downloads_package=("handbook", "torch-handbook"),
+        downloads_needs={"handbook.plots": "matplotlib", "PIL.Image": "pandas"},
+        downloads_python=">=3.11,<3.15",
+        downloads_address="https://example.org/book",
+    )
+
+
+def pinned(package):
+    """Return a requirement at the version that is installed here."""
+    return f"{package}=={version(package).partition('+')[0]}"
+
+
+@pytest.mark.parametrize(
+    ("source", "modules", "packages"),
+    [
+        ("import os.path, numpy as np", ["numpy"], ["numpy"]),
+        ("from PIL import ImageOps", ["PIL"], ["pillow"]),
+        ("def f():\n    import torch.nn", ["torch"], ["torch"]),
+        ("from handbook import fit as train", ["handbook"], []),
+        ("from handbook.plots import graph", ["handbook"], ["matplotlib"]),
+        ("import handbook as h\nh.plots.graph(1).x", ["handbook"], ["matplotlib"]),
+        ("import PIL\nPIL.Image", ["PIL"], ["pandas", "pillow"]),
+    ],
+)
+def test_a_lesson_needs_what_it_imports(config, source, modules, packages):
+    """At the versions that are here, and the standard library needs nothing."""
+    needs = requirements.needs(source, config)
+    own = [f"torch-handbook @ https://example.org/book/downloads/{WHEEL}"]
+    assert needs.modules == modules
+    assert needs.requirements == [*map(pinned, packages), *own * ("handbook" in modules)]
+
+
+def test_a_module_of_no_package_is_an_error(config):
+    """The download could not run."""
+    with pytest.raises(ExtensionError, match="has the module nowhere_to_be_found"):
+        requirements.needs("import nowhere_to_be_found", config)
+
+
+def test_the_header_is_metadata_and_leaves_the_script_alone(config, tmp_path, blocks):
+    """Tools read the block as PEP 723 says; for Python and sphinx-gallery it is not there."""
+    script = scripts.write(blocks)
+    needs = requirements.needs("import torch, handbook", config)
+    file = tmp_path / "01_one.py"
+    file.write_text(requirements.script_header(needs, file.name, config) + script)
+    found = [match[:2] for match in re.findall(PEP_723, file.read_text())]
+    assert [kind for kind, _ in found] == ["script"]
+    text = "".join(line.removeprefix("#").removeprefix(" ") for line in found[0][1].splitlines(1))
+    assert tomllib.loads(text) == {
+        "requires-python": ">=3.11,<3.15",
+        "dependencies": needs.requirements,
+    }
+    assert "`uv run 01_one.py`" in file.read_text().split("\n")[0]
+    assert ast.get_docstring(ast.parse(file.read_text())) == ast.get_docstring(ast.parse(script))
+    assert scripts.same_program(script, file.read_text())
+    first, *rest = scripts.read(file)
+    assert first.content == blocks[0].content.lstrip()
+    assert [block.content for block in rest] == [block.content for block in blocks[1:]]
+
+
+def test_without_an_address_a_line_says_where_the_wheel_is(config, tmp_path):
+    """The package is in no index, so the metadata leave it out."""
+    config.downloads_address = ""
+    needs = requirements.needs("import torch, handbook", config)
+    assert needs.requirements == [pinned("torch")]
+    first = requirements.script_header(needs, "01_one.py", config).split("\n")[0]
+    assert f"`uv run --with {WHEEL} 01_one.py`" in first
+    cell = requirements.install_cell(needs)
+    exec(cell, {})  # all of it is here
+    alone = [sys.executable, "-I", "-S", "-c", cell]
+    done = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True)
+    error = done.stderr.strip().split("\n")[-1]
+    assert error.startswith("ModuleNotFoundError") and f"%pip install {WHEEL} torch==" in error
+
+
+@pytest.mark.parametrize("pip", [True, False])
+def test_the_first_cell_installs_once(config, tmp_path, monkeypatch, pip):
+    """It asks pip, or uv where there is no pip, for what the script lists."""
+    calls = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+    cell = requirements.install_cell(needs := requirements.needs("import handbook, PIL", config))
+    exec(cell, {})
+    assert not calls, "all of it is here"
+    there = {"pip"} if pip else set()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in there)
+    exec(cell, {})
+    (command,) = calls
+    assert command[-len(needs.requirements) :] == needs.requirements
+    assert command[:3] == [sys.executable, "-m", "pip"] if pip else command[:2] == ["uv", "pip"]
+    assert sys.executable in command
+
+
+@pytest.mark.parametrize("installed", ["0.0.1", None])
+def test_another_version_is_installed_over(config, monkeypatch, installed):
+    """The package changes with the lessons."""
+    calls = []
+    cell = requirements.install_cell(requirements.needs("import handbook", config))
+    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+
+    def find(name):
+        if installed is None:
+            raise PackageNotFoundError(name)
+        return installed
+
+    monkeypatch.setattr("importlib.metadata.version", find)
+    exec(cell, {})
+    assert len(calls) == 1
+
+
 def test_plain_role_links_if_the_address_is_known():
     """The downloads of a published site lead back to it."""
     context = {"base_url": "https://example.org/book", "folder": "zh"}
@@ -151,4 +275,4 @@ def test_clean_leaves_code_alone():
 def test_markdown_rejects_unknown_elements():
     """A notebook must not lose text without an error."""
     with pytest.raises(NotImplementedError, match="topic"):
-        markdown.convert(".. topic:: Title\n\n   Text.\n", env=None)
+        markdown.Writer(env=None).block(nodes.topic("", nodes.title("", "Title")))

@@ -1,7 +1,6 @@
 """The miniature site in both languages: it is executed once and translated completely."""
 
 import ast
-import json
 import re
 import shutil
 from pathlib import Path
@@ -221,53 +220,6 @@ def test_gallery_text(page):
     text = page("zh", FIRST).get_text()
     assert "下载本课的脚本或 notebook" in text and "脚本" in text
     assert not re.search(r"Download|Go to the end|Gallery|zip", text)
-
-
-@pytest.mark.parametrize("name", [FIRST, SECOND])
-def test_downloads(tiny, page, name):
-    """Each site links to its own script and notebook, which are the same program as the lesson."""
-    program = ast.parse((tiny / name.replace("lessons", "examples")).with_suffix(".py").read_text())
-    program = ast.dump(ast.Module(program.body[1:], []))
-    for folder, title in (("en", "of all"), ("zh", "首先" if name == FIRST else "其次")):
-        base = tiny / "docs/_build/html" / folder / "lessons/part"
-        links = [link["href"] for link in page(folder, name).select("a.download")]
-        notebook, script = ((base / link).read_text("utf-8") for link in links)
-        module = ast.parse(script)
-        assert title in ast.get_docstring(module).split("\n")[0]
-        assert ast.dump(ast.Module(module.body[1:], [])) == program
-        cells = json.loads(notebook)["cells"]
-        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        assert ast.dump(ast.Module(ast.parse(code).body, [])) == program
-        prose = "\n".join(cell["source"][0] for cell in cells if cell["cell_type"] == "markdown")
-        assert title in prose.split("\n")[0] and prose.startswith("# ")
-        for text in (script, prose):
-            assert not re.search(r":(doc|term|func):", text)
-            assert not re.search(r"\.\. (alt|answer|check|drawing|earlier)::", text)
-
-
-def test_chinese_notebook(tiny):
-    """Every construct is converted to Markdown."""
-    cells = json.loads((tiny / f"docs/_build/downloads/zh_CN/{FIRST}.ipynb").read_text("utf-8"))
-    assert cells["metadata"]["kernelspec"]["name"] == "python3"
-    prose = "\n\n".join(c["source"][0] for c in cells["cells"] if c["cell_type"] == "markdown")
-    for expected in (
-        "# 首先",
-        r"$\frac{a}{b}$ 和 `C:\new`。",
-        "**粗体**和*斜体*",
-        "“其次”，另一页，函数 `area`",
-        "[链接](https://example.org/a_b)",
-        "- 第二项\n\n  - 它自己也有一项。",
-        "1. **预测。** 会得到什么？\n2. **修改。** 把它变大。",
-        "> **备注**\n>\n> 有两段的提示。\n>\n> - 里面的列表。",
-        "| 名称 | 含义 |\n| --- | --- |\n| `side` | 边长 |",
-        "$$\nA = a^2\n$$",
-        "> 数统治着宇宙。",
-        "```python\narea(4)  # 在只供阅读的代码里\n```",
-        "**答案 1**\n\n三乘三，和 `area` 说的一样。",
-        "**已核对**",
-        "**如果你以前学过 PyTorch**\n\n面积以前叫 `quadratures`。",
-    ):
-        assert expected in prose
 
 
 def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):

@@ -13,9 +13,9 @@ REPLACED = Locale.default_priority
 
 def test_messages_are_chosen_noted_checked_and_replaced_in_this_order():
     chosen = (ours.MARK_CODE_COMMENTS, ours.TRANSLATE_GALLERY_TEXT, ours.EXCLUDE_NUMBERS)
-    assert max(chosen) < ours.WRITE_DOWNLOADS < NOTED < ours.CHECK_COMPLETENESS < REPLACED
+    assert max(chosen) < NOTED < ours.CHECK_COMPLETENESS < REPLACED
     assert REPLACED < ours.TRANSLATE_CODE_COMMENTS < ours.MOVE_ALT_TEXT < ours.FOLD_CODE
-    assert ours.FOLD_CODE < ours.ADD_LESSON_HEAD
+    assert ours.FOLD_CODE < ours.WRITE_DOWNLOADS < ours.ADD_LESSON_HEAD
 
 
 def test_no_transform_has_a_bare_number():

@@ -15,12 +15,15 @@ from sphinx.config import Config
 
 from bilingual import (
     alt_text,
+    archives,
     code_comments,
     completeness,
     downloads,
     execute,
     folds,
     gallery_text,
+    notebooks,
+    requirements,
     shared_words,
 )
 from bilingual.languages import LANGUAGES, SOURCE
@@ -49,7 +52,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
         completeness,
         code_comments,
         gallery_text,
+        requirements,
+        notebooks,
         downloads,
+        archives,
         alt_text,
         folds,
         shared_words,

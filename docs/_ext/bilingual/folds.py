@@ -40,19 +40,20 @@ class Kind(NamedTuple):
     shows_figures: bool = False
     needs_code: bool = False
     titled_in_downloads: bool = True
+    hides_results: bool = False  # of its code, in a notebook
 
 
 KINDS = {
-    "answer": Kind("Answer %s", numbered=True),
+    "answer": Kind("Answer %s", numbered=True, hides_results=True),
     "check": Kind("Checked", inner=True, needs_code=True),
     "drawing": Kind(
         "Code of the figure",
         inner=True,
         shows_figures=True,
         needs_code=True,
-        titled_in_downloads=False,  # the code is in sight there, and speaks for itself
+        titled_in_downloads=False,  # the code is in sight in a script, and speaks for itself
     ),
-    "earlier": Kind("If you learned PyTorch earlier"),
+    "earlier": Kind("If you learned PyTorch earlier", hides_results=True),
 }
 
 

@@ -8,9 +8,6 @@ MARK_CODE_COMMENTS = 5
 TRANSLATE_GALLERY_TEXT = 5
 EXCLUDE_NUMBERS = 5
 
-# After the links to the downloads got their final words.
-WRITE_DOWNLOADS = 6
-
 # All messages are noted, and none is replaced yet.
 CHECK_COMPLETENESS = 15
 
@@ -23,5 +20,8 @@ MOVE_ALT_TEXT = 30
 # The alt texts are gone, so only code, output and figures follow a fold.
 FOLD_CODE = 31
 
+# The page holds what a notebook shows, and nothing that only the site says.
+WRITE_DOWNLOADS = 32
+
 # Nothing that is added from here on is a message.
-ADD_LESSON_HEAD = 32
+ADD_LESSON_HEAD = 33
