@@ -103,21 +103,28 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-m", "site", "tests/site", *session.posargs, env=env)
 
 
-@nox.session(reuse_venv=False)
-def wheel(session: nox.Session) -> None:
-    """Build the wheel, install it alone, and load the digits without a network."""
-    shutil.rmtree("dist", ignore_errors=True)
-    session.run("uv", "build", "--wheel", "--quiet", "--out-dir", "dist", external=True)
-    session.install("-c", "constraints.txt", *map(str, Path("dist").glob("*.whl")))
+def install_alone(session: nox.Session, package: Path) -> None:
+    """Install a wheel alone, and load the digits without a network."""
+    session.install("-c", "constraints.txt", str(package))
     test = "from handbook import datasets; datasets.mnist()"
     session.run(*OFFLINE, "python", "-I", "-c", test, env=STEADY, external=True)
 
 
 @nox.session(reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and load the digits without a network."""
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("uv", "build", "--wheel", "--quiet", "--out-dir", "dist", external=True)
+    install_alone(session, next(Path("dist").glob("*.whl")))
+
+
+@nox.session(reuse_venv=False)
 def downloads(session: nox.Session) -> None:
-    """Run every script and notebook of the built site (nox -s docs) with the wheel alone."""
-    wheel(session)
-    package = next(Path("dist").glob("*.whl"))
+    """Run the lessons that the built site (nox -s docs) offers, with the wheel that it offers."""
+    package = next(Path("docs/_build/html/downloads").glob("*.whl"), None)
+    if package is None:
+        session.error("There is no wheel in docs/_build/html/downloads: run `nox -s docs` first.")
+    install_alone(session, package)
     session.install(
         "-c", "constraints.txt", f"torch-handbook[lessons] @ {package.resolve().as_uri()}"
     )
@@ -127,6 +134,9 @@ def downloads(session: nox.Session) -> None:
     target = ["--quiet", "-c", "constraints.txt", "--target", str(tools)]
     session.run("uv", "pip", "install", *target, *packages, external=True)
     session.run("python", "tests/run_downloads.py", "docs/_build/html", str(tools), env=STEADY)
+    # One lesson once more, by its own instructions, where nothing is installed.
+    install(session, "test")
+    session.run("python", "tests/fresh_downloads.py", env=STEADY)
 
 
 @nox.session

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from bilingual import build, sphinx_build
-from publishing import write_site_root
+from publishing import write_site_root, write_wheel
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     only = ["-D", f"sphinx_gallery_conf.filename_pattern={choice.only}"] if choice.only else []
     html = build.build_sites(root, *only, draft=choice.draft)
     write_site_root(html, os.environ.get("HANDBOOK_BASE_URL"))
+    write_wheel(html)
     print(f"Both sites: {html / 'index.html'}")
 
 

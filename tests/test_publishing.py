@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -10,9 +13,12 @@ from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from publishing import site_root, write_site_root
+from bilingual import sphinx_build
+from publishing import site_root, write_site_root, write_wheel
 
-TEMPLATES = Path(__file__).parents[1] / "docs/_templates"
+ROOT = Path(__file__).parents[1]
+TEMPLATES = ROOT / "docs/_templates"
+TINY = ROOT / "tests/tinysite"
 
 
 @pytest.fixture
@@ -93,3 +99,100 @@ def test_a_page_names_its_translations(
     assert page.select_one(".hb-language")["href"] == "../../zh/part/page.html"
     assert not (build / "searchindex.js").exists()
     assert "part/page.html" in (build / "search-data.js").read_text("utf-8")
+
+
+REPOSITORY = "https://github.com/anyone/book"
+
+
+def page_links(root: Path, language: str) -> dict[str, dict[str, str]]:
+    """Build the tiny site in one language, and return the links below the text of each page."""
+    html = root / language
+    options = ("-D", "plot_gallery=0")
+    sphinx_build.run_sphinx(root, "html", html, *options, language=language, echo=lambda line: None)
+    found = {}
+    for file in html.rglob("*.html"):
+        page = BeautifulSoup(file.read_text("utf-8"), "html.parser")
+        links = {link.get_text(): link["href"] for link in page.select(".hb-page-links a")}
+        found[file.relative_to(html).with_suffix("").as_posix()] = links
+        assert bool(links) == bool(page.select(".bd-footer-article")), "no empty frame"
+    return found
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Copy the tiny site, and give it the theme and the frame of the handbook."""
+    root = tmp_path / "site"
+    shutil.copytree(TINY, root)
+    conf = root / "docs/conf.py"
+    text = conf.read_text().replace('"course"]', '"course", "publishing", "search"]')
+    text = text.replace('html_theme = "basic"', 'html_theme = "pydata_sphinx_theme"')
+    conf.write_text(f"{text}\ntemplates_path = [{str(TEMPLATES)!r}]\n")
+    return root
+
+
+def test_without_a_repository_there_are_no_links_to_it(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDBOOK_SITE_BRANCH", "gh-pages")
+    monkeypatch.setenv("HANDBOOK_REPOSITORY", "")
+    assert not any(page_links(tiny, "en").values())
+
+
+def test_every_page_leads_to_its_source_in_the_repository(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDBOOK_REPOSITORY", f"{REPOSITORY}/")
+    monkeypatch.setenv("HANDBOOK_SITE_BRANCH", "gh-pages")
+    monkeypatch.setenv("HANDBOOK_BRANCH", "next")
+    lesson = "lessons/part/01_first"
+    english, chinese = (page_links(tiny, language) for language in ("en", "zh_CN"))
+    edit, colab = f"{REPOSITORY}/edit/next", "https://colab.research.google.com/github/anyone/book"
+    for links, folder, title in ((english, "en", "First of all"), (chinese, "zh", "首先")):
+        words = list(links[lesson])
+        assert len(words) == (3 if folder == "en" else 4)
+        assert links[lesson][words[0]] == (
+            f"{colab}/blob/gh-pages/{folder}/_downloads/part/01_first.ipynb"
+        )
+        assert links[lesson][words[1]] == f"{edit}/examples/part/01_first.py"
+        asked = urlsplit(links[lesson][words[-1]])
+        assert asked.path == "/anyone/book/issues/new"
+        assert parse_qs(asked.query)["page"] == [f"{title} ({folder}/{lesson})"]
+        (form,) = parse_qs(asked.query)["template"]
+        fields = (ROOT / ".github/ISSUE_TEMPLATE" / form).read_text("utf-8")
+        assert "id: page" in fields
+        assert links["lessons/part/index"][words[1]].endswith("/examples/part/GALLERY_HEADER.rst")
+        assert links["lessons/index"][words[1]].endswith("/examples/GALLERY_HEADER.rst")
+        assert links["glossary"][words[1]] == f"{edit}/docs/glossary.md"
+        assert words[0] not in links["glossary"], "it is no notebook"
+        assert not links["search"]
+    catalog = f"{edit}/docs/locale/zh_CN/LC_MESSAGES/{lesson}.po"
+    assert list(chinese[lesson].values())[2] == catalog
+    sources = {
+        link.partition("/edit/next/")[2] for links in english.values() for link in links.values()
+    }
+    assert all((tiny / file).exists() for file in sources)
+
+
+@pytest.mark.parametrize("setting", ["REPOSITORY", "SITE_BRANCH"])
+def test_colab_opens_only_what_is_on_a_branch_on_github(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv("HANDBOOK_REPOSITORY", REPOSITORY)
+    monkeypatch.setenv("HANDBOOK_SITE_BRANCH", "gh-pages")
+    monkeypatch.setenv(
+        f"HANDBOOK_{setting}", {"REPOSITORY": "https://example.org/a/b"}.get(setting, "")
+    )
+    for links in page_links(tiny, "en").values():
+        assert not any("colab" in link for link in links.values())
+
+
+def test_the_wheel_can_be_installed_and_is_the_same_each_time(tmp_path: Path) -> None:
+    one, two = (write_wheel(tmp_path / name) for name in ("one", "two"))
+    assert one.name == two.name and one.read_bytes() == two.read_bytes()
+    assert one.parent.name == "downloads" and list(one.parent.iterdir()) == [one]
+    with zipfile.ZipFile(one) as archive:
+        names = archive.namelist()
+        (meta,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        assert "handbook/__init__.py" in names and "handbook/data/mnist-10000.npz" in names
+        version = one.name.split("-")[1]
+        assert f"\nVersion: {version}\n" in archive.read(meta).decode()

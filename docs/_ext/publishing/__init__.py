@@ -1,8 +1,9 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
 As a Sphinx extension it tells the templates what they show, and adds the role for benchmark
-results. `write_site_root` runs once, after all languages are built: it writes the entry page, the
-404 page and the sitemap.
+results and the links to the repository. `write_site_root` runs once, after all languages are
+built: it writes the entry page, the 404 page and the sitemap. `write_wheel` puts the package
+beside them.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from bilingual.languages import LANGUAGES
-from publishing import benchmark_role
+from publishing import benchmark_role, repository
 from publishing.site_root import write_site_root
+from publishing.wheel import write_wheel
 
-__all__ = ["setup", "write_site_root"]
+__all__ = ["setup", "write_site_root", "write_wheel"]
 
 
 def add_template_context(app: Sphinx, config: Config) -> None:
@@ -27,6 +29,7 @@ def add_template_context(app: Sphinx, config: Config) -> None:
     config.html_context |= {
         "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
         "languages": LANGUAGES,
+        "repository": tuple(repository.told()),
         "executed_with": [
             f"torch {version('torch').split('+')[0]}",
             f"torchvision {version('torchvision').split('+')[0]}",
@@ -35,8 +38,16 @@ def add_template_context(app: Sphinx, config: Config) -> None:
     }
 
 
+def place_links(app: Sphinx, config: Config) -> None:
+    """Make room for the links below the text, unless there are none."""
+    if repository.told().address:
+        config.html_theme_options["article_footer_items"] = ["page-links"]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the role and the context of the templates."""
+    """Register the role, the links and the context of the templates."""
     benchmark_role.setup(app)
+    repository.setup(app)
     app.connect("config-inited", add_template_context)
+    app.connect("config-inited", place_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

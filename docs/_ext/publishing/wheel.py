@@ -1,0 +1,28 @@
+"""Build the wheel of the package that the lessons use, and put it on the site."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bilingual.requirements import FOLDER, wheel_name
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = "torch-handbook"
+
+
+def write_wheel(html_dir: Path) -> Path:
+    """Build the wheel without a network; the same source gives the same bytes."""
+    folder = html_dir / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)  # a wheel of another version
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"Building the wheel failed:\n{done.stdout}{done.stderr}")
+    wheel = folder / wheel_name(PACKAGE)
+    if not wheel.exists():
+        built = ", ".join(file.name for file in folder.iterdir())
+        sys.exit(f"The downloads name {wheel.name}, but this is {built}: install the package again")
+    return wheel
