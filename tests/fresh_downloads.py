@@ -74,8 +74,11 @@ def build_site(root: Path, address: str) -> None:
         else:
             shutil.copy2(part, root)
     shutil.rmtree(root / "docs/lessons", ignore_errors=True)
+    for part in (root / "examples").glob("*/"):
+        if part.name != PART:
+            shutil.rmtree(part)
     for script in (root / "examples").glob("*/*.py"):
-        if script.relative_to(root / "examples").with_suffix("").as_posix() != LESSON:
+        if f"{PART}/{script.stem}" != LESSON:
             script.unlink()
     (root / "docs/_ext/course/order.py").write_text(
         f"ORDER = [{LESSON!r}]\nNOT_YET = ORDER\n\n\ndef parts():\n    return [{PART!r}]\n"
