@@ -10,8 +10,10 @@ from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
+from bilingual.languages import Language
 from publishing import site_root, write_site_root
 
+LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
 TEMPLATES = Path(__file__).parents[1] / "docs/_templates"
 
 
@@ -27,8 +29,10 @@ def html(tmp_path: Path) -> Path:
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
-    write_site_root(html, "https://example.org/handbook")  # nothing of this build may remain
-    write_site_root(html)
+    write_site_root(
+        html, LANGUAGES, "https://example.org/handbook"
+    )  # nothing of this build may remain
+    write_site_root(html, LANGUAGES)
     assert 'href="en/index.html"' in (html / "index.html").read_text("utf-8")
     assert 'href="zh/index.html"' in (html / "404.html").read_text("utf-8")
     assert not (html / "sitemap.xml").exists()
@@ -36,7 +40,7 @@ def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Pat
 
 
 def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None:
-    write_site_root(html, "https://example.org/handbook")
+    write_site_root(html, LANGUAGES, "https://example.org/handbook")
     assert 'href="https://example.org/handbook/zh/index.html"' in (html / "404.html").read_text()
     assert "Sitemap: https://example.org/handbook/sitemap.xml" in (html / "robots.txt").read_text()
     root = ElementTree.parse(html / "sitemap.xml").getroot()
@@ -51,13 +55,13 @@ def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None
 
 
 def test_an_address_is_escaped(html: Path) -> None:
-    assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", ["index.html"])
+    assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", LANGUAGES, ["index.html"])
 
 
 def test_writing_again_changes_nothing(html: Path) -> None:
-    write_site_root(html, "https://example.org/")
+    write_site_root(html, LANGUAGES, "https://example.org/")
     first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
-    write_site_root(html, "https://example.org/")
+    write_site_root(html, LANGUAGES, "https://example.org/")
     assert first == {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
 
 
@@ -71,6 +75,7 @@ def test_a_page_names_its_translations(
     (tmp_path / "part/page.rst").write_text("Page\n====\n\nText.\n")
     settings = {
         "extensions": ["publishing", "search"],
+        "bilingual_languages": LANGUAGES,
         "html_theme": "pydata_sphinx_theme",
         "html_theme_options.navbar_persistent": "language-switch",
         "html_context.folder": "en",

@@ -15,7 +15,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual.languages import LANGUAGES
+from bilingual import settings
+from bilingual.languages import languages
 from publishing import benchmark_role
 from publishing.site_root import write_site_root
 
@@ -26,7 +27,7 @@ def add_template_context(app: Sphinx, config: Config) -> None:
     """Tell the templates the site's address, its languages, and with what it was executed."""
     config.html_context |= {
         "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
-        "languages": LANGUAGES,
+        "languages": languages(config),
         "executed_with": [
             f"torch {version('torch').split('+')[0]}",
             f"torchvision {version('torchvision').split('+')[0]}",
@@ -37,6 +38,8 @@ def add_template_context(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the role and the context of the templates."""
+    if "bilingual_languages" not in app.config:
+        settings.setup(app)
     benchmark_role.setup(app)
     app.connect("config-inited", add_template_context)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
