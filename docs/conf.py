@@ -31,7 +31,9 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 nitpicky = True
 default_role = "literal"  # `name` in a docstring is code
 
-# The languages
+# The languages, each by its code for Sphinx, folder, tag for browsers, and name
+bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
+bilingual_earlier = "If you learned PyTorch earlier"
 language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False
@@ -45,6 +47,13 @@ sphinx_gallery_conf = {
     "subsection_order": [f"../examples/{part}" for part in parts()],
     "doc_module": ("handbook",),
 }
+bilingual_warm_up = "warm_up.py"
+bilingual_packages = ["handbook"]  # and what else its lessons run again for
+bilingual_distributions = ["torch", "torchvision", "numpy", "matplotlib"]
+# One thread gives the same results on every machine, and does not slow down under load
+bilingual_environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+bilingual_environment |= {"SOURCE_DATE_EPOCH": "1767225600"}
+bilingual_reads_environment = ["HANDBOOK_BASE_URL"]
 course_order = ORDER
 course_not_yet = NOT_YET
 

@@ -3,8 +3,8 @@
 SETTINGS = {
     # Every script runs (execute.py), and warnings are errors while it does
     "filename_pattern": r"\.py$",
-    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.reset_warning_filter"),
-    "reset_modules_order": "both",
+    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.turn_warnings_into_errors"),
+    "reset_modules_order": "before",
     # Lessons are ordered by file name, and figures are sharp on every screen
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],

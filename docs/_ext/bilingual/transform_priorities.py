@@ -12,6 +12,7 @@ EXCLUDE_NUMBERS = 5
 CHECK_COMPLETENESS = 15
 
 # Sphinx has translated the prose, and leaves the comments to us.
+CHECK_MARKUP = 21
 TRANSLATE_CODE_COMMENTS = 21
 
 # The texts are translated, and still stand where the script has them.

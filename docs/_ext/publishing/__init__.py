@@ -16,7 +16,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual.languages import LANGUAGES
+from bilingual import settings
+from bilingual.languages import languages
 from publishing import benchmark_role, repository
 from publishing.site_root import write_site_root
 from publishing.wheel import write_wheel
@@ -28,7 +29,7 @@ def add_template_context(app: Sphinx, config: Config) -> None:
     """Tell the templates the site's address, its languages, and with what it was executed."""
     config.html_context |= {
         "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
-        "languages": LANGUAGES,
+        "languages": languages(config),
         "repository": tuple(repository.told()),
         "executed_with": [
             f"torch {version('torch').split('+')[0]}",
@@ -46,6 +47,8 @@ def place_links(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the role, the links and the context of the templates."""
+    if "bilingual_languages" not in app.config:
+        settings.setup(app)
     benchmark_role.setup(app)
     repository.setup(app)
     app.connect("config-inited", add_template_context)

@@ -5,13 +5,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from bilingual.languages import LANGUAGES
+from bilingual.languages import Language
 
 UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent
 
 
-def write_site_root(html_dir: Path, base_url: str | None = None) -> None:
+def write_site_root(html_dir: Path, languages: list[Language], base_url: str | None = None) -> None:
     """Complete the built sites in `html_dir`, which holds one folder per language."""
     base = f"{base_url.rstrip('/')}/" if base_url else ""
     for name in ("index.html", "404.html"):
@@ -21,21 +21,23 @@ def write_site_root(html_dir: Path, base_url: str | None = None) -> None:
     for name in ("sitemap.xml", "robots.txt"):  # of an earlier build for another address
         (html_dir / name).unlink(missing_ok=True)
     if base:
-        (html_dir / "sitemap.xml").write_text(sitemap(base, pages(html_dir)), "utf-8")
+        (html_dir / "sitemap.xml").write_text(
+            sitemap(base, languages, pages(html_dir, languages)), "utf-8"
+        )
         (html_dir / "robots.txt").write_text(robots(base), "utf-8")
 
 
-def pages(html_dir: Path) -> list[str]:
+def pages(html_dir: Path, languages: list[Language]) -> list[str]:
     """Return the pages that every language has, relative to its folder."""
     each = (
         {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
-        for site in (html_dir / language.folder for language in LANGUAGES)
+        for site in (html_dir / language.folder for language in languages)
     )
     common = set.intersection(*each)
     return sorted(page for page in common - UNLISTED if not page.startswith("_"))
 
 
-def sitemap(base: str, pages: Iterable[str]) -> str:
+def sitemap(base: str, languages: list[Language], pages: Iterable[str]) -> str:
     """Return a sitemap in which each page names its translations."""
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
@@ -43,7 +45,7 @@ def sitemap(base: str, pages: Iterable[str]) -> str:
         '        xmlns:xhtml="http://www.w3.org/1999/xhtml">',
     ]
     for page in pages:
-        urls = {each.tag: escape(f"{base}{each.folder}/{page}") for each in LANGUAGES}
+        urls = {each.tag: escape(f"{base}{each.folder}/{page}") for each in languages}
         links = "".join(
             f'<xhtml:link rel="alternate" hreflang="{tag}" href="{url}"/>'
             for tag, url in urls.items()

@@ -10,6 +10,9 @@ gettext_compact = False
 html_theme = "basic"
 html_context = {"base_url": ""}
 html_use_index = False
+bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
+bilingual_earlier = "If you learned PyTorch earlier"
+bilingual_environment = {"SOURCE_DATE_EPOCH": "1767225600"}
 sphinx_gallery_conf = {
     **gallery.SETTINGS,
     "examples_dirs": "../examples",
