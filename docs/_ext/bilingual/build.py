@@ -105,6 +105,8 @@ def _fingerprint(package: Path) -> str:
     for file in sorted(file for file in package.rglob("*") if file.suffix != ".pyc"):
         if file.is_file():
             digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+    for module in ("drawing", "dark_colours"):  # which save what the lessons draw
+        digest.update((ROOT / f"docs/_ext/looks/{module}.py").read_bytes())
     for name in ("torch", "torchvision", "numpy", "matplotlib", "sphinx-gallery"):
         digest.update(metadata.version(name).encode())
     return digest.hexdigest()

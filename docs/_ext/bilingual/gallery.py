@@ -5,9 +5,9 @@ SETTINGS = {
     "filename_pattern": r"\.py$",
     "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.reset_warning_filter"),
     "reset_modules_order": "both",
-    # Lessons are ordered by file name, and figures are sharp on every screen
+    # Lessons are ordered by file name, and drawn for light and for dark pages
     "within_subsection_order": "FileNameSortKey",
-    "image_srcset": ["2x"],
+    "image_scrapers": ("looks.drawing.scrape",),
     # Imported names link to their documentation, and from there back to the lessons
     "backreferences_dir": "lessons/used",
     "inspect_global_variables": False,

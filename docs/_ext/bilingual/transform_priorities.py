@@ -8,6 +8,9 @@ MARK_CODE_COMMENTS = 5
 TRANSLATE_GALLERY_TEXT = 5
 EXCLUDE_NUMBERS = 5
 
+# Its own sentences are found by where their links stand, beside the thumbnails.
+REPLACE_THUMBNAILS = 6
+
 # After the links to the downloads got their final words.
 WRITE_DOWNLOADS = 6
 

@@ -3,11 +3,12 @@
 from bilingual import gallery
 
 project = "Tiny"
-extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "bilingual", "course"]
+extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "bilingual", "course", "looks"]
 exclude_patterns = ["_build", "locale"]
 locale_dirs = ["locale"]
 gettext_compact = False
 html_theme = "basic"
+html_math_renderer = "mathml"
 html_context = {"base_url": ""}
 html_use_index = False
 sphinx_gallery_conf = {
@@ -17,4 +18,5 @@ sphinx_gallery_conf = {
 }
 course_order = ["part/01_first", "part/02_second"]
 course_not_yet = ["part/02_second"]
+course_levels = {"part": "Beginner"}
 nitpick_ignore = [("py:func", "tiny.area")]
