@@ -469,7 +469,11 @@ def test_stale_results_are_removed(tiny, tmp_path, monkeypatch):
     left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
     assert "01_first.py.md5" in left and not any("second" in name for name in left)
     built = root / "docs/_build/html/zh/lessons/part"
-    assert {file.name for file in built.iterdir()} == {"01_first.html", "index.html"}
+    assert {file.name for file in built.iterdir()} == {
+        "01_first.html",
+        "01_first.md",
+        "index.html",
+    }
     monkeypatch.setattr(build, "_fingerprint", lambda package: "another package")
     build.remove_stale_results(root)
     assert not list((root / "docs/lessons").rglob("*.md5"))

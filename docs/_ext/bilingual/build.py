@@ -87,8 +87,8 @@ def remove_stale_results(root: Path) -> None:
     for page in list(lessons.rglob("*.py")):
         if not (examples / page.relative_to(lessons)).exists():
             pictures = page.parent.rglob(f"sphx_glr_{page.stem}_*")
-            name = page.relative_to(root / "docs").with_suffix(".html")
-            built = (root / "docs/_build/html").glob(f"*/{name}")
+            name = page.relative_to(root / "docs").with_suffix("")
+            built = (root / "docs/_build/html").glob(f"*/{name}.*")  # and as Markdown
             for file in [*page.parent.glob(f"{page.stem}.*"), *pictures, *built]:
                 file.unlink()
     stamp, now = lessons / "package.sha256", _fingerprint(ROOT / "src")
