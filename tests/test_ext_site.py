@@ -201,8 +201,12 @@ def test_a_fold_without_code_is_an_error(tiny, tmp_path, capfd):
 
 def test_figures_have_alt_texts(page):
     """Quotes are escaped, and the directive itself does not appear on the page."""
-    english = [image["alt"] for image in page("en", SECOND).select("article img, body img")]
-    chinese = [image["alt"] for image in page("zh", SECOND).select("article img, body img")]
+    english, chinese = (
+        [image["alt"] for image in page(folder, SECOND).select(".drawn img.only-light")]
+        for folder in ("en", "zh")
+    )
+    dark = [image["alt"] for image in page("zh", SECOND).select(".drawn img.only-dark")]
+    assert dark == chinese
     assert english[0] == 'A line that rises "steeply" from 0, and reaches 9.'
     assert english[1:3] == ["A line that rises and falls.", "A line that falls."]
     assert chinese[0] == "从 0 开始“急剧”上升、到达 9 的一条线。"
@@ -216,6 +220,66 @@ def test_thumbnails(page):
         assert thumbnail["tooltip"] == "图怎样得到它的说明？"
         assert thumbnail.a.get_text() == "其次"
         assert "Second" not in thumbnail.get_text()
+        assert thumbnail.select_one(".card-question").get_text() == "图怎样得到它的说明？"
+        assert re.fullmatch(r"\d+ 分钟 · 入门", thumbnail.select_one(".card-facts").get_text())
+        light, dark = thumbnail.select(".card-figure img")
+        assert light["src"].endswith("_001_card.webp") and dark["src"].endswith("_dark_card.webp")
+        assert not page("zh", name).select("#sg-tag-list")
+
+
+def test_figures_come_in_two_drawings_that_exist(tiny, page):
+    """Each has its size, waits until it is seen, and links to the largest picture."""
+    for folder in ("en", "zh"):
+        for figure in page(folder, SECOND).select(".drawn"):
+            base = tiny / "docs/_build/html" / folder / "lessons/part"
+            assert [image["class"] for image in figure.select("img")] == [
+                ["only-light"],
+                ["only-dark"],
+            ]
+            for image in figure.select("img"):
+                assert (image["width"], image["height"]) == ("200", "200")
+                assert image["loading"] == "lazy" and (base / image["src"]).stat().st_size > 500
+            assert (base / figure.a["href"]).exists()
+            assert figure["style"].startswith("--needs: ")
+
+
+def test_formulas_are_mathml(page):
+    """The source is kept for the search and for those who copy it."""
+    for folder in ("en", "zh"):
+        inline, block = page(folder, FIRST).select(".math > math")
+        assert inline["alttext"] == r"\frac{a}{b}" and inline.mfrac
+        assert block["display"] == "block" and block.msup
+
+
+def test_each_lesson_is_there_as_markdown(tiny):
+    """With its text, code, outputs, folds and the words of its figures, in both languages."""
+    for folder, parts in (
+        (
+            "en",
+            [
+                "# First of all\n",
+                "```python\n# A comment of one line.\nside = 3",
+                "```text\narea: 9\n```",
+                "**Answer 1**",
+            ],
+        ),
+        (
+            "zh",
+            [
+                "# 首先\n",
+                "```python\n# 只有一行的注释。\nside = 3",
+                "```text\narea: 9\n```",
+                "**答案 1**",
+                "$$",
+            ],
+        ),
+    ):
+        text = (tiny / f"docs/_build/html/{folder}/{FIRST}.md").read_text("utf-8")
+        for part in parts:
+            assert part in text
+        assert ":doc:" not in text and "sphx-glr" not in text
+    second = (tiny / f"docs/_build/html/zh/{SECOND}.md").read_text("utf-8")
+    assert "![一条下降的线。](" in second
 
 
 def test_gallery_text(page):

@@ -16,6 +16,7 @@ from sphinx.util.docutils import docutils_namespace
 from bilingual import sphinx_build
 from bilingual.languages import Language
 from bilingual.project import Project
+from course.order import ORDER
 from publishing import site_root, write_site_root, write_wheel
 
 LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
@@ -59,6 +60,20 @@ def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None
     ]
     alternates = {link.get("hreflang") for link in root[0] if link.get("rel") == "alternate"}
     assert alternates == {"en", "zh-CN"}
+
+
+def test_llms_txt_lists_the_lessons_as_markdown(html: Path) -> None:
+    for folder, title in (("en", "First"), ("zh", "第一课")):
+        page = html / folder / f"lessons/{ORDER[0]}.md"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f"# {title}\n\nText.\n", "utf-8")
+    write_site_root(html, "https://example.org/handbook")
+    lines = (html / "llms.txt").read_text("utf-8").splitlines()
+    assert lines[0].startswith("# ") and lines[2].startswith("> ")
+    assert [line for line in lines if line.startswith("- ")] == [
+        f"- [First](https://example.org/handbook/en/lessons/{ORDER[0]}.md)",
+        f"- [第一课](https://example.org/handbook/zh/lessons/{ORDER[0]}.md)",
+    ]
 
 
 def test_an_address_is_escaped(html: Path) -> None:

@@ -53,8 +53,9 @@ class Results:
             digest.update(f"{name} {metadata.version(name)}".encode())
         settings = {key: value for key, value in project.gallery.items() if key not in PLACES}
         digest.update(json.dumps(settings, sort_keys=True, default=repr).encode())
-        for name in RUNS_LESSONS:
-            digest.update((HERE / name).read_bytes())
+        own = [HERE / name for name in RUNS_LESSONS]
+        for file in (*own, *(project.docs / name for name in project.says["bilingual_run_files"])):
+            digest.update(file.read_bytes())
         return digest.digest()
 
     def made_from(self, script: Path) -> str:
@@ -85,7 +86,7 @@ class Results:
     def files(self, script: Path) -> Iterator[Path]:
         """List the files of a lesson by their names, whatever made them."""
         folder = self.project.lessons / script.parent.name
-        picture = re.compile(rf"sphx_glr_{re.escape(script.stem)}_(\d{{3}}(_\w+x)?|thumb)\.\w+")
+        picture = re.compile(rf"sphx_glr_{re.escape(script.stem)}_(\d{{3}}(_\w+)?|thumb)\.\w+")
         for file in folder.rglob("*"):
             beside = file.parent == folder and file.name.startswith(f"{script.stem}.")
             if file.is_file() and (beside or picture.fullmatch(file.name)):

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "bilingual_packages": [],
     # or the version of one of these distributions.
     "bilingual_distributions": [],
+    "bilingual_run_files": [],  # or one of these files, by their paths from conf.py
     "bilingual_reads_environment": [],  # variables on which the pages depend
     "bilingual_environment": {},  # variables for all steps of a build, unless they are set
     # The title of the fold for readers who learned it earlier

@@ -8,6 +8,10 @@ MARK_CODE_COMMENTS = 5
 TRANSLATE_GALLERY_TEXT = 5
 EXCLUDE_NUMBERS = 5
 
+
+# Its own sentences are found by where their links stand, beside the thumbnails.
+REPLACE_THUMBNAILS = 6
+
 # All messages are noted, and none is replaced yet.
 CHECK_COMPLETENESS = 15
 

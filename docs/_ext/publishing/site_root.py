@@ -1,4 +1,4 @@
-"""Write the files at the root that lead readers to a language, and search engines to all pages."""
+"""Write the files at the root: they lead readers to a language, and programs to all pages."""
 
 from collections.abc import Iterable
 from html import escape
@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from bilingual.languages import Language
+from course.order import ORDER
 
 UNLISTED = {"search.html", "genindex.html", "py-modindex.html"}
 HERE = Path(__file__).parent
@@ -18,6 +19,7 @@ def write_site_root(html_dir: Path, languages: list[Language], base_url: str | N
         page = Template((HERE / name).read_text("utf-8"))
         (html_dir / name).write_text(page.substitute(base=escape(base)), "utf-8")
     (html_dir / ".nojekyll").touch()  # hosts that run Jekyll drop folders such as _static
+    (html_dir / "llms.txt").write_text(llms(base, languages, html_dir), "utf-8")
     for name in ("sitemap.xml", "robots.txt"):  # of an earlier build for another address
         (html_dir / name).unlink(missing_ok=True)
     if base:
@@ -35,6 +37,25 @@ def pages(html_dir: Path, languages: list[Language]) -> list[str]:
     )
     common = set.intersection(*each)
     return sorted(page for page in common - UNLISTED if not page.startswith("_"))
+
+
+def llms(base: str, languages: list[Language], html_dir: Path) -> str:
+    """Return a list of the lessons as Markdown, in the form that llms.txt has."""
+    lines = [
+        "# PyTorch Handbook · PyTorch 手册",
+        "",
+        "> A bilingual PyTorch course in which everything ran: each lesson asks one question and"
+        " answers it with code and its output. The same lessons in English and Chinese.",
+    ]
+    for language in languages:
+        site = html_dir / language.folder
+        lines += ["", f"## {language.name}", ""]
+        for lesson in ORDER:
+            file = site / f"lessons/{lesson}.md"
+            if file.exists():
+                title = file.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+                lines.append(f"- [{title}]({base}{language.folder}/lessons/{lesson}.md)")
+    return "\n".join([*lines, ""])
 
 
 def sitemap(base: str, languages: list[Language], pages: Iterable[str]) -> str:
