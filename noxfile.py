@@ -44,6 +44,20 @@ def i18n(session: nox.Session) -> None:
     session.run("python", "docs/i18n.py", *session.posargs, env=STEADY)
 
 
+@nox.session(name="new-lesson")
+def new_lesson(session: nox.Session) -> None:
+    """Begin a lesson (PART/NN_name): its script, its place in the order, its catalogs."""
+    install(session, "docs")
+    session.run("python", "docs/new_lesson.py", *session.posargs, env=STEADY)
+
+
+@nox.session(name="check-lesson")
+def check_lesson(session: nox.Session) -> None:
+    """Check one lesson (PART/NN_name): script, form, references, catalog, terms and style."""
+    install(session, "lint")
+    session.run("python", "docs/check_lesson.py", *session.posargs, env=STEADY)
+
+
 @nox.session
 def times(session: nox.Session) -> None:
     """Measure how long all lessons take, or those named, and note the class each page shows."""

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from bilingual import build, sphinx_build
+from bilingual.project import Project
 from publishing import write_site_root, write_wheel
 
 
@@ -25,10 +26,12 @@ def main() -> None:
     parser.add_argument("--draft", action="store_true")
     choice = parser.parse_args()
 
-    root = sphinx_build.copy_project(choice.copy.resolve()) if choice.copy else sphinx_build.ROOT
-    only = ["-D", f"sphinx_gallery_conf.filename_pattern={choice.only}"] if choice.only else []
-    html = build.build_sites(root, *only, draft=choice.draft)
-    write_site_root(html, os.environ.get("HANDBOOK_BASE_URL"))
+    project = Project(Path(__file__).parent)
+    docs = project.docs
+    if choice.copy:
+        docs = sphinx_build.copy_project(project, choice.copy.resolve())
+    html = build.build_sites(docs, only=choice.only, draft=choice.draft)
+    write_site_root(html, project.languages, os.environ.get("HANDBOOK_BASE_URL"))
     write_wheel(html)
     print(f"Both sites: {html / 'index.html'}")
 

@@ -8,7 +8,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 from bilingual import gallery  # noqa: E402
 from bilingual.inventories import inventories  # noqa: E402
-from course.order import NOT_YET, ORDER, parts  # noqa: E402
+from course.order import LEVELS, NOT_YET, ORDER, parts  # noqa: E402
 
 # The project
 project = "PyTorch Handbook"
@@ -23,15 +23,19 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "bilingual",
     "course",
+    "looks",
     "publishing",
     "search",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+html_math_renderer = "mathml"  # _ext/looks: neither scripts nor fonts
 nitpicky = True
 default_role = "literal"  # `name` in a docstring is code
 
-# The languages
+# The languages, each by its code for Sphinx, folder, tag for browsers, and name
+bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
+bilingual_earlier = "If you learned PyTorch earlier"
 language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False
@@ -44,9 +48,19 @@ sphinx_gallery_conf = {
     "gallery_dirs": "lessons",
     "subsection_order": [f"../examples/{part}" for part in parts()],
     "doc_module": ("handbook",),
+    "image_scrapers": ("looks.drawing.scrape",),  # for light and for dark pages
 }
+bilingual_warm_up = "warm_up.py"
+bilingual_packages = ["handbook"]  # and what else its lessons run again for
+bilingual_distributions = ["torch", "torchvision", "numpy", "matplotlib"]
+bilingual_run_files = ["_ext/looks/drawing.py", "_ext/looks/dark_colours.py", "warm_up.py"]
+# One thread gives the same results on every machine, and does not slow down under load
+bilingual_environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+bilingual_environment |= {"SOURCE_DATE_EPOCH": "1767225600"}
+bilingual_reads_environment = ["HANDBOOK_BASE_URL"]
 course_order = ORDER
 course_not_yet = NOT_YET
+course_levels = LEVELS
 
 # What a downloaded lesson installs: our wheel, and what it imports only when a name is used
 downloads_package = ("handbook", "torch-handbook")
@@ -86,6 +100,7 @@ html_theme_options = {
     "navbar_start": ["home-link"],
     "navbar_persistent": ["search-open", "language-switch"],
     "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 9,  # all of them: a menu would need the theme's scripts
     "disable_search": True,  # the search is our own: _ext/search
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["handbook-footer"],
@@ -100,7 +115,7 @@ html_title = "PyTorch Handbook"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_js_files = [("language-switch.js", {"defer": "defer"})]
+html_js_files = [("page.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_copy_source = False
 # Copy what a reader would type, without output and prompts
@@ -108,7 +123,3 @@ copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight > pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 html_show_sphinx = False
-
-# Formulas: MathJax is in _static/mathjax and loads nothing from other sites
-mathjax_path = "mathjax/tex-svg.js"
-mathjax_config_path = "_static/mathjax/config.js"

@@ -18,15 +18,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
-from bilingual.sphinx_build import STEADY  # noqa: E402
+from bilingual.project import Project  # noqa: E402
 from course.order import ORDER  # noqa: E402
 from course.run_times import FILE, choose, read  # noqa: E402
 
 RUN = """
 import resource, runpy, sys
-import matplotlib.pyplot, torch
 
-torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+runpy.run_path(sys.argv[2])
 
 
 def used():
@@ -43,8 +42,10 @@ print(used() - before)
 def seconds(lesson: str) -> float:
     """Run a lesson in a process of its own."""
     script = HERE.parent / f"examples/{lesson}.py"
-    env = os.environ | STEADY | {"MPLBACKEND": "Agg"}
-    command = [sys.executable, "-W", "error", "-c", RUN, str(script)]
+    project = Project(HERE)
+    env = os.environ | project.says["bilingual_environment"] | {"MPLBACKEND": "Agg"}
+    warm_up = HERE / project.says["bilingual_warm_up"]
+    command = [sys.executable, "-W", "error", "-c", RUN, str(script), str(warm_up)]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
     if done.returncode:

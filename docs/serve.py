@@ -11,6 +11,7 @@ from livereload import Server
 DOCS = Path(__file__).parent
 WATCHED = (
     "../examples/**/*",
+    "../src/**/*.py",
     "*.md",
     "api/*.md",
     "locale/**/*.po",

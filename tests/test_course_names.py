@@ -1,14 +1,16 @@
 """Which lesson introduces which name: how names are found, and what the lessons use."""
 
+from pathlib import Path
+
 import pytest
 from helpers import library_methods
 
-from bilingual.sphinx_build import ROOT
 from course import methods, names
 from course.introductions import Introductions
 from course.lesson import Lesson
 from course.order import NOT_YET, ORDER
 
+ROOT = Path(__file__).parents[1]
 SCRIPT = '''"""
 Title
 =====

@@ -1,12 +1,15 @@
 """The class of time of each lesson: it is known, and it does not flip between two measurements."""
 
+from pathlib import Path
+
 import pytest
 
-from bilingual.sphinx_build import ROOT
 from course import run_times
 from course.head import reading_minutes
 from course.lesson import Lesson
 from course.order import ORDER
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_every_lesson_was_measured():

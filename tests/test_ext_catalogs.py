@@ -59,12 +59,68 @@ def test_refresh(folders):
     page = folder / "part/page.po"
     write(page, {"One": "一", "Three": "三"})
     write(folder / "other.po", {"Two": "二"})
-    assert catalogs.refresh(templates / "part/page.pot", page) == ["dropped: Three\n    三"]
+    dropped = ["dropped: Three\n    三"]
+    assert catalogs.refresh_all(templates, folder, "Tiny", ["part/page"]) == dropped
     assert catalogs.read(page) == {"One": "一", "Two": "二"}
     first = page.read_bytes()
     assert b"Date" not in first
-    assert catalogs.refresh(templates / "part/page.pot", page) == []
+    assert catalogs.refresh_all(templates, folder, "Tiny", ["part/page"]) == []
     assert page.read_bytes() == first
+
+
+def test_a_message_that_moves_takes_its_translation_along(folders):
+    """Whichever page comes first; and only what is to do is listed."""
+    templates, folder = folders
+    for source, target in (("a", "b"), ("b", "a")):
+        write(folder / f"{source}.po", {"Moved": "搬家"})
+        write(folder / f"{target}.po", {})
+        write(templates / f"{source}.pot", {})
+        write(templates / f"{target}.pot", {"Moved": ""})
+        write(folder / "part/page.po", {"One": "一", "Two": "二"})
+        assert catalogs.refresh_all(templates, folder, "Tiny", []) == []
+        assert catalogs.read(folder / f"{target}.po") == {"Moved": "搬家"}
+        assert catalogs.read(folder / f"{source}.po") == {}
+
+
+def test_only_catalogs_that_change_are_written(folders):
+    templates, folder = folders
+    write(folder / "part/page.po", {"One": "一", "Two": "二"})
+    catalogs.refresh_all(templates, folder, "Tiny", [])
+    before = (folder / "part/page.po").stat()
+    catalogs.refresh_all(templates, folder, "Tiny", [])
+    assert (folder / "part/page.po").stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "problem"),
+    [
+        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "壹"\n', 4, "it stands in line 1, too"),
+        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "一"\n', 4, "it stands in line 1, too"),
+        ('msgid "One"\nmsgstr "一\n', 1, "Syntax error in po file"),
+    ],
+)
+def test_a_catalog_that_cannot_be_read_or_says_two_things_is_refused(
+    folders, content, line, problem
+):
+    templates, folder = folders
+    page = folder / "part/page.po"
+    page.parent.mkdir(parents=True)
+    page.write_text(content, "utf-8")
+    for found in (
+        catalogs.compare(templates, folder),
+        catalogs.refresh_all(templates, folder, "Tiny", []),
+    ):
+        assert found[0].startswith(f"{page}:{line}: {problem}")
+    assert page.read_text("utf-8") == content
+
+
+def test_a_catalog_that_is_not_utf_8_is_refused(folders):
+    _templates, folder = folders
+    page = folder / "part/page.po"
+    page.parent.mkdir(parents=True)
+    page.write_bytes('msgid "One"\nmsgstr "é"\n'.encode("latin-1"))
+    (found,) = catalogs.unreadable(page)
+    assert found.startswith(f"{page}:1: 'utf-8' codec can't decode")
 
 
 def test_inventories(tmp_path):

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import archives, build, sphinx_build
+from bilingual import archives, build
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
@@ -24,7 +24,7 @@ def tiny(tmp_path_factory):
     """Build the site once."""
     root = tmp_path_factory.mktemp("tiny") / "site"
     shutil.copytree(TINY, root)
-    build.build_sites(root)
+    build.build_sites(root / "docs")
     return root
 
 
@@ -200,7 +200,7 @@ def test_an_archive_follows_its_files(tiny, tmp_path):
     script = root / "examples/part/02_second.py"
     text = "".join(f"# {number}\n" for number in range(2000))
     script.write_text(f"{script.read_text()}\n{text}")
-    sphinx_build.run_sphinx(root, "html", root / "docs/_build/html/en")
+    build.build_sites(root / "docs")
     file = root / "docs/_build/html/en/_downloads/handbook-scripts-en.zip"
     index = (root / "docs/_build/html/en/index.html").read_text()
     assert archives.size(file.stat().st_size) in index

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = """<html><body><nav>Menu</nav><article>
 <section id="top"><h1>A title<a class="headerlink" href="#">#</a></h1>
 <p>About <code><span>nn</span>.<span>Conv2d</span></code> and
-<span class="math">\\(\\frac{1}{2}\\,\\theta_{i}^2\\)</span>.</p>
+<span class="math"><math alttext="\\frac{1}{2}\\,\\theta_{i}^2"><mi>x</mi></math></span>.</p>
 <p>张量和<em>梯度</em>。</p>
 <section id="deep"><h2>Deeper</h2>
 <div class="highlight-Python notranslate"><pre><span class="c1"># one more</span>

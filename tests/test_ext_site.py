@@ -9,8 +9,9 @@ import polib
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import build, execute, sphinx_build
+from bilingual import build, sphinx_build
 from bilingual.code_comments import find_comments
+from bilingual.project import Project
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
@@ -21,7 +22,7 @@ def tiny(tmp_path_factory):
     """Build the site once."""
     root = tmp_path_factory.mktemp("tiny") / "site"
     shutil.copytree(TINY, root)
-    build.build_sites(root)  # with -n -W, so any warning ends the build
+    build.build_sites(root / "docs")  # with -n -W, so any warning ends the build
     return root
 
 
@@ -179,7 +180,7 @@ def test_pages_follow_what_they_show(tiny, tmp_path):
     shutil.copytree(tiny, root)
     (root / "docs/lesson_times.json").write_text('{"part/02_second": 10}')
     (root / "examples/introduces.toml").write_text('"part/02_second" = ["Python: try"]')
-    build.build_sites(root)
+    build.build_sites(root / "docs")
     html = root / "docs/_build/html/zh"
     assert "不到 10 秒" in (html / f"{SECOND}.html").read_text("utf-8")
     assert "不到 30 秒" not in (html / f"{FIRST}.html").read_text("utf-8")
@@ -192,14 +193,20 @@ def test_a_fold_without_code_is_an_error(tiny, tmp_path, capfd):
     root = tmp_path / "site"
     shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale", "where.md"))
     (root / "docs/index.md").write_text("# Tiny\n\n```{eval-rst}\n.. check::\n```\n")
-    sphinx_build.run_sphinx(root, "html", root / "html", "-D", "plot_gallery=0")
+    sphinx_build.run_sphinx(
+        Project(root / "docs"), "html", root / "html", "-D", "bilingual_lessons=text"
+    )
     assert "`.. check::` without code after it" in capfd.readouterr().out
 
 
 def test_figures_have_alt_texts(page):
     """Quotes are escaped, and the directive itself does not appear on the page."""
-    english = [image["alt"] for image in page("en", SECOND).select("article img, body img")]
-    chinese = [image["alt"] for image in page("zh", SECOND).select("article img, body img")]
+    english, chinese = (
+        [image["alt"] for image in page(folder, SECOND).select(".drawn img.only-light")]
+        for folder in ("en", "zh")
+    )
+    dark = [image["alt"] for image in page("zh", SECOND).select(".drawn img.only-dark")]
+    assert dark == chinese
     assert english[0] == 'A line that rises "steeply" from 0, and reaches 9.'
     assert english[1:3] == ["A line that rises and falls.", "A line that falls."]
     assert chinese[0] == "从 0 开始“急剧”上升、到达 9 的一条线。"
@@ -213,6 +220,66 @@ def test_thumbnails(page):
         assert thumbnail["tooltip"] == "图怎样得到它的说明？"
         assert thumbnail.a.get_text() == "其次"
         assert "Second" not in thumbnail.get_text()
+        assert thumbnail.select_one(".card-question").get_text() == "图怎样得到它的说明？"
+        assert re.fullmatch(r"\d+ 分钟 · 入门", thumbnail.select_one(".card-facts").get_text())
+        light, dark = thumbnail.select(".card-figure img")
+        assert light["src"].endswith("_001_card.webp") and dark["src"].endswith("_dark_card.webp")
+        assert not page("zh", name).select("#sg-tag-list")
+
+
+def test_figures_come_in_two_drawings_that_exist(tiny, page):
+    """Each has its size, waits until it is seen, and links to the largest picture."""
+    for folder in ("en", "zh"):
+        for figure in page(folder, SECOND).select(".drawn"):
+            base = tiny / "docs/_build/html" / folder / "lessons/part"
+            assert [image["class"] for image in figure.select("img")] == [
+                ["only-light"],
+                ["only-dark"],
+            ]
+            for image in figure.select("img"):
+                assert (image["width"], image["height"]) == ("200", "200")
+                assert image["loading"] == "lazy" and (base / image["src"]).stat().st_size > 500
+            assert (base / figure.a["href"]).exists()
+            assert figure["style"].startswith("--needs: ")
+
+
+def test_formulas_are_mathml(page):
+    """The source is kept for the search and for those who copy it."""
+    for folder in ("en", "zh"):
+        inline, block = page(folder, FIRST).select(".math > math")
+        assert inline["alttext"] == r"\frac{a}{b}" and inline.mfrac
+        assert block["display"] == "block" and block.msup
+
+
+def test_each_lesson_is_there_as_markdown(tiny):
+    """With its text, code, outputs, folds and the words of its figures, in both languages."""
+    for folder, parts in (
+        (
+            "en",
+            [
+                "# First of all\n",
+                "```python\n# A comment of one line.\nside = 3",
+                "```text\narea: 9\n```",
+                "**Answer 1**",
+            ],
+        ),
+        (
+            "zh",
+            [
+                "# 首先\n",
+                "```python\n# 只有一行的注释。\nside = 3",
+                "```text\narea: 9\n```",
+                "**答案 1**",
+                "$$",
+            ],
+        ),
+    ):
+        text = (tiny / f"docs/_build/html/{folder}/{FIRST}.md").read_text("utf-8")
+        for part in parts:
+            assert part in text
+        assert ":doc:" not in text and "sphx-glr" not in text
+    second = (tiny / f"docs/_build/html/zh/{SECOND}.md").read_text("utf-8")
+    assert "![一条下降的线。](" in second
 
 
 def test_gallery_text(page):
@@ -236,7 +303,7 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
     words = file.parents[2] / "sphinx.po"
     words.write_text(words.read_text("utf-8").replace('msgstr "答案 %s"', 'msgstr ""'), "utf-8")
     shutil.copy(words, words.with_name("nowhere.po"))
-    found = build.check_catalogs(root)
+    found = build.check_catalogs(Project(root / "docs"))
     assert f"{file}: untranslated: An answer may draw." in found
     assert f"{file}: fuzzy: A line that falls." in found
     assert {f"{file}: obsolete: Not there.", f"{file}: obsolete: Gone."} <= set(found)
@@ -246,7 +313,7 @@ def test_a_translation_is_complete_and_current(tiny, tmp_path, capfd):
     for _ in range(2):  # a page with a warning is read again
         capfd.readouterr()
         with pytest.raises(SystemExit, match="failed"):
-            build.build_sites(root)
+            build.build_sites(root / "docs")
         log = capfd.readouterr().out
         for problem in found:
             name, _colon, text = problem.partition(": ")
@@ -262,122 +329,15 @@ def test_warnings_of_a_draft_are_not_forgotten(tiny, tmp_path):
     shutil.copytree(tiny, root)
     file = root / "docs/locale/zh_CN/LC_MESSAGES/index.po"
     file.write_text(file.read_text("utf-8").replace('msgstr "小站"', 'msgstr ""'), "utf-8")
-    build.build_sites(root, draft=True)
+    build.build_sites(root / "docs", draft=True)
     assert "Tiny" in (root / "docs/_build/html/zh/index.html").read_text("utf-8")
     with pytest.raises(SystemExit, match="failed"):
-        build.build_sites(root)
-
-
-WAITS = """\"\"\"
-{title}
-====
-
-It waits for the other one, and uses it.
-\"\"\"
-
-import time
-from pathlib import Path
-from textwrap import dedent
-
-dedent(" x")
-Path("../{mine}.here").touch()
-end = time.monotonic() + 60
-while not Path("../{other}.here").exists():
-    assert time.monotonic() < end, "the other lesson does not run at the same time"
-    time.sleep(0.01)
-"""
-FAILS = '"""\nBad\n===\n\nIt fails.\n"""\n\nraise ValueError("no luck")\n'
-
-
-@pytest.fixture
-def small(tmp_path):
-    """Write an English site of two parts, with a lesson each that waits for the other one."""
-    root = tmp_path / "site"
-    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("part", "locale", "where.md"))
-    conf = root / "docs/conf.py"
-    conf.write_text(
-        conf.read_text().replace("**gallery", '"doc_module": ("textwrap",),\n**gallery')
-    )
-    gallery = "# Tiny\n\n```{eval-rst}\n.. minigallery:: textwrap.dedent\n```\n"
-    (root / "docs/index.md").write_text(
-        f"{gallery}\n```{{toctree}}\nlessons/index\nglossary\n```\n"
-    )
-    for mine, other in (("a", "b"), ("b", "a")):
-        part = root / "examples" / mine
-        part.mkdir()
-        (part / "GALLERY_HEADER.rst").write_text(f"Part {mine}\n======\n\nOne.\n")
-        script = WAITS.format(title=f"In {mine}", mine=mine, other=other)
-        (part / f"{mine}.py").write_text(script)
-    return root
-
-
-def english(root):
-    """Build only the English site, and return the log."""
-    options = [*build.STRICT_OPTIONS, "-D", "suppress_warnings=toc.not_included"]
-    return sphinx_build.run_sphinx(root, "html", root / "html", *options)
-
-
-def test_parts_run_at_the_same_time_and_mini_galleries_follow(small):
-    """Only changed lessons run again."""
-    assert "successfully executed 2 out of 2 files" in english(small)
-    assert "successfully executed 0 out of 0 files" in english(small)
-    new = (small / "examples/a/a.py").read_text().replace("In a", "New ")
-    (small / "examples/a/c.py").write_text(new)
-    log = english(small)
-    assert "successfully executed 1 out of 1 file" in log and "a/c.py" in log
-    shown = BeautifulSoup((small / "html/index.html").read_text("utf-8"), "html.parser")
-    titles = [box.get_text() for box in shown.select(".sphx-glr-thumbnail-title")]
-    assert titles == ["In a", "New", "In b"], "the page itself did not change"
-
-
-def test_an_error_names_its_lesson(small, capfd):
-    """The build fails, and no translation is built."""
-    (small / "examples/b/bad.py").write_text(FAILS)
-    with pytest.raises(SystemExit, match="failed"):
-        build.build_sites(small)
-    log = capfd.readouterr().out
-    assert re.search(r"b/bad\.py.* failed leaving traceback", log)
-    assert "ValueError: no luck" in log
-    assert not (small / "docs/_build/html/zh").exists()
-    assert not (small / "docs/lessons/b/bad.py.md5").exists(), "it runs again"
-
-
-def test_stale_results_are_removed(tiny, tmp_path, monkeypatch):
-    """Results are removed if the package changed or the lesson was deleted."""
-    root = tmp_path / "site"
-    for part in ("examples", "docs/lessons", "docs/_build/html/zh/lessons"):
-        shutil.copytree(tiny / part, root / part)
-    stamp = (root / "docs/lessons/package.sha256").read_text()
-    monkeypatch.setattr(build, "_fingerprint", lambda package: stamp)
-    build.remove_stale_results(root)
-    left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
-    assert {"01_first.py.md5", "02_second.py.md5", "sphx_glr_02_second_001.png"} <= left
-    (root / "examples/part/02_second.py").unlink()
-    build.remove_stale_results(root)
-    left = {file.name for file in (root / "docs/lessons/part").rglob("*") if file.is_file()}
-    assert "01_first.py.md5" in left and not any("second" in name for name in left)
-    built = root / "docs/_build/html/zh/lessons/part"
-    assert {file.name for file in built.iterdir()} == {"01_first.html", "index.html"}
-    monkeypatch.setattr(build, "_fingerprint", lambda package: "another package")
-    build.remove_stale_results(root)
-    assert not list((root / "docs/lessons").rglob("*.md5"))
-
-
-def test_execution_of_a_translation_is_an_error(monkeypatch, tmp_path):
-    """The build finds it in the log."""
-
-    def ran(*args, echo):
-        echo(execute.READY)
-        return "successfully\nexecuted 1 out of 1 file"
-
-    monkeypatch.setattr(build, "_build_html", ran)
-    with pytest.raises(SystemExit, match="executed lessons again"):
-        build.build_sites(tmp_path)
+        build.build_sites(root / "docs")
 
 
 def test_the_extension_imports_neither_torch_nor_handbook():
     """It must work for any gallery and start fast."""
-    for file in (sphinx_build.ROOT / "docs/_ext").rglob("*.py"):
+    for file in sphinx_build.EXTENSIONS.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [
                 alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)

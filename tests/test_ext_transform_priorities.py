@@ -1,12 +1,13 @@
 """The table of priorities agrees with Sphinx's own transforms, and every transform uses it."""
 
 import ast
+from pathlib import Path
 
 from sphinx.transforms.i18n import Locale, PreserveTranslatableMessages
 
 from bilingual import transform_priorities as ours
-from bilingual.sphinx_build import ROOT
 
+ROOT = Path(__file__).parents[1]
 NOTED = PreserveTranslatableMessages.default_priority
 REPLACED = Locale.default_priority
 
@@ -14,7 +15,8 @@ REPLACED = Locale.default_priority
 def test_messages_are_chosen_noted_checked_and_replaced_in_this_order():
     chosen = (ours.MARK_CODE_COMMENTS, ours.TRANSLATE_GALLERY_TEXT, ours.EXCLUDE_NUMBERS)
     assert max(chosen) < NOTED < ours.CHECK_COMPLETENESS < REPLACED
-    assert REPLACED < ours.TRANSLATE_CODE_COMMENTS < ours.MOVE_ALT_TEXT < ours.FOLD_CODE
+    assert min(ours.CHECK_MARKUP, ours.TRANSLATE_CODE_COMMENTS) > REPLACED
+    assert ours.TRANSLATE_CODE_COMMENTS < ours.MOVE_ALT_TEXT < ours.FOLD_CODE
     assert ours.FOLD_CODE < ours.WRITE_DOWNLOADS < ours.ADD_LESSON_HEAD
 
 

@@ -5,10 +5,11 @@ from textwrap import dedent
 
 import pytest
 
-from bilingual.sphinx_build import ROOT
 from course import form, learners_python
 from course.lesson import Lesson
 from course.order import NOT_YET, ORDER
+
+ROOT = Path(__file__).parents[1]
 
 RULES = form.RULES | learners_python.RULES
 

@@ -14,8 +14,12 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from bilingual import sphinx_build
+from bilingual.languages import Language
+from bilingual.project import Project
+from course.order import ORDER
 from publishing import site_root, write_site_root, write_wheel
 
+LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
 ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / "docs/_templates"
 TINY = ROOT / "tests/tinysite"
@@ -33,8 +37,10 @@ def html(tmp_path: Path) -> Path:
 
 
 def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Path) -> None:
-    write_site_root(html, "https://example.org/handbook")  # nothing of this build may remain
-    write_site_root(html)
+    write_site_root(
+        html, LANGUAGES, "https://example.org/handbook"
+    )  # nothing of this build may remain
+    write_site_root(html, LANGUAGES)
     assert 'href="en/index.html"' in (html / "index.html").read_text("utf-8")
     assert 'href="zh/index.html"' in (html / "404.html").read_text("utf-8")
     assert not (html / "sitemap.xml").exists()
@@ -42,7 +48,7 @@ def test_without_an_address_links_are_relative_and_there_is_no_sitemap(html: Pat
 
 
 def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None:
-    write_site_root(html, "https://example.org/handbook")
+    write_site_root(html, LANGUAGES, "https://example.org/handbook")
     assert 'href="https://example.org/handbook/zh/index.html"' in (html / "404.html").read_text()
     assert "Sitemap: https://example.org/handbook/sitemap.xml" in (html / "robots.txt").read_text()
     root = ElementTree.parse(html / "sitemap.xml").getroot()
@@ -56,14 +62,28 @@ def test_with_an_address_the_sitemap_names_every_translation(html: Path) -> None
     assert alternates == {"en", "zh-CN"}
 
 
+def test_llms_txt_lists_the_lessons_as_markdown(html: Path) -> None:
+    for folder, title in (("en", "First"), ("zh", "第一课")):
+        page = html / folder / f"lessons/{ORDER[0]}.md"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f"# {title}\n\nText.\n", "utf-8")
+    write_site_root(html, "https://example.org/handbook")
+    lines = (html / "llms.txt").read_text("utf-8").splitlines()
+    assert lines[0].startswith("# ") and lines[2].startswith("> ")
+    assert [line for line in lines if line.startswith("- ")] == [
+        f"- [First](https://example.org/handbook/en/lessons/{ORDER[0]}.md)",
+        f"- [第一课](https://example.org/handbook/zh/lessons/{ORDER[0]}.md)",
+    ]
+
+
 def test_an_address_is_escaped(html: Path) -> None:
-    assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", ["index.html"])
+    assert "&amp;" in site_root.sitemap("https://example.org/?a&b/", LANGUAGES, ["index.html"])
 
 
 def test_writing_again_changes_nothing(html: Path) -> None:
-    write_site_root(html, "https://example.org/")
+    write_site_root(html, LANGUAGES, "https://example.org/")
     first = {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
-    write_site_root(html, "https://example.org/")
+    write_site_root(html, LANGUAGES, "https://example.org/")
     assert first == {path: path.read_bytes() for path in html.rglob("*") if path.is_file()}
 
 
@@ -77,6 +97,7 @@ def test_a_page_names_its_translations(
     (tmp_path / "part/page.rst").write_text("Page\n====\n\nText.\n")
     settings = {
         "extensions": ["publishing", "search"],
+        "bilingual_languages": LANGUAGES,
         "html_theme": "pydata_sphinx_theme",
         "html_theme_options.navbar_persistent": "language-switch",
         "html_context.folder": "en",
@@ -107,8 +128,11 @@ REPOSITORY = "https://github.com/anyone/book"
 def page_links(root: Path, language: str) -> dict[str, dict[str, str]]:
     """Build the tiny site in one language, and return the links below the text of each page."""
     html = root / language
-    options = ("-D", "plot_gallery=0")
-    sphinx_build.run_sphinx(root, "html", html, *options, language=language, echo=lambda line: None)
+    project = Project(root / "docs")
+    options = ("-D", "bilingual_lessons=text")
+    sphinx_build.run_sphinx(
+        project, "html", html, *options, language=language, echo=lambda line: None
+    )
     found = {}
     for file in html.rglob("*.html"):
         page = BeautifulSoup(file.read_text("utf-8"), "html.parser")

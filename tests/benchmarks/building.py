@@ -23,13 +23,15 @@ import measure
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs/_ext"))
 
-from bilingual.sphinx_build import STEADY  # noqa: E402
+from bilingual.project import Project  # noqa: E402
+
+STEADY = Project(ROOT / "docs").says["bilingual_environment"]
 
 SIZES = (10, 50, 200)
 PARTS = ("start", "tensors", "autograd", "networks", "practice")
 LIGHT = "tensors/01_create"  # the lesson that is copied
 CATALOGS = "docs/locale/zh_CN/LC_MESSAGES/lessons"
-PACKAGES = ("torch", "sphinx", "sphinx-gallery", "myst-parser", "joblib")
+PACKAGES = ("torch", "sphinx", "sphinx-gallery", "myst-parser")
 ALL_READ = ("docs/_build",)  # without the results of the lessons
 NOTHING_LEFT = (*ALL_READ, "docs/lessons")
 GENERATED = (".git", ".nox", "_build", "__pycache__", "*.mo", "dist", "runs", ".*_cache")
@@ -37,8 +39,13 @@ GENERATED = (".git", ".nox", "_build", "__pycache__", "*.mo", "dist", "runs", ".
 ALONE = """
 import sys
 sys.path.insert(0, "docs/_ext")
-from bilingual.sphinx_build import ROOT, run_sphinx
-run_sphinx(ROOT, "html", ROOT / "docs/_build/{code}", language="{code}")
+from pathlib import Path
+from bilingual.build import write_lessons
+from bilingual.project import Project
+from bilingual.sphinx_build import run_sphinx
+project = Project(Path("docs"))
+write_lessons(project, None)
+run_sphinx(project, "html", project.build / "{code}", language="{code}")
 """
 
 Times = dict[str, float]

@@ -67,9 +67,8 @@ class Reader:
             self.faults.append(f"{response.status}: {response.url}")
 
     def open(self, address: str, page: Page | None = None) -> Page:
-        """Open an address of the site, and wait until its formulas are set."""
+        """Open an address of the site."""
         page = page or self.context.new_page()
         page.set_default_timeout(10_000)
         page.goto(address if "://" in address else self.site + address)
-        page.evaluate("window.MathJax?.startup?.promise")
         return page

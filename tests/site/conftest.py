@@ -48,16 +48,21 @@ class Handler(SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
-@pytest.fixture(scope="session")
-def site() -> Iterator[str]:
+def serve(handler: type[Handler]) -> Iterator[str]:
     """Serve the site, and yield its address."""
     if not (BUILT / "index.html").exists():
         pytest.fail(f"No built site in {BUILT}: run `nox -s docs` first.", pytrace=False)
-    handler = functools.partial(Handler, directory=str(BUILT))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    bound = functools.partial(handler, directory=str(BUILT))
+    with ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}{BELOW}"
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """Serve the site, and yield its address."""
+    yield from serve(Handler)
 
 
 @pytest.fixture(scope="session")

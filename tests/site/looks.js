@@ -13,10 +13,28 @@
 
   // The elements that scroll sideways but cannot be reached by keyboard.
   unreachable() {
-    return [...document.querySelectorAll("main pre, main div, main table, mjx-container")]
+    return [...document.querySelectorAll("main pre, main div, main table")]
       .filter((e) => e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX))
       .filter((e) => e.tabIndex < 0 && !e.querySelector("a, button, [tabindex='0']"))
       .map((e) => e.outerHTML.slice(0, 120));
+  },
+
+  // The code, outputs and formulas of which something lies outside of their box.
+  cut() {
+    return [...document.querySelectorAll("article pre, article div.math")]
+      .filter((e) => e.getClientRects().length && (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight + 1))
+      .map((e) => `${e.scrollWidth} > ${e.clientWidth}: ${e.textContent.slice(0, 80)}`);
+  },
+
+  // The copy buttons that lie over a box of code, scrolled or not.
+  covered() {
+    return [...document.querySelectorAll("button.copybtn")]
+      .filter((button) => button.getClientRects().length)
+      .filter((button) => {
+        const [b, p] = [button, button.parentElement.querySelector("pre")].map((e) => e.getBoundingClientRect());
+        return b.left < p.right - 1 && b.right > p.left + 1 && b.top < p.bottom - 1 && b.bottom > p.top + 1;
+      })
+      .map((button) => button.parentElement.textContent.slice(0, 80));
   },
 
   // The words around an article, visible or read out, and the words in it that the theme and sphinx-gallery write.

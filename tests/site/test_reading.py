@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
+from PIL import Image
 from playwright.sync_api import Page
 
 from course.order import ORDER
@@ -90,6 +95,32 @@ def test_the_switch_keeps_the_page(read: Read, folder: str, phone: bool) -> None
 
 
 @BOTH
+def test_the_switch_keeps_the_section_in_view(read: Read, folder: str) -> None:
+    page = read(folder).open(f"{folder}/{LESSON}")
+    sections = page.locator("article section section[id]")
+    middle = sections.nth(sections.count() // 2)
+    name = middle.get_attribute("id")
+    middle.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 80)")
+    page.locator(".hb-language:visible").click()
+    page.wait_for_url(f"**/{OTHER[folder]}/{LESSON}#{name}")
+    place = page.locator(f"section[id='{name}']").bounding_box()
+    assert place and -5 < place["y"] < 400
+
+
+def test_both_languages_have_the_same_places() -> None:
+    """Links to a section, and the switch, lead to the same place of the other page."""
+    for address in pages("en"):
+        ids = [
+            [section["id"] for section in page.select("article section[id], article dt[id]")]
+            for page in (
+                BeautifulSoup((BUILT / path).read_text("utf-8"), "html.parser")
+                for path in (address, address.replace("en/", "zh/", 1))
+            )
+        ]
+        assert sorted(ids[0]) == sorted(ids[1]), address
+
+
+@BOTH
 def test_alternates_name_each_other(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/{LESSON}")
     links = page.eval_on_selector_all(
@@ -112,18 +143,89 @@ def test_the_footer_names_the_versions(read: Read, folder: str) -> None:
 
 @BOTH
 def test_formulas_are_drawn(read: Read, folder: str) -> None:
-    reader = read(folder)
+    """By the browser alone: as wide and as high as their parts need, and without any script."""
+    reader = read(folder, java_script_enabled=False)
+    page = reader.context.new_page()
     with_formulas = 0
     for address in pages(folder):
-        if 'class="math' in (BUILT / address).read_text("utf-8"):
+        html = (BUILT / address).read_text("utf-8")
+        assert "mathjax" not in html.lower(), address
+        if 'class="math' in html:
             with_formulas += 1
-            page = reader.open(address)
-            assert page.locator("mjx-container").count() == page.locator(".math").count()
-            assert page.locator("[data-mjx-error], mjx-merror").count() == 0, address
-            page.close()
-        else:
-            assert "tex-svg.js" not in (BUILT / address).read_text("utf-8"), address
+            reader.open(address, page)
+            formulas = page.locator(".math > math")
+            assert formulas.count() == page.locator(".math").count()
+            for i in range(formulas.count()):
+                box = formulas.nth(i).bounding_box()
+                folded = formulas.nth(i).locator("xpath=ancestor::details").count()
+                assert folded or (box and box["width"] > 4 and box["height"] > 8), address
     assert with_formulas
+
+
+@BOTH
+def test_code_is_never_cut(read: Read, folder: str) -> None:
+    """Beside both side bars, no line of code or output leaves its box, and no button covers it."""
+    reader = read(folder)
+    page = reader.context.new_page()
+    for address in pages(folder):
+        reader.open(address, page)
+        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
+        assert look(page, "cut") == [], address
+        assert look(page, "covered") == [], address
+
+
+@BOTH
+def test_long_lines_on_a_phone_scroll_and_show_it(read: Read, folder: str) -> None:
+    page = read(folder, phone=True).open(f"{folder}/{PAGE_KINDS['lesson with figures']}")
+    wide = page.locator("div.highlight pre").filter(visible=True)
+    scrolling = [
+        block
+        for block in wide.all()
+        if block.evaluate("e => e.scrollWidth > e.clientWidth + 40 && e.clientHeight < 600")
+    ]
+    assert scrolling
+    block = scrolling[0]
+    block.scroll_into_view_if_needed()
+    before = edge(block.screenshot())
+    block.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+    page.wait_for_timeout(100)
+    after = edge(block.screenshot())
+    assert before["right"] > after["right"] + 10 and after["left"] > before["left"] + 10
+    assert look(page, "covered") == []
+
+
+def edge(picture: bytes) -> dict[str, float]:
+    """Return how far the outermost pixels at each side differ from the paper of the box."""
+    with Image.open(io.BytesIO(picture)) as image:
+        pixels = np.asarray(image.convert("L"), float)
+    paper = np.median(pixels)
+    return {
+        "left": float(np.median(np.abs(pixels[8:-8, 1:4] - paper))),
+        "right": float(np.median(np.abs(pixels[8:-8, -4:-1] - paper))),
+    }
+
+
+@BOTH
+def test_every_id_is_unique_and_every_page_has_one_title(read: Read, folder: str) -> None:
+    for address in pages(folder):
+        page = BeautifulSoup((BUILT / address).read_text("utf-8"), "html.parser")
+        ids = Counter(element["id"] for element in page.select("[id]"))
+        assert [name for name, count in ids.items() if count > 1] == [], address
+        assert len(page.select("h1")) == 1, address
+
+
+@BOTH
+def test_every_page_has_a_description_of_its_own(folder: str) -> None:
+    found = {}
+    for address in pages(folder):
+        page = BeautifulSoup((BUILT / address).read_text("utf-8"), "html.parser")
+        (meta,) = page.select('meta[name="description"]')
+        assert page.select_one('meta[property="og:description"]')["content"] == meta["content"]
+        assert 10 <= len(meta["content"]) <= 170, address
+        if folder == "zh":
+            assert re.search("[\u4e00-\u9fff]", meta["content"]), address
+        found[address] = meta["content"]
+    assert len(set(found.values())) == len(found)
 
 
 @BOTH
@@ -150,6 +252,8 @@ def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str)
     page.emulate_media(media="print")
     assert code.is_visible() and not check.is_visible()
     assert code.bounding_box()["height"] > 0
+    page.set_viewport_size({"width": 640, "height": 900})
+    assert look(page, "cut") == [], "on paper, nothing scrolls"
 
 
 @BOTH
@@ -222,11 +326,6 @@ def test_light_and_dark_follow_the_system_and_the_choice(read: Read, theme: str)
     assert page.evaluate(light) == (other == "light")
     reader.open(f"zh/{PAGE_KINDS['home']}", page)
     assert page.evaluate(light) == (other == "light")
-    # A figure has a white background in the dark theme, too.
-    reader.open(f"zh/{PAGE_KINDS['lesson with figures']}", page)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    card = page.locator("img.sphx-glr-single-img").first
-    assert card.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
 
 
 def test_the_keyboard_reaches_the_text(read: Read) -> None:

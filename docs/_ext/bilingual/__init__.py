@@ -1,32 +1,19 @@
 """The bilingual gallery: each script runs once and can be read in every language.
 
-English is the source. A catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`) holds the
-translation. This extension does what standard gettext does not, each part in its own module.
+The first language is the source. A catalog per page (`locale/<language>/LC_MESSAGES/<page>.po`)
+holds a translation. This extension does what standard gettext does not, each part in its own
+module; README.md says how to use it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from sphinx.application import Sphinx
-from sphinx.config import Config
-
-from bilingual import (
-    alt_text,
-    archives,
-    code_comments,
-    completeness,
-    downloads,
-    execute,
-    folds,
-    gallery_text,
-    notebooks,
-    requirements,
-    shared_words,
-)
-from bilingual.languages import LANGUAGES, SOURCE
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 HERE = Path(__file__).parent
 
@@ -37,17 +24,35 @@ def localize(app: Sphinx, config: Config) -> None:
     In Chinese, Sphinx by itself would leave ``--`` on the API pages as it is. Quotes are not
     changed.
     """
+    from bilingual.languages import is_source, languages
+
     config.html_static_path.append(str(HERE / "static"))
-    folders = {language.code: language.folder for language in LANGUAGES}
+    folders = {language.code: language.folder for language in languages(config)}
     config.html_context["folder"] = folders[config.language]
-    if config.language != SOURCE.code:
+    if not is_source(config):
         config.smartquotes_action = "D"
         config.smartquotes_excludes = {}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part and their common style sheet."""
+    from bilingual import (  # not needed by those who only read scripts or conf.py
+        alt_text,
+        archives,
+        code_comments,
+        completeness,
+        downloads,
+        execute,
+        folds,
+        gallery_text,
+        notebooks,
+        requirements,
+        settings,
+        shared_words,
+    )
+
     for part in (
+        settings,
         execute,
         completeness,
         code_comments,

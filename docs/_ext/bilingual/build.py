@@ -1,127 +1,146 @@
-"""Build every language: the first one executes the lessons, the others reuse its results."""
+"""Build every language: the lessons run first, in a step of their own, then no build runs any."""
 
 from __future__ import annotations
 
-import hashlib
-import re
+import ast
 import shutil
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import metadata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bilingual import catalogs
-from bilingual.execute import READY
-from bilingual.languages import SOURCE, TRANSLATIONS, Language
-from bilingual.sphinx_build import ROOT, print_line, run_sphinx
+from bilingual import catalogs, locks, sites
+from bilingual.languages import Language
+from bilingual.project import Project
+from bilingual.results import missing_results
+from bilingual.sphinx_build import copy_project, print_line, run_sphinx, run_step
 
 STRICT_OPTIONS = ("-n", "-W", "--keep-going")
-NOTHING_RAN = "successfully executed 0 out of 0"
+WAITS = "Another build is at work in this tree; this one begins when that one has ended."
 
 
-def build_sites(root: Path, *options: str, draft: bool = False) -> Path:
-    """Build the project in `root`, and return the folder that holds the site of each language.
+def build_sites(docs: Path, *, only: str | None = None, draft: bool = False) -> Path:
+    """Build the project whose conf.py is in `docs`; return the folder with a site per language.
 
-    The translations are built at the same time as the source, as soon as its lessons have run.
-    Their logs are printed after its log.
+    `only` is a pattern: of the lessons that have to run, those run whose path matches. All
+    languages are built at the same time. The log of the first one is printed at once, the others
+    when they are complete.
     """
-    html = root / "docs/_build/html"
-    if not draft:
-        options = (*options, *STRICT_OPTIONS)
-    remove_stale_results(root)
-    remove_draft(root, draft)
-    runs: dict[Language, Future[str]] = {}
-    logs: dict[Language, list[str]] = {language: [] for language in TRANSLATIONS}
+    project = Project(docs)
+    with locks.lock(project.build / "lock", wait=lambda: print(WAITS, flush=True)):
+        sites.remove_draft(project, draft)
+        sites.remove_other_languages(project)
+        write_lessons(project, only, draft=draft)
+        options = [] if draft else [*STRICT_OPTIONS]
+        if only:
+            options += ["-D", f"sphinx_gallery_conf.filename_pattern={only}"]
+        build_languages(project, *options)
+    return project.build / "html"
 
-    def follow(line: str) -> None:
-        print_line(line)
-        if READY in line and not runs:
-            for language, log in logs.items():
-                output = html / language.folder
-                run = pool.submit(
-                    _build_html, root, output, language.code, *options, echo=log.append
-                )
-                runs[language] = run
+
+def write_lessons(project: Project, only: str | None = None, *, draft: bool = False) -> None:
+    """Run the lessons that have to, and write their pages, unless all of it is there."""
+    pattern = only or project.gallery["filename_pattern"]
+    if not missing_results(project, pattern):
+        return
+    check_scripts(project)
+    if not draft:
+        write_templates(project, *STRICT_OPTIONS)  # a reference that leads nowhere costs seconds
+    code, _log = run_step(project, "bilingual.execute", str(project.docs), *filter(None, [only]))
+    if code:
+        sys.exit("Running the lessons failed: see above.")
+
+
+def check_scripts(project: Project) -> None:
+    """Refuse scripts that sphinx-gallery cannot read, all of them at once."""
+    found = []
+    for script in project.scripts:
+        try:
+            text = script.read_text("utf-8")
+            ast.parse(text)
+        except UnicodeDecodeError as error:
+            line = script.read_bytes()[: error.start].count(b"\n") + 1
+            found.append(f"{project.shown(script)}:{line}: not UTF-8; save the script as UTF-8")
+        except SyntaxError as error:
+            found.append(f"{project.shown(script)}:{error.lineno}: {error.msg}; correct the code")
+        else:
+            if not (ast.get_docstring(ast.parse(text)) or "").strip():
+                found.append(f"{project.shown(script)}:1: no docstring; begin with the title")
+        if " " in f"{script.parent.name}{script.name}":
+            found.append(f"{project.shown(script)}:1: a space in its name; use _ instead")
+    if found:
+        sys.exit("\n".join(found))
+
+
+def build_languages(project: Project, *options: str) -> None:
+    """Build all languages at once, and report all that went wrong before giving up."""
+    source, *translations = project.languages
+    logs: dict[Language, list[str]] = {language: [] for language in translations}
+    failed: list[str] = []
+
+    def build(language: Language, echo: Callable[[str], object]) -> None:
+        try:
+            build_html(project, language, *options, echo=echo)
+        except SystemExit as error:
+            failed.append(str(error))
 
     with ThreadPoolExecutor() as pool:
-        _build_html(root, html / SOURCE.folder, SOURCE.code, *options, echo=follow)
-    for language, log in logs.items():
+        for language, log in logs.items():
+            pool.submit(build, language, log.append)
+        build(source, print_line)
+    for log in logs.values():
         print_line("".join(log))
-        if NOTHING_RAN not in re.sub(r"\s+", " ", runs[language].result()):
-            sys.exit(f"Building {language.name} executed lessons again.")
-    return html
+    if failed:
+        sys.exit("\n".join(failed))
 
 
-def remove_draft(root: Path, draft: bool) -> None:
-    """Remove the doctrees of a draft, which may hold pages that had warnings."""
-    drafted = root / "docs/_build/doctrees/draft"
-    if drafted.exists() and not draft:
-        shutil.rmtree(drafted.parent)
-    if draft:
-        drafted.parent.mkdir(parents=True, exist_ok=True)
-        drafted.touch()
-
-
-def check_catalogs(root: Path) -> list[str]:
-    """Compare every catalog with a new template, without executing anything."""
-    templates = root / "docs/_build/gettext"
-    shutil.rmtree(templates, ignore_errors=True)
-    run_sphinx(root, "gettext", templates, "-q", "-D", "plot_gallery=0")
-    found = []
-    for language in TRANSLATIONS:
-        folder = root / "docs/locale" / language.code / "LC_MESSAGES"
-        found += catalogs.compare(templates, folder)
-    return found
-
-
-def remove_stale_results(root: Path) -> None:
-    """Remove the results of deleted lessons, and those of all lessons if the package changed.
-
-    Sphinx-gallery itself notices only a change of the script.
-    """
-    examples, lessons = root / "examples", root / "docs/lessons"
-    for folder in lessons.glob("*/"):
-        if folder.name not in ("images", "used") and not (examples / folder.name).exists():
-            shutil.rmtree(folder)
-    for page in list(lessons.rglob("*.py")):
-        if not (examples / page.relative_to(lessons)).exists():
-            pictures = page.parent.rglob(f"sphx_glr_{page.stem}_*")
-            name = page.relative_to(root / "docs").with_suffix(".html")
-            built = (root / "docs/_build/html").glob(f"*/{name}")
-            for file in [*page.parent.glob(f"{page.stem}.*"), *pictures, *built]:
-                file.unlink()
-    stamp, now = lessons / "package.sha256", _fingerprint(ROOT / "src")
-    if not stamp.exists() or stamp.read_text() != now:
-        for md5 in list(lessons.rglob("*.md5")):
-            md5.unlink()
-        lessons.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(now)
-
-
-def _fingerprint(package: Path) -> str:
-    """Return a digest of the package and of the versions of what the lessons import."""
-    digest = hashlib.sha256()
-    for file in sorted(file for file in package.rglob("*") if file.suffix != ".pyc"):
-        if file.is_file():
-            digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
-    for name in ("torch", "torchvision", "numpy", "matplotlib", "sphinx-gallery"):
-        digest.update(metadata.version(name).encode())
-    return digest.hexdigest()
-
-
-def _build_html(
-    root: Path, output: Path, language: str, *options: str, echo: Callable[[str], object]
+def build_html(
+    project: Project, language: Language, *options: str, echo: Callable[[str], object] = print_line
 ) -> str:
     """Build one site and return the log.
 
     Sphinx's note on how the site was built (`.buildinfo`) depends on the paths of this machine, so
     it is kept outside of the site.
     """
-    note, kept = output / ".buildinfo", root / f"docs/_build/doctrees/{language}.buildinfo"
-    if kept.exists() and output.exists():
-        kept.replace(note)
-    log = run_sphinx(root, "html", output, *options, language=language, echo=echo)
-    note.replace(kept)
-    note.with_name(".buildinfo.bak").unlink(missing_ok=True)
+    current = sites.Current(project, language, options)
+    if current:
+        echo(f"{language.name}: nothing has changed.\n")
+        return ""
+    current.forget()
+    output = project.html(language)
+    note = output / ".buildinfo"
+    kept = project.build / f"doctrees/{language.code}.buildinfo"
+    with sites.unfinished(project, language):
+        sites.remove_what_is_gone(project, language)
+        if kept.exists() and output.exists():
+            kept.replace(note)
+        log = run_sphinx(project, "html", output, *options, language=language.code, echo=echo)
+        note.replace(kept)
+        note.with_name(".buildinfo.bak").unlink(missing_ok=True)
+    current.remember()
     return log
+
+
+def write_templates(project: Project, *options: str) -> Path:
+    """Write new templates of all catalogs, and return their folder; nothing is executed.
+
+    With `STRICT_OPTIONS` this finds every reference that leads nowhere. The work is done in a copy
+    of the project below _build, which keeps the pages that it has read.
+    """
+    copy = project.build / "check"
+    with locks.lock(project.build / "check.lock", wait=lambda: print(WAITS, flush=True)):
+        copied = Project(copy_project(project, copy))
+        templates = copy / "templates"
+        shutil.rmtree(templates, ignore_errors=True)
+        text = ["-q", "-D", "bilingual_lessons=text"]
+        run_sphinx(copied, "gettext", templates, *text, *options)
+    return templates
+
+
+def check_catalogs(project: Project) -> list[str]:
+    """Compare every catalog with a new template."""
+    templates = write_templates(project)
+    found = []
+    for language in project.languages[1:]:
+        found += catalogs.compare(templates, project.catalogs(language))
+    return found

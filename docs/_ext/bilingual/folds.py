@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
@@ -25,6 +26,7 @@ from sphinx.writers.html5 import HTML5Translator
 from sphinx_gallery.directives import imgsgnode
 
 from bilingual import shared_words, transform_priorities
+from bilingual.settings import DEFAULTS
 
 logger = logging.getLogger(__name__)
 RESULTS = (nodes.literal_block, nodes.comment, nodes.raw, imgsgnode)
@@ -53,13 +55,13 @@ KINDS = {
         needs_code=True,
         titled_in_downloads=False,  # the code is in sight in a script, and speaks for itself
     ),
-    "earlier": Kind("If you learned PyTorch earlier", hides_results=True),
+    "earlier": Kind(DEFAULTS["bilingual_earlier"], hides_results=True),
 }
 
 
 def title(kind: str, number: str = "") -> str:
     """Return the title of a fold in the language of the site."""
-    text = _(KINDS[kind].title)
+    text = _(KINDS[kind].title)  # `name_earlier` may have changed it
     return text % number if KINDS[kind].numbered else text
 
 
@@ -160,9 +162,15 @@ def depart_fold(self: HTML5Translator, node: fold) -> None:
     self.body.append("</details>\n")
 
 
+def name_earlier(app: Sphinx, config: Config) -> None:
+    """Give the fold of what has changed the title that the site wants."""
+    KINDS["earlier"] = KINDS["earlier"]._replace(title=config.bilingual_earlier)
+    shared_words.register(*(kind.title for kind in KINDS.values()))
+
+
 def setup(app: Sphinx) -> None:
     """Register the directives, the node, the transform and the titles."""
-    shared_words.register(*(kind.title for kind in KINDS.values()))
+    app.connect("config-inited", name_earlier)
     app.add_node(fold, html=(visit_fold, depart_fold))
     for name, kind in KINDS.items():
         app.add_directive(name, NumberedFold if kind.numbered else Fold)

@@ -3,11 +3,10 @@
 SETTINGS = {
     # Every script runs (execute.py), and warnings are errors while it does
     "filename_pattern": r"\.py$",
-    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.reset_warning_filter"),
-    "reset_modules_order": "both",
-    # Lessons are ordered by file name, and figures are sharp on every screen
+    "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.turn_warnings_into_errors"),
+    "reset_modules_order": "before",
+    # Lessons are ordered by file name
     "within_subsection_order": "FileNameSortKey",
-    "image_srcset": ["2x"],
     # Imported names link to their documentation, and from there back to the lessons
     "backreferences_dir": "lessons/used",
     "inspect_global_variables": False,

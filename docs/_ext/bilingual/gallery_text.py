@@ -35,6 +35,8 @@ class TranslateGalleryText(SphinxTransform):
             for box in self._nodes_of_class(nodes.container, f"sphx-glr-download-{kind}"):
                 self._replace_text(box[0], word)
         for raw in list(self.document.findall(nodes.raw)):
+            if "sg-tag-list" in raw.astext():  # for tags, which lessons have not; several on a page
+                raw.parent.remove(raw)
             if "sphx-glr-thumbcontainer" in raw.astext():
                 self._thumbnail(raw)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sphinx.config import Config
 
 
 class Language(NamedTuple):
@@ -14,5 +17,11 @@ class Language(NamedTuple):
     name: str
 
 
-LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
-SOURCE, *TRANSLATIONS = LANGUAGES
+def languages(config: Config) -> list[Language]:
+    """Return the languages that conf.py names."""
+    return [Language(*entry) for entry in config.bilingual_languages]
+
+
+def is_source(config: Config) -> bool:
+    """Return whether the pages are built in the language in which they are written."""
+    return config.language == languages(config)[0].code

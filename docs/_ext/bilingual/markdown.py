@@ -68,7 +68,7 @@ class Writer(NamedTuple):
                 return f"**{text}**"
             case nodes.emphasis():
                 return f"*{text}*"
-            case nodes.reference():
+            case nodes.reference() if "refuri" in node:
                 return f"[{text}]({node['refuri']})"
         # Next to Chinese, Markdown does not recognize bold text that ends in punctuation.
         return re.sub(r"(\*\*[^*]+[^\w*]\*\*)(?=\w)", r"\1 ", text)

@@ -7,6 +7,7 @@ by the marks that JupyterLab, VS Code (`source_hidden`) and Colab (`# @title`) k
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from collections.abc import Iterable
@@ -124,8 +125,8 @@ class _Cells:
     def _figure(self, node: imgsgnode) -> None:
         name = node["uri"].lstrip("/")
         self.env.note_dependency(name)
-        data = base64.b64encode(Path(self.env.srcdir, name).read_bytes()).decode("ascii")
-        self._data({"image/png": data, "text/plain": [unescape(node["alt"])]})
+        kind, data = _picture(Path(self.env.srcdir, name))
+        self._data({kind: data, "text/plain": [unescape(node["alt"])]})
 
     def _data(self, data: dict[str, Any]) -> None:
         self._output({"output_type": "display_data", "metadata": {}, "data": data})
@@ -133,6 +134,21 @@ class _Cells:
     def _output(self, output: Cell) -> None:
         last = next(cell for cell in self.book["cells"][::-1] if cell["cell_type"] == "code")
         last["outputs"].append(output)
+
+
+def _picture(file: Path) -> tuple[str, str | list[str]]:
+    """Return the type of a picture and its data, in a form that every notebook can show."""
+    match file.suffix:
+        case ".svg":
+            return "image/svg+xml", file.read_text("utf-8").splitlines(keepends=True)
+        case ".png":
+            return "image/png", base64.b64encode(file.read_bytes()).decode("ascii")
+    from PIL import Image  # only for the kinds that notebooks do not know
+
+    png = io.BytesIO()
+    with Image.open(file) as image:
+        image.save(png, "PNG", optimize=True)
+    return "image/png", base64.b64encode(png.getvalue()).decode("ascii")
 
 
 def _collapsed(results: bool) -> Cell:

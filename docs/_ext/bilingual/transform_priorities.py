@@ -8,10 +8,15 @@ MARK_CODE_COMMENTS = 5
 TRANSLATE_GALLERY_TEXT = 5
 EXCLUDE_NUMBERS = 5
 
+
+# Its own sentences are found by where their links stand, beside the thumbnails.
+REPLACE_THUMBNAILS = 6
+
 # All messages are noted, and none is replaced yet.
 CHECK_COMPLETENESS = 15
 
 # Sphinx has translated the prose, and leaves the comments to us.
+CHECK_MARKUP = 21
 TRANSLATE_CODE_COMMENTS = 21
 
 # The texts are translated, and still stand where the script has them.

@@ -1,8 +1,8 @@
 """The course: the order of the lessons, the form of each, and what the site says about them.
 
-As a Sphinx extension it adds the head of each lesson, its neighbours, and the lists of the page
-*Where is it explained?*. The rules that tests apply to the scripts are in `form`,
-`learners_python` and `introductions`.
+As a Sphinx extension it adds the head of each lesson, its neighbours and its card, the lists of the
+page *Where is it explained?* and what the home page shows, and writes each lesson as Markdown, too.
+The rules that tests apply to the scripts are in `form`, `learners_python` and `introductions`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ HERE = Path(__file__).parent
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part."""
-    from course import head, neighbours, where  # not needed by those who import the rules
+    # Not needed by those who import the rules.
+    from course import cards, head, home, markdown_pages, neighbours, where
 
     app.add_config_value("course_order", [], "env")
     app.add_config_value("course_not_yet", [], "env")
     app.add_config_value("course_times", "lesson_times.json", "env")
-    for part in (head, where, neighbours):
+    for part in (head, where, neighbours, cards, home, markdown_pages):
         part.setup(app)
     parts = b"".join(file.read_bytes() for file in sorted(HERE.glob("*.py")))
     return {

@@ -52,6 +52,16 @@ NOT_YET = [
     "practice/02_mnist",
 ]
 
+# Who can read a part: everyone who knows some Python, those who know tensors and gradients, or
+# those who have trained networks.
+LEVELS = {
+    "start": "Beginner",
+    "tensors": "Beginner",
+    "autograd": "Intermediate",
+    "networks": "Intermediate",
+    "practice": "Intermediate",
+}
+
 
 def parts() -> list[str]:
     """Return the parts of the book in their order."""

@@ -1,9 +1,9 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
-As a Sphinx extension it tells the templates what they show, and adds the role for benchmark
-results and the links to the repository. `write_site_root` runs once, after all languages are
-built: it writes the entry page, the 404 page and the sitemap. `write_wheel` puts the package
-beside them.
+As a Sphinx extension it tells the templates what they show, describes each page for search engines,
+and adds the role for benchmark results and the links to the repository. `write_site_root` runs
+once, after all languages are built: it writes the entry page, the 404 page, the sitemap and
+llms.txt. `write_wheel` puts the package beside them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual.languages import LANGUAGES
-from publishing import benchmark_role, repository
+from bilingual import settings
+from bilingual.languages import languages
+from publishing import benchmark_role, descriptions, repository
 from publishing.site_root import write_site_root
 from publishing.wheel import write_wheel
 
@@ -28,7 +29,7 @@ def add_template_context(app: Sphinx, config: Config) -> None:
     """Tell the templates the site's address, its languages, and with what it was executed."""
     config.html_context |= {
         "base_url": (os.environ.get("HANDBOOK_BASE_URL") or "").rstrip("/"),
-        "languages": LANGUAGES,
+        "languages": languages(config),
         "repository": tuple(repository.told()),
         "executed_with": [
             f"torch {version('torch').split('+')[0]}",
@@ -45,8 +46,11 @@ def place_links(app: Sphinx, config: Config) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the role, the links and the context of the templates."""
+    """Register the role, the links, the descriptions and the context of the templates."""
+    if "bilingual_languages" not in app.config:
+        settings.setup(app)
     benchmark_role.setup(app)
+    descriptions.setup(app)
     repository.setup(app)
     app.connect("config-inited", add_template_context)
     app.connect("config-inited", place_links)

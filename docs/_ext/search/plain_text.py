@@ -29,10 +29,9 @@ def plain_text(tag: Tag) -> str:
 
 def strip_formulas(article: Tag) -> None:
     r"""Replace the source of each formula by what is read: ``\frac{a}{b}`` by ``a/b``."""
-    for source in article.select("math annotation, .katex-mathml annotation"):
-        source.extract()
     for formula in article.select(".math"):
-        text = re.sub(r"^\\[(\[]|\\[)\]]$", "", formula.get_text().strip())
+        math = formula.find("math", alttext=True)  # where MathML keeps its source
+        text = str(math["alttext"]) if isinstance(math, Tag) else ""
         for pattern, replacement in COMMANDS.items():
             text = re.sub(pattern, replacement, text)
         formula.string = text

@@ -1,0 +1,148 @@
+"""Show what a lesson drew: the light or the dark drawing, in its own size, larger when clicked.
+
+Both drawings are on the page, and the style sheet hides one; a browser loads only what it shows.
+Cards show the first figure of their lesson, in a small version.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+from html import escape
+from pathlib import Path
+from typing import ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.locale import _
+from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
+from sphinx_gallery.directives import imgsgnode
+
+from bilingual import shared_words, transform_priorities
+
+ENLARGE, CLOSE = "Enlarge the figure", "Close"
+THEMES = {"light": "", "dark": "_dark"}
+
+
+class drawn(imgsgnode):
+    """A figure in two drawings, for light and for dark pages."""
+
+
+class Drawn(SphinxDirective):
+    """Read the path of the light drawing, its size, and how wide a page must show it."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {
+        "size": lambda text: [int(number) for number in text.split()],
+        "needs": directives.nonnegative_int,
+        "class": directives.class_option,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Create the node."""
+        (width, height), needs = self.options["size"], self.options["needs"]
+        node = drawn(uri=self.arguments[0], width=width, height=height, needs=needs, alt="")
+        node["classes"] += self.options.get("class", [])
+        self.set_source_info(node)
+        return [node]
+
+
+class small_figure(nodes.General, nodes.Element):
+    """The first figure of a lesson, for a card; the words beside it say what the lesson is."""
+
+
+class first_figure(nodes.General, nodes.Element):
+    """The place of the first figure of a lesson, on another page; it is put in last of all."""
+
+
+class ReplaceThumbnails(SphinxTransform):
+    """Replace the thumbnails of sphinx-gallery, which know neither dark pages nor WebP."""
+
+    default_priority = transform_priorities.REPLACE_THUMBNAILS
+
+    def apply(self, **kwargs: object) -> None:
+        """Find them by their folder; they are named after their lessons."""
+        for image in list(self.document.findall(nodes.image)):
+            folder, found, name = image["uri"].partition("/images/thumb/sphx_glr_")
+            if found:
+                lesson = f"{folder.lstrip('/')}/{name.rpartition('_thumb')[0]}"
+                image.replace_self(small_figure(lesson=lesson))
+
+
+def put_first_figures(app: Sphinx, document: nodes.document, docname: str) -> None:
+    """Copy figures from the pages of their lessons, with the alt texts in the language of these."""
+    for place in list(document.findall(first_figure)):
+        lesson = app.env.get_doctree(place["lesson"])
+        figure = next(lesson.findall(drawn), None)
+        place.replace_self([figure.deepcopy()] if figure else [])
+
+
+def publish(self: HTML5Translator, source: str) -> str:
+    """Copy a file of a lesson to the site, and return its address as the page sees it."""
+    name = f"{self.builder.imagedir}/{source.lstrip('/').replace('/images/', '/')}"
+    target = Path(self.builder.outdir, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(self.builder.srcdir, source.lstrip("/")), target)
+    page = self.builder.get_target_uri(self.docnames[0])
+    return posixpath.relpath(name, posixpath.dirname(page) or ".")
+
+
+def pair(self: HTML5Translator, uri: str, attributes: str) -> str:
+    """Return both drawings; a WebP has a second one for sharp screens, unless it is small."""
+    stem, suffix = posixpath.splitext(uri)
+    small = "_card" if stem.endswith("_card") else ""
+    stem = stem.removesuffix(small)
+    found = []
+    for theme, ending in THEMES.items():
+        address = publish(self, f"{stem}{ending}{small}{suffix}")
+        sharp = ""
+        if suffix == ".webp" and not small:
+            sharp = f' srcset="{publish(self, f"{stem}{ending}_2x{suffix}")} 2x"'
+        found.append(
+            f'<img class="only-{theme}" src="{address}"{sharp} {attributes}'
+            ' loading="lazy" decoding="async">'
+        )
+    return "".join(found)
+
+
+def visit_drawn(self: HTML5Translator, node: drawn) -> None:
+    """Write the drawings inside of a link to the largest one."""
+    stem, suffix = posixpath.splitext(node["uri"])
+    large = publish(self, node["uri"] if suffix == ".svg" else f"{stem}_2x{suffix}")
+    # The alt text is escaped already (`MoveAltText`).
+    size = f'width="{node["width"]}" height="{node["height"]}" alt="{node["alt"]}"'
+    self.body.append(
+        f'<div class="drawn {" ".join(node["classes"])}" style="--needs: {node["needs"]}px">'
+        f'<a href="{large}" title="{escape(_(ENLARGE))}" data-close="{escape(_(CLOSE))}">'
+        f"{pair(self, node['uri'], size)}</a>"
+        "</div>\n"
+    )
+    raise nodes.SkipNode
+
+
+def visit_small_figure(self: HTML5Translator, node: small_figure) -> None:
+    """Write the card drawings, if the lesson draws anything."""
+    part, _slash, name = node["lesson"].rpartition("/")
+    card = f"/{part}/images/sphx_glr_{name}_001_card.webp"
+    file = Path(self.builder.srcdir, card.lstrip("/"))
+    if file.exists():
+        with Image.open(file) as image:
+            size = f'width="{image.width // 2}" height="{image.height // 2}" alt=""'
+        self.body.append(f'<div class="card-figure">{pair(self, card, size)}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive, the node, the script that enlarges, and its words."""
+    shared_words.register(ENLARGE, CLOSE)
+    app.add_directive("drawn", Drawn)
+    app.add_node(drawn, html=(visit_drawn, None))
+    app.add_node(small_figure, html=(visit_small_figure, None))
+    app.add_node(first_figure)
+    app.add_transform(ReplaceThumbnails)
+    app.connect("doctree-resolved", put_first_figures)
+    app.add_js_file("enlarge.js", defer="defer")

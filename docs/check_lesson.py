@@ -1,0 +1,91 @@
+"""Check one lesson: `nox -s check-lesson -- PART/NN_name`.
+
+The script runs by itself, with warnings as errors, while its form, its references, its catalogs,
+their terms and their style are checked. Everything that is wrong is listed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+from bilingual import build, catalogs  # noqa: E402
+from bilingual.project import Project  # noqa: E402
+from course.order import ORDER  # noqa: E402
+
+TESTS = ("learners_python", "course_names", "course_times", "lessons", "catalogs")
+
+
+def main(name: str) -> int:
+    """Run every check, and return 1 if one of them found something."""
+    project = Project(HERE)
+    script = project.examples / f"{name}.py"
+    if name not in ORDER or not script.exists():
+        sys.exit(f"{name}: not a lesson; docs/_ext/course/order.py lists them")
+    env = os.environ | project.says["bilingual_environment"] | {"MPLBACKEND": "Agg"}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "error", str(script)]
+        lesson = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        found = check_pages(project, name) + check_form(name, env)
+        _output, errors = lesson.communicate()
+        if lesson.returncode:
+            found.append(f"{errors.decode().strip()}\n{project.shown(script)}: it does not run")
+        left = sorted(file.name for file in Path(folder).iterdir())
+        if left:
+            found.append(f"{project.shown(script)}: it leaves {', '.join(left)}; remove them in it")
+    print("\n".join(found) or f"{name}: nothing is wrong.")
+    return 1 if found else 0
+
+
+def check_pages(project: Project, name: str) -> list[str]:
+    """Look for references that lead nowhere, and for messages that are not translated."""
+    found = []
+    try:
+        build.check_scripts(project)
+        templates = build.write_templates(project, *build.STRICT_OPTIONS)
+    except SystemExit as error:
+        return [str(error)]
+    for language in project.languages[1:]:
+        page = f"lessons/{name}"
+        catalog = project.catalogs(language) / f"{page}.po"
+        template = templates / f"{page}.pot"
+        found += catalogs.unreadable(catalog) or catalogs.problems(template, catalog)
+    return found
+
+
+def check_form(name: str, env: dict[str, str]) -> list[str]:
+    """Run the tests of lessons and catalogs for this one, and the linter."""
+    part, _, stem = name.partition("/")
+    tests = [str(HERE.parent / f"tests/test_{test}.py") for test in TESTS]
+    chosen = [
+        "-q",
+        "--no-header",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        f"{part} and {stem}",
+    ]
+    commands = [
+        [sys.executable, "-m", "pytest", *chosen, *tests],
+        ["ruff", "check", "--quiet", f"examples/{name}.py"],
+        ["ruff", "format", "--check", "--quiet", f"examples/{name}.py"],
+    ]
+    found = []
+    for command in commands:
+        done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True)
+        if done.returncode:
+            found.append((done.stdout + done.stderr).strip() or f"{' '.join(command)} failed")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""What a page loads, as a server with gzip sends it, and that nothing moves while it loads."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Handler, serve
+from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader
+from playwright.sync_api import Browser
+
+from course.order import ORDER
+
+pytestmark = pytest.mark.site
+Read = Callable[..., Reader]
+BOTH = pytest.mark.parametrize("folder", FOLDERS)
+PHONE = {"width": 390, "height": 844}
+KB = 1000
+TEXT_PAGE, LESSON_PAGE = 150 * KB, 450 * KB
+TEXT = {".html", ".css", ".js", ".svg", ".json", ".xml", ".txt", ".md"}
+
+
+class Compressing(Handler):
+    """Serve texts with gzip, as web hosts do."""
+
+    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+        """Send the file, compressed if it is a text."""
+        file = Path(self.translate_path(self.path.partition("?")[0]))
+        if file.suffix not in TEXT or not file.is_file():
+            super().do_GET()
+            return
+        body = gzip.compress(file.read_bytes(), compresslevel=6)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(file)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def compressed() -> Iterator[str]:
+    """Serve the site with gzip, and yield its address."""
+    yield from serve(Compressing)
+
+
+def weight(browser: Browser, site: str, address: str, scroll: bool) -> tuple[int, float]:
+    """Return the bytes of a first visit, read to its end if `scroll`, and the layout shift."""
+    phone = {"viewport": PHONE, "is_mobile": True, "has_touch": True} if scroll else {}
+    context = browser.new_context(**(phone or {"viewport": {"width": 1280, "height": 900}}))
+    page = context.new_page()
+    sizes: list[int] = []
+    page.on("requestfinished", lambda request: sizes.append(sum_of(request.sizes())))
+    page.add_init_script(
+        """window.shift = 0; new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
+        }).observe({ type: "layout-shift", buffered: true });"""
+    )
+    page.goto(site + address, wait_until="networkidle")
+    if scroll:
+        height = page.evaluate("document.documentElement.scrollHeight")
+        for place in range(0, height, 600):
+            page.evaluate(f"scrollTo(0, {place})")
+            page.wait_for_timeout(15)
+        page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(200)
+    shift = page.evaluate("window.shift")
+    context.close()
+    return sum(sizes), shift
+
+
+def sum_of(sizes: dict[str, int]) -> int:
+    """Add what a response brings."""
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [kind for kind in PAGE_KINDS if "lesson" not in kind])
+def test_a_page_of_text_is_light(browser: Browser, compressed: str, folder: str, kind: str) -> None:
+    size, _ = weight(browser, compressed, f"{folder}/{PAGE_KINDS[kind]}", scroll=False)
+    print(json.dumps({"page": f"{folder}/{PAGE_KINDS[kind]}", "bytes": size}))
+    assert size <= TEXT_PAGE
+
+
+@pytest.mark.parametrize("lesson", ORDER)
+def test_a_lesson_is_light_with_all_its_figures(
+    browser: Browser, compressed: str, lesson: str
+) -> None:
+    size, _ = weight(browser, compressed, f"en/lessons/{lesson}.html", scroll=True)
+    print(json.dumps({"page": lesson, "bytes": size}))
+    assert size <= LESSON_PAGE
+
+
+@BOTH
+def test_nothing_moves_while_a_page_loads(browser: Browser, compressed: str, folder: str) -> None:
+    addresses = [*PAGE_KINDS.values(), *(f"lessons/{lesson}.html" for lesson in ORDER)]
+    shifts = {
+        address: weight(browser, compressed, f"{folder}/{address}", scroll=False)[1]
+        for address in addresses
+    }
+    assert {address: shift for address, shift in shifts.items() if shift > 0.02} == {}
+
+
+def test_no_icon_font_and_no_script_of_bootstrap_is_there() -> None:
+    names = {file.name for file in BUILT.rglob("*")}
+    assert not any(name.startswith(("fa-", "bootstrap", "fontawesome")) for name in names)
+    assert not any(file.suffix == ".map" for file in BUILT.rglob("*.map"))

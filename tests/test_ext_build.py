@@ -1,0 +1,271 @@
+"""The steps of a build: what runs again, what is removed, and what a killed build leaves."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from bs4 import BeautifulSoup
+from helpers.small_site import INDEX, write_site
+
+from bilingual import build, locks, sphinx_build
+from bilingual.project import Project
+from bilingual.results import Results
+from bilingual.sphinx_build import EXTENSIONS
+
+DRAWS = "import matplotlib.pyplot as plt\nplt.plot([1, {}])\n"
+
+
+def written(docs, *folders):
+    """Return what lies in these folders below docs, by path."""
+    return {
+        file.relative_to(docs).as_posix(): file.read_bytes()
+        for folder in folders
+        for file in sorted((docs / folder).rglob("*"))
+        if file.is_file()
+    }
+
+
+def run_lessons(docs, only=None):
+    """Run the lessons that have to, and return the project."""
+    project = Project(docs)
+    build.write_lessons(project, only)
+    return project
+
+
+def ran(log):
+    """Return the lessons that a log says have run."""
+    return [line.split()[1] for line in log.splitlines() if line.startswith("ran ")]
+
+
+def test_lessons_run_at_the_same_time_and_only_those_that_changed_again(tmp_path, capfd):
+    """Each waits for the other one, and the lists of lessons follow without a change of a page."""
+    waits = """
+import time
+from textwrap import dedent
+dedent(" x")
+Path("../{mine}.here").touch()
+end = time.monotonic() + 60
+while not Path("../{other}.here").exists():
+    assert time.monotonic() < end, "the other lesson does not run at the same time"
+    time.sleep(0.01)
+"""
+    lessons = {f"{a}/{a}": waits.format(mine=a, other=b) for a, b in ("xy", "yx")}
+    docs = write_site(tmp_path, lessons, bilingual_workers=2)
+    gallery = "```{eval-rst}\n.. minigallery:: textwrap.dedent\n```\n"
+    (docs / "index.md").write_text(f"{INDEX}\n{gallery}")
+    build.build_sites(docs)
+    assert sorted(ran(capfd.readouterr().out)) == ["x/x", "y/y"]
+    build.build_sites(docs)
+    assert ran(capfd.readouterr().out) == []
+    shutil.copy(docs.parent / "examples/x/x.py", docs.parent / "examples/x/z.py")
+    build.build_sites(docs)
+    assert ran(capfd.readouterr().out) == ["x/z"]
+    page = BeautifulSoup((docs / "_build/html/en/index.html").read_text("utf-8"), "html.parser")
+    titles = [box.get_text() for box in page.select(".sphx-glr-thumbnail-title")]
+    assert titles == ["X", "X", "Y"]
+
+
+def test_a_failure_names_its_lesson_and_nothing_else_is_built(tmp_path, capfd):
+    docs = write_site(
+        tmp_path, {"a/good": "print(1)", "b/bad": "x = 1\nraise ValueError('no luck')"}
+    )
+    with pytest.raises(SystemExit, match="Running the lessons failed"):
+        build.build_sites(docs)
+    assert "examples/b/bad.py:9: ValueError: no luck\n" in capfd.readouterr().out
+    assert not (docs / "_build/html").exists()
+    project = Project(docs)
+    assert Results(project).stale(None)[-1].name == "bad.py"
+
+
+def test_a_lesson_that_failed_and_was_restored_shows_its_own_results(tmp_path):
+    """Nothing of the failed run is left, neither page nor thumbnail."""
+    docs = write_site(tmp_path, {"a/one": DRAWS.format(2)})
+    run_lessons(docs)
+    before = written(docs, "lessons")
+    script = docs.parent / "examples/a/one.py"
+    good = script.read_text()
+    script.write_text(good.replace("[1, 2]", "[1, 9]") + "\nraise ValueError\n")
+    with pytest.raises(SystemExit):
+        run_lessons(docs)
+    script.write_text(good)
+    run_lessons(docs)
+    assert written(docs, "lessons") == before
+
+
+def test_every_file_of_a_lesson_is_looked_for(tmp_path):
+    docs = write_site(tmp_path, {"a/one": DRAWS.format(2)})
+    found = Results(run_lessons(docs))
+    (script,) = found.project.scripts
+    files = [file for file in found.files(script) if not file.name.endswith(".cost.json")]
+    assert {"one.rst", "one.py", "one.ipynb", "sphx_glr_one_001.png", "sphx_glr_one_thumb.png"} <= {
+        file.name for file in files
+    }
+    for file in files:
+        content = file.read_bytes()
+        file.unlink()
+        assert found.stale(None) == [script], f"{file.name} is missed"
+        file.write_bytes(content[:-1])
+        assert found.stale(None) == [script], f"{file.name} is not read"
+        file.write_bytes(content)
+        assert found.stale(None) == []
+
+
+def test_lessons_run_again_when_a_package_or_a_setting_changes(tmp_path, monkeypatch):
+    package = tmp_path / "packages/tiny_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(package.parent)
+    docs = write_site(
+        tmp_path,
+        {"a/one": "from tiny_package import x\nprint(x)"},
+        bilingual_packages=["tiny_package"],
+        bilingual_environment={"PYTHONPATH": str(package.parent)},
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    project = run_lessons(docs)
+    assert Results(project).stale(None) == []
+    (package / "__init__.py").write_text("x = 2\n")
+    assert Results(project).stale(None) == project.scripts
+    (package / "__init__.py").write_text("x = 1\n")
+    conf = docs / "conf.py"
+    conf.write_text(conf.read_text() + 'sphinx_gallery_conf["image_srcset"] = ["3x"]\n')
+    assert Results(Project(docs)).stale(None) == project.scripts
+    conf.write_text(conf.read_text() + 'bilingual_packages = ["no_such_package"]\n')
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        Results(Project(docs)).stale(None)
+
+
+def test_a_pattern_selects_what_runs(tmp_path, capfd):
+    docs = write_site(tmp_path, {"a/one": "print(11)", "b/two": "print(22)"})
+    build.build_sites(docs, only="a/one")
+    assert ran(capfd.readouterr().out) == ["a/one"]
+    assert (
+        "22" not in (docs / "_build/html/en/lessons/b/two.html").read_text().split("print(22")[-1]
+    )
+    build.build_sites(docs)
+    assert ran(capfd.readouterr().out) == ["b/two"]
+
+
+def test_a_build_of_pages_cannot_execute(tmp_path, capfd):
+    """Sphinx alone, or with a lesson that changed, fails with its name."""
+    docs = write_site(tmp_path, {"a/one": "print(1)"})
+    project = Project(docs)
+    with pytest.raises(SystemExit):
+        sphinx_build.run_sphinx(project, "html", tmp_path / "html")
+    assert "examples/a/one.py:1: has not run" in capfd.readouterr().out
+    run_lessons(docs)
+    sphinx_build.run_sphinx(project, "html", tmp_path / "html")
+    script = docs.parent / "examples/a/one.py"
+    script.write_text(script.read_text().replace("print(1)", "print(2)"))
+    before = written(docs, "lessons")
+    with pytest.raises(SystemExit):
+        sphinx_build.run_sphinx(project, "html", tmp_path / "html")
+    assert "examples/a/one.py:1: has not run" in capfd.readouterr().out
+    assert written(docs, "lessons") == before
+
+
+def test_what_no_build_writes_is_removed(tmp_path, monkeypatch):
+    """Lessons, pages and files that are deleted or renamed leave nothing behind."""
+    docs = write_site(
+        tmp_path, {"a/one": DRAWS.format(2), "a/one_more": DRAWS.format(3), "b/two": "print(2)"}
+    )
+    conf = docs / "conf.py"
+    conf.write_text(conf.read_text() + 'html_static_path = ["static"]\n')
+    for folder in ("api", "static"):
+        (docs / folder).mkdir()
+    (docs / "index.md").write_text(INDEX.replace("index\n", "index\napi/old\n"))
+    (docs / "api/old.md").write_text("# Old\n\nWords.\n")
+    (docs / "static/old.css").write_text("p {}")
+    (docs / "index.md").write_text(INDEX.replace("index\n", "index\napi/old\n"))
+    build.build_sites(docs)
+    assert any("old.css" in name for name in written(docs, "_build/html"))
+    (docs / "index.md").write_text(INDEX.replace("index\n", "index\napi/new\n"))
+    (docs / "api/old.md").rename(docs / "api/new.md")
+    (docs / "static/old.css").rename(docs / "static/new.css")
+    examples = docs.parent / "examples"
+    (examples / "a/one.py").rename(examples / "a/other.py")
+    shutil.rmtree(examples / "b")
+    build.build_sites(docs)
+    clean = tmp_path / "clean/docs"
+    shutil.copytree(examples, clean.parent / "examples")
+    shutil.copytree(docs, clean, ignore=shutil.ignore_patterns("_build", "lessons"))
+    build.build_sites(clean)
+    assert written(docs, "_build/html") == written(clean, "_build/html")
+    notes = [name for name in written(docs, "lessons") if not name.endswith((".json", ".zip"))]
+    assert notes == [n for n in written(clean, "lessons") if not n.endswith((".json", ".zip"))]
+
+
+KILLED = """
+import sys
+from bilingual import build
+build.build_sites(Path(sys.argv[1]), draft=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a group of processes")
+def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one(tmp_path):
+    """At many moments, spread over all steps; the tree is that of the build before."""
+    languages = [("en", "en", "en", "English"), ("de", "de", "de", "Deutsch")]
+    lessons = {"a/one": DRAWS.format(2), "a/two": "print(2)"}
+    docs = write_site(tmp_path / "killed", lessons, languages)
+    catalog = docs / "locale/de/LC_MESSAGES/index.po"
+    catalog.parent.mkdir(parents=True)
+    env = os.environ | {"PYTHONPATH": str(EXTENSIONS), "SOURCE_DATE_EPOCH": "1767225600"}
+    env |= {"PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-c", KILLED]
+
+    def change(docs, n):
+        (docs / "index.md").write_text(INDEX.replace("Small", f"Small {n}"), "utf-8")
+        (docs / "locale/de/LC_MESSAGES/index.po").write_text(
+            f'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
+            f'msgid "Small {n}"\nmsgstr "Klein {n}"\n',
+            "utf-8",
+        )
+        script = docs.parent / "examples/a/one.py"
+        script.write_text(script.read_text().partition("\n\nx")[0] + f"\n\nx = {n}\nprint(x)\n")
+
+    start = time.monotonic()
+    change(docs, 0)
+    subprocess.run([*command, str(docs)], env=env, check=True, capture_output=True)
+    whole = time.monotonic() - start
+    for n in range(1, 6):
+        change(docs, n)
+        with subprocess.Popen(
+            [*command, str(docs)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            time.sleep(whole * n / 6)
+            os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run([*command, str(docs)], env=env, check=True, capture_output=True)
+    clean = write_site(tmp_path / "clean", lessons, languages)
+    (clean / "locale/de/LC_MESSAGES").mkdir(parents=True)
+    change(clean, 5)
+    subprocess.run([*command, str(clean)], env=env, check=True, capture_output=True)
+    assert written(docs, "_build/html") == written(clean, "_build/html")
+
+
+def test_a_folder_with_a_space_in_its_name(tmp_path):
+    docs = write_site(tmp_path / "a b/c d", {"a/one": DRAWS.format(2)})
+    build.build_sites(docs)
+    assert (docs / "_build/html/en/lessons/a/one.html").exists()
+
+
+def test_two_builds_of_a_tree_wait_for_each_other(tmp_path):
+    """Even a step whose build was killed is waited for: it holds the lock, too."""
+    file = tmp_path / "lock"
+    waited = []
+    with locks.lock(file, wait=lambda: waited.append(1)):
+        (number,) = locks.inherited()
+        orphan = subprocess.Popen(["sleep", "1"], pass_fds=[number])
+    start = time.monotonic()
+    with locks.lock(file, wait=lambda: waited.append(2)):
+        assert time.monotonic() > start + 0.5
+    assert waited == [2]
+    orphan.wait()
+    with locks.lock(file, wait=lambda: waited.append(3)):
+        pass
+    assert waited == [2]
