@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from helpers.site_reader import BUILT, FOLDERS, Reader
+from helpers.site_reader import FOLDERS, Reader
+from helpers.site_server import serve
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = os.environ.get("HANDBOOK_CHROMIUM", "/usr/bin/chromium")
-BELOW = "/some/where/"  # the site must work in any folder of a host
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,43 +23,10 @@ QUIET = [
 ]
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serve the site below a path, with 404.html for missing pages, as web hosts do."""
-
-    def translate_path(self, path: str) -> str:
-        """Map an address below the path to a file; other addresses do not exist."""
-        if not path.startswith(BELOW):
-            return "/nowhere"
-        return super().translate_path(path.removeprefix(BELOW.rstrip("/")))
-
-    def send_error(self, code: int, *args: object) -> None:
-        """Send the site's own page for missing addresses."""
-        body = (BUILT / "404.html").read_bytes()
-        self.send_response(code)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Log nothing."""
-
-
-def serve(handler: type[Handler]) -> Iterator[str]:
-    """Serve the site, and yield its address."""
-    if not (BUILT / "index.html").exists():
-        pytest.fail(f"No built site in {BUILT}: run `nox -s docs` first.", pytrace=False)
-    bound = functools.partial(handler, directory=str(BUILT))
-    with ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{BELOW}"
-        server.shutdown()
-
-
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """Serve the site, and yield its address."""
-    yield from serve(Handler)
+    yield from serve()
 
 
 @pytest.fixture(scope="session")

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from conftest import Handler, serve
-from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader
+from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS
+from helpers.site_server import Compressing, serve
 from playwright.sync_api import Browser
 
 from course.order import ORDER
 
 pytestmark = pytest.mark.site
-Read = Callable[..., Reader]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
 PHONE = {"width": 390, "height": 844}
 KB = 1000
 TEXT_PAGE, LESSON_PAGE = 150 * KB, 450 * KB
-TEXT = {".html", ".css", ".js", ".svg", ".json", ".xml", ".txt", ".md"}
-
-
-class Compressing(Handler):
-    """Serve texts with gzip, as web hosts do."""
-
-    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
-        """Send the file, compressed if it is a text."""
-        file = Path(self.translate_path(self.path.partition("?")[0]))
-        if file.suffix not in TEXT or not file.is_file():
-            super().do_GET()
-            return
-        body = gzip.compress(file.read_bytes(), compresslevel=6)
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(str(file)))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @pytest.fixture(scope="module")
