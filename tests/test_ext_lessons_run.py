@@ -250,9 +250,7 @@ def test_a_failure_ends_the_others_and_starts_no_other(run, fork):
 
 @FORKS
 def test_nothing_lives_on_when_the_runner_is_killed(run):
-    process = run.start(
-        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(76)"
-    )
+    process = run.start("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(76)")
     report = run.folder / "scratch1/report.jsonl"
     while not (report.exists() and b"cell" in report.read_bytes()):
         time.sleep(0.02)
