@@ -82,6 +82,7 @@ SITE_TESTS = [
     "learners_python",
     "lessons",
     "measured",
+    "new_lesson",
     "publishing",
     "readme",
 ]

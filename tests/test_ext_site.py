@@ -9,7 +9,7 @@ import polib
 import pytest
 from bs4 import BeautifulSoup
 
-from bilingual import build, sphinx_build
+from bilingual import build, catalogs, sphinx_build
 from bilingual.code_comments import find_comments
 from bilingual.project import Project
 
@@ -333,6 +333,59 @@ def test_warnings_of_a_draft_are_not_forgotten(tiny, tmp_path):
     assert "Tiny" in (root / "docs/_build/html/zh/index.html").read_text("utf-8")
     with pytest.raises(SystemExit, match="failed"):
         build.build_sites(root / "docs")
+
+
+def test_a_third_language_needs_a_line_in_conf_and_catalogs(tiny, tmp_path):
+    """Here one part is translated; what is not stays in the source language, and is listed."""
+    root = tmp_path / "site"
+    shutil.copytree(tiny, root)
+    conf = root / "docs/conf.py"
+    japanese = '("zh_CN", "zh", "zh-CN", "中文"), ("ja", "ja", "ja", "日本語")]'
+    text = conf.read_text("utf-8").replace('("zh_CN", "zh", "zh-CN", "中文")]', japanese)
+    conf.write_text(text, "utf-8")
+    project = Project(root / "docs")
+    language = project.languages[2]
+    part = project.catalogs(language) / "lessons/part/index.po"
+    known = {"A part": "ひとつの部", "Two scripts.": "**二つの**スクリプト。"}
+    part.parent.mkdir(parents=True)
+    template = tmp_path / "index.pot"
+    polib.POFile().save(str(template))
+    source = polib.pofile(str(template))
+    source.extend(polib.POEntry(msgid=message) for message in known)
+    source.save()
+    catalogs.refresh(template, part, known, "Tiny")
+    assert '"Plural-Forms: nplurals=1; plural=0;' in part.read_text("utf-8")
+    log = build.build_html(project, language)
+    html = (root / "docs/_build/html/ja/lessons/part/index.html").read_text("utf-8")
+    page = BeautifulSoup(html, "html.parser")
+    assert page.html["lang"] == "ja" and page.h1.get_text().startswith("ひとつの部")
+    assert "二つのスクリプト。" in page.get_text() and page.strong.get_text() == "二つの"
+    assert "untranslated: A part" in log, "the page of all lessons has no catalog yet"
+    assert "part/index.rst" not in log and "untranslated: Answer %s" in log
+
+
+@pytest.mark.parametrize(
+    ("message", "broken", "fault"),
+    [
+        ("Two scripts.", "**两个脚本。", "markup that is not understood, at '**'"),
+        ("A part", "一个``部分", "markup that is not understood, at '``'"),
+        ("Two scripts.", "两个:nowhere:`脚本`。", "markup that is not understood"),
+    ],
+)
+def test_broken_markup_in_a_translation_is_named(tiny, tmp_path, message, broken, fault):
+    """With the line of the catalog and the message, in titles, too; the other pages are built."""
+    root = tmp_path / "site"
+    shutil.copytree(tiny, root)
+    project = Project(root / "docs")
+    language = project.languages[1]
+    file = project.catalogs(language) / "lessons/part/index.po"
+    po = polib.pofile(str(file))
+    po.find(message).msgstr = broken
+    po.save()
+    line = polib.pofile(str(file)).find(message).linenum
+    log = re.sub("\x1b\\[.*?m", "", build.build_html(project, language))
+    assert f"{file}:{line}: WARNING: {fault}" in log
+    assert f"fix the translation: {broken}" in log
 
 
 def test_the_extension_imports_neither_torch_nor_handbook():

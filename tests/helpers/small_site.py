@@ -47,6 +47,6 @@ def write_site(
         if not header.exists():
             header.write_text(f"Part {part.name}\n{'=' * 20}\n\nWords.\n", "utf-8")
         if name:
-            title = name.partition("/")[2].title()
+            title = f"Lesson {name.partition('/')[2]}"
             (root / f"examples/{name}.py").write_text(lesson(code, title), "utf-8")
     return docs

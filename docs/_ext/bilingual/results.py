@@ -48,7 +48,7 @@ class Results:
         project, digest = self.project, hashlib.sha256(sys.version.encode())
         for name in project.says["bilingual_packages"]:
             for file in files_of_package(name):
-                digest.update(f"{name} {file.name}".encode() + file.read_bytes())
+                digest.update(f"{name} {file.parent.name}/{file.name}".encode() + file.read_bytes())
         for name in ("sphinx-gallery", *project.says["bilingual_distributions"]):
             digest.update(f"{name} {metadata.version(name)}".encode())
         settings = {key: value for key, value in project.gallery.items() if key not in PLACES}
