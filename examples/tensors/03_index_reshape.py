@@ -24,8 +24,6 @@ train, _ = datasets.mnist()
 digits = train.x[:6, 0]  # (6, 28, 28)
 
 # %%
-# .. _first-is-zero:
-#
 # Rows and columns
 # ----------------
 # Positions count from 0, so the *first* column is ``x[:, 0]``. Older notes call ``x[:, 1]`` the

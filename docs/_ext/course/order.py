@@ -6,6 +6,7 @@ ORDER = [
     "tensors/01_create",
     "tensors/02_attributes",
     "tensors/03_index_reshape",
+    "tensors/04_indexing",
     "tensors/08_reductions",
     "tensors/09_broadcasting",
     "tensors/10_matrix_products",
