@@ -175,8 +175,6 @@ assert turned[5, 7] == image[7, 5]
 # ``transpose``); if neighbouring axes are joined or split, it is ``reshape``, ``flatten`` or
 # ``unflatten``.
 #
-# .. _only-axes-of-one:
-#
 # Axes of length 1
 # ----------------
 # ``unsqueeze`` adds one. ``squeeze`` drops one, and only one of length 1; older notes say that it

@@ -7,6 +7,7 @@ ORDER = [
     "tensors/02_attributes",
     "tensors/03_index_reshape",
     "tensors/04_indexing",
+    "tensors/05_reshape",
     "tensors/08_reductions",
     "tensors/09_broadcasting",
     "tensors/10_matrix_products",
