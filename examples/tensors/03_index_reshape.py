@@ -73,8 +73,6 @@ assert torch.equal(picked, scores[[0, 1], right])
 # Two lists at once go in pairs: ``x[[0, 2], [1, 3]]`` is the two numbers at (0, 1) and (2, 3), not
 # the block of two rows and two columns. That block is ``x[[0, 2]][:, [1, 3]]``.
 #
-# .. _a-view-shares:
-#
 # Two kinds of picking
 # --------------------
 # The wrong idea of this page: "what I picked is mine." Make the left half of a digit white, in a
@@ -126,8 +124,6 @@ assert (
 # %%
 # Transposing moved nothing: it exchanged two strides. That is why it is free for a tensor of any
 # size, and why writing into ``x.T`` writes into ``x``.
-#
-# .. _view-and-reshape:
 #
 # Another shape
 # -------------

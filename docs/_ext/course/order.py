@@ -8,6 +8,7 @@ ORDER = [
     "tensors/03_index_reshape",
     "tensors/04_indexing",
     "tensors/05_reshape",
+    "tensors/06_views",
     "tensors/08_reductions",
     "tensors/09_broadcasting",
     "tensors/10_matrix_products",
