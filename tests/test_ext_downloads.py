@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import io
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from bilingual import archives, build
 
@@ -53,6 +55,19 @@ def cells_of(tiny, folder, name):
     install, *cells = book["cells"]
     assert install["cell_type"] == "code" and "find_spec" in "".join(install["source"])
     return cells
+
+
+def picture_of(data):
+    """Return a picture of a notebook: the drawing itself, or the pixels of what is no drawing."""
+    if "image/svg+xml" in data:
+        return "".join(data["image/svg+xml"]).encode("utf-8")
+    return pixels_of(base64.b64decode(data["image/png"]))
+
+
+def pixels_of(file):
+    """Return the pixels of a file, however they are packed."""
+    with Image.open(io.BytesIO(file)) as image:
+        return image.size, image.convert("RGBA").tobytes()
 
 
 @pytest.mark.parametrize("name", [FIRST, SECOND])
@@ -103,13 +118,12 @@ def test_notebooks_hold_what_the_build_printed_and_drew(tiny, page):
             ]
             assert printed == shown and shown
             drawn = [o["data"] for o in outputs if o["output_type"] == "display_data"]
-            images = page(folder, name).select("article img, body img")
+            images = page(folder, name).select(".drawn img.only-light")
             assert [data["text/plain"] for data in drawn] == [[img["alt"]] for img in images]
-            files = sorted(
-                (tiny / "docs/lessons/part/images").glob(f"sphx_glr_{Path(name).name}_00?.png")
-            )
-            assert [base64.b64decode(data["image/png"]) for data in drawn] == [
-                file.read_bytes() for file in files
+            files = (tiny / "docs/lessons/part/images").glob(f"sphx_glr_{Path(name).name}_00?.*")
+            assert [picture_of(data) for data in drawn] == [
+                file.read_bytes() if file.suffix == ".svg" else pixels_of(file.read_bytes())
+                for file in sorted(files)
             ]
 
 

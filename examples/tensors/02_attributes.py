@@ -414,5 +414,4 @@ assert train.x.nbytes > 100 * train.y.nbytes
 # %%
 # Next
 # ----
-# :doc:`/lessons/tensors/03_index_reshape`: how to pick numbers out of a tensor, join tensors, and
-# see the same numbers in another shape.
+# :doc:`/lessons/tensors/04_indexing`: how to pick numbers out of a tensor.
