@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import warnings
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -96,6 +97,17 @@ def test_what_is_drawn_on_pixels_stays_as_it_is():
     darken(figure)
     assert to_hex(on_pixels.get_color()) == "#000000"
     assert brightness(beside.get_color()) > 0.7
+    assert brightness(line.get_color()) > 0.7
+
+
+def test_a_line_without_points_lies_on_no_pixels():
+    figure, ax = plt.subplots()
+    ax.imshow([[0, 1], [1, 0]])
+    (line,) = ax.plot([], [], color="black")
+    figure.canvas.draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # as in a lesson
+        darken(figure)
     assert brightness(line.get_color()) > 0.7
 
 

@@ -7,6 +7,7 @@ after. Pixels are data and stay, with what is drawn on them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ def _drawn_on_pixels(figure: Figure) -> set[int]:
         frame = {id(axes.patch), *map(id, axes.spines.values())}
         for artist in (*axes.texts, *axes.lines, *axes.patches, *axes.collections):
             extent = artist.get_window_extent()
+            if not all(map(math.isfinite, extent.extents)):
+                continue  # it draws nothing: a line without points
             middle = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
             if id(artist) not in frame and any(box.contains(*middle) for box in boxes):
                 kept.update(map(id, artist.findobj()))
