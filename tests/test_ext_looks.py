@@ -187,12 +187,18 @@ def test_only_rules_that_can_apply_are_kept():
     .unused:is(.used) { top: 0 } .used:not(.unused) { top: 0 } #gone { top: 0 }
     @media (width > 600px) { .used { margin: 0 auto } .unused { top: 0 } }
     @media print { .unused { top: 0 } }
-    .fa-bars { --fa: "x" } @font-face { font-family: "Font Awesome 7 Free" }
     @keyframes turn { from { top: 0 } to { top: 1px } }"""
     assert slim_styles.slim(slim_styles.COMMENT.sub("", css), {"used"}) == (
         '.used>a:hover{color:red;content:"; } a  b"}.used:not(.unused){top:0}'
         "@media (width>600px){.used{margin:0 auto}}@keyframes turn{from{top:0}to{top:1px}}"
     )
+
+
+def test_the_icon_font_of_the_theme_is_left_out():
+    css = """.fa,.fa-bars:before{content:"x"} a{top:0} :root{--fa-font:1} html{--pst-a:1}
+    @font-face{font-display:block;font-family:Font Awesome\\ 7 Free;src:url(x.woff2)}
+    p:before{font:var(--fa-font-solid);content:"y"}"""
+    assert slim_styles.without_icons(css) == 'a{top:0}html{--pst-a:1}p:before{content:"y"}'
 
 
 def test_what_a_page_or_a_script_names_is_used(tmp_path):
