@@ -91,6 +91,7 @@ def test_what_is_drawn_on_pixels_stays_as_it_is():
     figure, (left, right) = plt.subplots(1, 2)
     left.imshow([[0, 1], [1, 0]], cmap="gray")
     on_pixels = left.text(0.5, 0.5, "1", color="black", ha="center", va="center")
+    left.plot([], [], color="black")  # has no place at all
     beside = left.set_title("title", color="black")
     (line,) = right.plot([0, 1], color="black")
     figure.canvas.draw()
@@ -109,6 +110,16 @@ def test_a_line_without_points_lies_on_no_pixels():
         warnings.simplefilter("error")  # as in a lesson
         darken(figure)
     assert brightness(line.get_color()) > 0.7
+
+
+def test_ink_on_paper_becomes_light_ink_on_dark_paper():
+    figure, ax = plt.subplots()
+    image = ax.imshow([[0, 1], [1, 0]], cmap="gray_r")
+    text = ax.text(0, 0, "0", color="black", ha="center", va="center")
+    figure.canvas.draw()
+    darken(figure)
+    assert image.get_cmap().name == "gray"
+    assert brightness(text.get_color()) > 0.7, "it stays readable"
 
 
 def test_every_kind_of_artist_changes():
@@ -166,10 +177,8 @@ def test_lines_become_svg_and_pixels_webp(tmp_path):
     names = sorted(
         file.name.removeprefix("sphx_glr_lesson_001") for file in (tmp_path / "b/images").iterdir()
     )
-    assert names == sorted(
-        [".webp", "_2x.webp", "_card.webp", "_dark.webp", "_dark_2x.webp", "_dark_card.webp"]
-    )
-    with Image.open(tmp_path / "b/images/sphx_glr_lesson_001_2x.webp") as image:
+    assert names == sorted([".webp", "_card.webp", "_dark.webp", "_dark_card.webp"])
+    with Image.open(tmp_path / "b/images/sphx_glr_lesson_001.webp") as image:
         assert image.size == (600, 600)
     assert not plt.get_fignums()
 
@@ -190,12 +199,18 @@ def test_only_rules_that_can_apply_are_kept():
     .unused:is(.used) { top: 0 } .used:not(.unused) { top: 0 } #gone { top: 0 }
     @media (width > 600px) { .used { margin: 0 auto } .unused { top: 0 } }
     @media print { .unused { top: 0 } }
-    .fa-bars { --fa: "x" } @font-face { font-family: "Font Awesome 7 Free" }
     @keyframes turn { from { top: 0 } to { top: 1px } }"""
     assert slim_styles.slim(slim_styles.COMMENT.sub("", css), {"used"}) == (
         '.used>a:hover{color:red;content:"; } a  b"}.used:not(.unused){top:0}'
         "@media (width>600px){.used{margin:0 auto}}@keyframes turn{from{top:0}to{top:1px}}"
     )
+
+
+def test_the_icon_font_of_the_theme_is_left_out():
+    css = """.fa,.fa-bars:before{content:"x"} a{top:0} :root{--fa-font:1} html{--pst-a:1}
+    @font-face{font-display:block;font-family:Font Awesome\\ 7 Free;src:url(x.woff2)}
+    p:before{font:var(--fa-font-solid);content:"y"}"""
+    assert slim_styles.without_icons(css) == 'a{top:0}html{--pst-a:1}p:before{content:"y"}'
 
 
 def test_what_a_page_or_a_script_names_is_used(tmp_path):

@@ -225,6 +225,7 @@ def test_thumbnails(page):
         light, dark = thumbnail.select(".card-figure img")
         assert light["src"].endswith("_001_card.webp") and dark["src"].endswith("_dark_card.webp")
         assert not page("zh", name).select("#sg-tag-list")
+        assert len(page("zh", name).select("h1")) == 1
 
 
 def test_figures_come_in_two_drawings_that_exist(tiny, page):

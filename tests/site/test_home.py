@@ -27,7 +27,7 @@ def test_the_first_screen_shows_it_all(read: Read, folder: str, screen: dict[str
     page = reader.context.new_page()
     page.set_viewport_size(screen)
     reader.open(f"{folder}/index.html", page)
-    for part in ("h1", ".opening-words > p", ".opening .button.first", ".opening pre"):
+    for part in ("h1", ".opening-words > p", ".opening-buttons a", ".opening pre"):
         box = page.locator(part).first.bounding_box()
         assert box and box["y"] >= 0 and box["y"] + box["height"] <= screen["height"], part
     figure = page.locator(".opening .drawn img").filter(visible=True)
@@ -42,7 +42,7 @@ def test_the_code_and_the_figure_are_those_of_the_first_lesson(read: Read, folde
     shown = page.locator(".opening pre").inner_text()
     assert shown.strip() == first_figure(Lesson(ROOT / f"examples/{ORDER[0]}.py"))
     address = page.locator(".opening .drawn a").get_attribute("href")
-    page.locator(".opening .button.first").click()
+    page.locator(".opening-buttons a").first.click()
     page.wait_for_url(f"**/lessons/{ORDER[0]}.html")
     there = page.locator(".drawn a").first.get_attribute("href")
     assert address.rpartition("/")[2] == there.rpartition("/")[2]

@@ -27,6 +27,7 @@ class TranslateGalleryText(SphinxTransform):
 
     def apply(self, **kwargs: object) -> None:
         """Find the elements by the classes that sphinx-gallery gives them."""
+        self._nest_sections()
         for note in self._nodes_of_class(nodes.note, "sphx-glr-download-link-note"):
             self._replace_text(note[0], DOWNLOAD_NOTE)
         for box in self._nodes_of_class(nodes.container, "sphx-glr-download-zip"):
@@ -39,6 +40,14 @@ class TranslateGalleryText(SphinxTransform):
                 raw.parent.remove(raw)
             if "sphx-glr-thumbcontainer" in raw.astext():
                 self._thumbnail(raw)
+
+    def _nest_sections(self) -> None:
+        """Put the parts below the title of the page, beside which sphinx-gallery writes them."""
+        first = next((n for n in self.document if isinstance(n, nodes.section)), None)
+        if first is not None:
+            for node in self.document.children[self.document.index(first) + 1 :]:
+                self.document.remove(node)
+                first += node
 
     def _nodes_of_class(self, kind: type[nodes.Element], name: str) -> Iterator[nodes.Element]:
         found = (node for node in self.document.findall(kind) if name in node["classes"])

@@ -44,7 +44,7 @@ class Opening(SphinxDirective):
         _note_scripts(self.env)
         self.env.note_dependency(self.env.doc2path(page))
         code = lines_of_first_figure(course.lessons[lesson])
-        begin = _button(self.env, page, _(BEGIN), "first")
+        begin = _button(self.env, page, _(BEGIN))
         every = _button(self.env, book.page_of(self.config, "index"), _(ALL))
         minutes = sum(map(reading_minutes, course.lessons.values()))
         size = _(SIZE).format(len(course.order), math.ceil(minutes / 60))
@@ -97,11 +97,11 @@ def _line(text: str, *children: nodes.Node, classes: list[str]) -> nodes.paragra
     return nodes.paragraph("", "", *shown, classes=classes, translatable=False)
 
 
-def _button(env: BuildEnvironment, page: str, words: str, *classes: str) -> addnodes.pending_xref:
+def _button(env: BuildEnvironment, page: str, words: str) -> addnodes.pending_xref:
     """Return a link with words of its own."""
     button = link(env, page)
     button["refexplicit"] = True
-    button[:] = [nodes.inline("", words, classes=["button", *classes])]
+    button[:] = [nodes.inline("", words)]
     return button
 
 

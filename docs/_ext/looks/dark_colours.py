@@ -2,12 +2,12 @@
 
 Lightness is turned over and hue is kept: black becomes the colour of the text, white that of the
 page, a pale blue box a dark blue one. So whatever could be told apart before can be told apart
-after. Pixels are data and stay, with what is drawn on them.
+after. Pixels are data and stay, with what is drawn on them; only images in black ink on white paper
+become light ink on dark paper, like the text.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Annotation, Text
 
+# Colour maps that begin with white, as paper does, and end with black.
+INK_ON_PAPER = {"gray_r", "grey_r", "binary", "Greys"}
 # Text and background of the dark theme (pydata-sphinx-theme).
 INK = np.array(to_rgba("#ced6dd")[:3])
 PAPER = np.array(to_rgba("#14181e")[:3])
@@ -55,6 +57,9 @@ def darken(figure: Figure) -> None:
 
 def _recolour(artist: Artist) -> None:
     match artist:
+        case AxesImage() if _is_ink(artist):
+            name = artist.get_cmap().name
+            artist.set_cmap(name.removesuffix("_r") if name.endswith("_r") else f"{name}_r")
         case Text():
             artist.set_color(dark(artist.get_color()))
         case Line2D():
@@ -85,9 +90,9 @@ def _drawn_on_pixels(figure: Figure) -> set[int]:
         frame = {id(axes.patch), *map(id, axes.spines.values())}
         for artist in (*axes.texts, *axes.lines, *axes.patches, *axes.collections):
             extent = artist.get_window_extent()
-            if not all(map(math.isfinite, extent.extents)):
-                continue  # it draws nothing: a line without points
-            middle = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
+            if not np.isfinite(extent.extents).all():  # of what is not drawn
+                continue
+            middle = extent.p0 + (extent.p1 - extent.p0) / 2
             if id(artist) not in frame and any(box.contains(*middle) for box in boxes):
                 kept.update(map(id, artist.findobj()))
     return kept
@@ -95,4 +100,11 @@ def _drawn_on_pixels(figure: Figure) -> set[int]:
 
 def _is_field(artist: Artist) -> bool:
     filled = isinstance(artist, ContourSet) and artist.filled
-    return filled or isinstance(artist, AxesImage | QuadMesh)
+    return filled or (isinstance(artist, AxesImage | QuadMesh) and not _is_ink(artist))
+
+
+def _is_ink(artist: Artist) -> bool:
+    """Return whether an image shows numbers, not colours, as ink on paper."""
+    if not isinstance(artist, AxesImage) or artist.get_cmap().name not in INK_ON_PAPER:
+        return False
+    return artist.get_array() is not None and artist.get_array().ndim == 2

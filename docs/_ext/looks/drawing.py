@@ -42,7 +42,7 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
 
 
 def _save(figure: Any, path: Path, root: Path) -> str:
-    """Write the files of a figure: `NAME.svg` or `NAME.webp`, with `_dark`, `_2x` and `_card`."""
+    """Write the files of a figure: `NAME.svg` or `NAME.webp`, with `_dark` and `_card`."""
     from looks.dark_colours import darken
 
     figure.canvas.draw()  # places the texts, and settles the ticks
@@ -57,8 +57,7 @@ def _save(figure: Any, path: Path, root: Path) -> str:
         if suffix == ".svg":
             path.with_name(f"{stem}.svg").write_bytes(svg)
         else:
-            path.with_name(f"{stem}_2x.webp").write_bytes(_webp(pixels))
-            path.with_name(f"{stem}.webp").write_bytes(_webp(pixels.resize((width, height))))
+            path.with_name(f"{stem}.webp").write_bytes(_webp(pixels))  # also where fewer would do
         card = pixels.resize((CARD, round(CARD * height / width)), Image.Resampling.LANCZOS)
         path.with_name(f"{stem}_card.webp").write_bytes(_webp(card))
     shown = path.with_suffix(suffix).relative_to(root).as_posix()

@@ -92,27 +92,22 @@ def publish(self: HTML5Translator, source: str) -> str:
 
 
 def pair(self: HTML5Translator, uri: str, attributes: str) -> str:
-    """Return both drawings; a WebP has a second one for sharp screens, unless it is small."""
+    """Return both drawings, the light one being the one that is named."""
     stem, suffix = posixpath.splitext(uri)
     small = "_card" if stem.endswith("_card") else ""
-    stem = stem.removesuffix(small)
     found = []
     for theme, ending in THEMES.items():
-        address = publish(self, f"{stem}{ending}{small}{suffix}")
-        sharp = ""
-        if suffix == ".webp" and not small:
-            sharp = f' srcset="{publish(self, f"{stem}{ending}_2x{suffix}")} 2x"'
+        address = publish(self, f"{stem.removesuffix(small)}{ending}{small}{suffix}")
         found.append(
-            f'<img class="only-{theme}" src="{address}"{sharp} {attributes}'
+            f'<img class="only-{theme}" src="{address}" {attributes}'
             ' loading="lazy" decoding="async">'
         )
     return "".join(found)
 
 
 def visit_drawn(self: HTML5Translator, node: drawn) -> None:
-    """Write the drawings inside of a link to the largest one."""
-    stem, suffix = posixpath.splitext(node["uri"])
-    large = publish(self, node["uri"] if suffix == ".svg" else f"{stem}_2x{suffix}")
+    """Write the drawings inside of a link to the light one."""
+    large = publish(self, node["uri"])
     # The alt text is escaped already (`MoveAltText`).
     size = f'width="{node["width"]}" height="{node["height"]}" alt="{node["alt"]}"'
     self.body.append(

@@ -20,12 +20,19 @@ STYLE = "style.css"
 # The theme loads these by its own templates; ours (layout.html) loads the one style sheet instead.
 THEME = ("basic.css", "styles/pydata-sphinx-theme.css")
 # Scripts for what this site does not have: Sphinx's own search, tabs, tags of lessons.
-UNUSED_SCRIPTS = {"doctools.js", "sphinx_highlight.js", "design-tabs.js", "sg-tags.js"}
+UNUSED_SCRIPTS = {
+    "doctools.js",
+    "translations.js",
+    "sphinx_highlight.js",
+}  # the second needs the first
+UNUSED_SCRIPTS |= {"design-tabs.js", "sg-tags.js"}
 # What the theme brings and no page loads. It would also hide which styles are needed.
 UNUSED_FILES = ("vendor", "webpack-macros.html", "scripts/*.map", "scripts/bootstrap.*")
 UNUSED_FILES += ("scripts/fontawesome.*", "styles/*.map")
-# The icons are ours (static/looks.css), so the font of the theme's is not needed.
-ICON_FONT = re.compile(r"\.fa\b|\.fa-|Font ?Awesome|fa-font|fa-family|fa-style")
+# The icons are ours (static/looks.css), so the font of the theme's is not needed: neither its rules
+# nor, in other rules, its name.
+ICON_RULE = re.compile(r"\.fa\b|\.fa-")
+ICON_FONT = re.compile(r"font:\s*var\(--fa-[^)]*\);?")
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 NAMES = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
@@ -56,8 +63,28 @@ def write_style(app: Sphinx, exception: Exception | None) -> None:
     sheets = [*THEME, *(str(sheet.filename) for sheet in app.builder._css_files)]
     files = [site / "_static" / sheet.removeprefix("_static/") for sheet in sheets]
     texts = [file.read_text("utf-8") for file in dict.fromkeys(files) if file.suffix == ".css"]
+    texts[1] = without_icons(texts[1])
     style = "".join(slim(COMMENT.sub("", text), used) for text in texts)
     (site / "_static" / STYLE).write_text(style, "utf-8")
+
+
+def without_icons(css: str) -> str:
+    """Return the theme's style sheet without the rules of its icon font.
+
+    Examples
+    --------
+    >>> without_icons(".fa-bars { --fa: 'x' } a { top: 0; font: var(--fa-font-solid) }")
+    'a{top: 0; }'
+    """
+    kept = [
+        f"{head}{{{body}}}"
+        for head, body in _blocks(COMMENT.sub("", css))
+        if body
+        and not ICON_RULE.search(head)
+        and not body.startswith("--fa-")
+        and not (head == "@font-face" and "Font Awesome" in body)
+    ]
+    return ICON_FONT.sub("", "".join(kept))
 
 
 def used_names(pages: Iterable[Path], scripts: Iterable[Path]) -> set[str]:
@@ -85,8 +112,8 @@ def slim(css: str, used: set[str]) -> str:
     """
     found = []
     for head, body in _blocks(css):
-        if body is None or ICON_FONT.search(f"{head}{{{body[:60]}"):
-            continue  # an @import or @charset, or an icon
+        if body is None:
+            continue  # an @import or @charset
         if head.startswith(("@media", "@supports", "@layer", "@container")):
             body = slim(body, used)
         elif head.startswith("@"):
@@ -150,4 +177,4 @@ def _squeeze(css: str) -> str:
 def setup(app: Sphinx) -> None:
     """Register the handlers."""
     app.connect("html-page-context", drop_scripts, priority=900)  # after all have added theirs
-    app.connect("build-finished", write_style)
+    app.connect("build-finished", write_style, priority=900)  # after the theme's colours of code

@@ -14,12 +14,10 @@
     close.type = "button";
     close.textContent = "✕";
     close.ariaLabel = link.dataset.close;
-    // Both drawings, so that the one that suits the theme is seen, at the best size there is.
+    // Both drawings, so that the one that suits the theme is seen.
     const images = [...link.querySelectorAll("img")].map((image) => {
       const large = image.cloneNode();
       large.loading = "eager";
-      if (large.srcset) large.src = large.srcset.split(" ")[0];
-      large.removeAttribute("srcset");
       return large;
     });
     dialog.ariaLabel = images[0].alt;
