@@ -32,7 +32,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "tensors/01_create",
     "tensors/02_attributes",
     "tensors/03_index_reshape",
     "tensors/12_numpy_bridge",
