@@ -7,7 +7,7 @@ How do I pick numbers out of a tensor, join tensors, and see the same numbers in
 Most lines of a real program move numbers about before they calculate anything. They are short, and
 they go wrong in silence: one axis taken for another, an image scrambled by ``reshape``, a change
 that shows up somewhere else. One picture explains all of it: a :term:`tensor` is a row of memory
-and a rule for walking through it. The page before is :doc:`/lessons/tensors/02_attributes`.
+and a rule for walking through it. The page before is :doc:`/lessons/tensors/03_number_types`.
 """
 
 # %%

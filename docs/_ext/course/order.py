@@ -4,7 +4,8 @@ ORDER = [
     "start/01_quickstart",
     "start/02_define_by_run",
     "tensors/01_create",
-    "tensors/02_attributes",
+    "tensors/02_shape_dtype_device",
+    "tensors/03_number_types",
     "tensors/03_index_reshape",
     "tensors/08_reductions",
     "tensors/09_broadcasting",
@@ -32,7 +33,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "tensors/02_attributes",
     "tensors/03_index_reshape",
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
