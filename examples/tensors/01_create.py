@@ -1,13 +1,20 @@
 """
-Making tensors
-==============
+Creating tensors
+================
 
-How do I make a tensor?
+How do I create a tensor?
 
-A :term:`tensor` is an array of numbers of one kind, and everything in PyTorch starts with one.
-There are a dozen ways to make it: from data, filled, in ranges, at random, from NumPy. Most do
-what they say; two old ones do not, and they come early. The page before is
-:doc:`/lessons/start/02_define_by_run`.
+A tensor holds numbers, all of one kind, and PyTorch calculates with nothing
+else: images, labels, weights and losses are all tensors. Sometimes you have the
+numbers already. More often you only know how many you need, where they begin
+and end, or that they should be random. There is a function for each case. Most
+of them do what their names say, and this lesson also shows the few that do not.
+
+After this lesson you can
+
+- create a tensor from numbers, filled with one value, as a range, or at random
+- get the same random numbers again
+- notice a tensor that drops your fractions, and a range that is one too long
 """
 
 # %%
@@ -15,333 +22,496 @@ what they say; two old ones do not, and they come early. The page before is
 # -----
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 
-from handbook import datasets
+from handbook import datasets, plots
 
 torch.manual_seed(0)
+
+# %%
+# From numbers that you have
+# --------------------------
+# :func:`torch.tensor` makes a :term:`tensor` of the numbers that you write
+# down: of one number, of a list, or of a list of lists.
+
+number = torch.tensor(7)
+row = torch.tensor([1, 2, 3])
+table = torch.tensor([[1, 2, 3], [4, 5, 6]])
+print(number)
+print(row)
+print(table)
+
+# %%
+# Count the brackets that open before the first number: none, one, two. That is
+# how many axes the tensor has. An :term:`axis` is a direction in which you can
+# walk through the numbers, and the :term:`shape` says how many steps there are
+# along each axis. Which shapes do you expect here?
+
+print(number.shape)
+print(row.shape)
+print(table.shape)
+
+# %%
+# The table has 2 rows of 3 columns. Its shape is (2, 3), because the outer list
+# comes first. (``torch.Size`` is PyTorch's name for this tuple of numbers.) The
+# row has one axis of length 3, and the single number has no axis at all. A
+# tensor without an axis is called a :term:`scalar`, one with one axis a
+# :term:`vector`, and one with two axes a :term:`matrix`.
+#
+# It goes on in the same way. The digits of
+# :doc:`/lessons/start/01_quickstart` are a stack of images, which has three
+# axes. Pick one image from the stack, one row of pixels from the image, and one
+# pixel from the row: each time, the first axis disappears.
+
 train, _ = datasets.mnist()
+stack = train.x[:, 0]  # the only channel: (10000, 28, 28)
+image = stack[0]  # (28, 28)
+pixels = image[7]  # (28,)
+pixel = pixels[10]  # ()
+print(stack.shape, image.shape, pixels.shape, pixel.shape)
 
 # %%
-# The smallest one
-# ----------------
-# :func:`torch.tensor` takes the numbers that you write down. Brackets within brackets make more
-# dimensions, and ``shape`` tells how many numbers lie along each :term:`axis`.
-
-for data in (3, [1, 2, 3], [[1, 2], [3, 4], [5, 6]]):
-    x = torch.tensor(data)
-    print(f"{data!s:25} ndim {x.ndim}, shape {tuple(x.shape)}")
-assert torch.tensor(3).shape == () and x.shape == (3, 2)
-
-# %%
-# A :term:`scalar` has no axis, a :term:`vector` one, a :term:`matrix` two, and it goes on: images
-# of handwritten digits lie in a stack with three axes. Whoever picks one image, one row of it, one
-# pixel, loses one axis each time.
+# The figure shows the four, from the pixel to the stack.
 #
-# .. alt:: Four panels: one dark pixel, shape (); the strip of 28 pixels that it comes from, shape
-#    (28,); the image of a five with that strip, shape (28, 28); a stack of digits, shape (10000,
-#    28, 28).
+# .. alt:: Four panels. Scalar: one dark square. Vector: a strip of 28 pixels.
+#    Matrix: the handwritten 5 that the strip belongs to. Stack: four digits,
+#    one behind the other. Above them are the shapes (), (28,), (28, 28) and
+#    (10000, 28, 28).
 
-stack = train.x.squeeze(1)  # (10000, 28, 28)
-image = stack[0]
-row = image[7]
-pixel = row[10]
-assert [part.ndim for part in (pixel, row, image, stack)] == [0, 1, 2, 3]
+# %%
+# .. drawing::
 
-figure, axes = plt.subplots(1, 4, figsize=(7, 2.3), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(6.8, 2.3), layout="constrained")
 style = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
-places = {"scalar": (pixel, (10, 11, 8, 7)), "vector": (row, (0, 28, 8, 7))}
-places["matrix"] = image, (0, 28, 28, 0)
-for axis, (name, (part, place)) in zip(axes, places.items(), strict=False):
-    axis.imshow(torch.atleast_2d(part).numpy(), extent=place, **style)
-    axis.set(title=f"{name}\n{tuple(part.shape)}", xlim=(0, 28), ylim=(28, 0))
-for n in (36, 24, 12, 0):
-    axes[3].imshow(
-        stack[n // 12].numpy(), extent=(n, n + 28, 28 - n, -n), **style
-    )
-    axes[3].add_patch(plt.Rectangle((n, -n), 28, 28, fill=False, zorder=0))
-axes[3].set(title=f"stack\n{tuple(stack.shape)}", xlim=(0, 64), ylim=(28, -36))
-for axis in axes:
-    axis.set(xticks=[], yticks=[])
+titles = ["scalar", "vector", "matrix", "stack"]
+for axis, title, part in zip(
+    axes, titles, (pixel, pixels, image, stack), strict=True
+):
+    axis.set_title(f"{title}\n{tuple(part.shape)}", fontsize=9)
+    axis.set(xlim=(0, 28), ylim=(28, 0), xticks=[], yticks=[])
+axes[0].imshow(pixel.reshape(1, 1).numpy(), extent=(10, 11, 8, 7), **style)
+axes[1].imshow(pixels.reshape(1, 28).numpy(), extent=(0, 28, 8, 7), **style)
+axes[2].imshow(image.numpy(), extent=(0, 28, 28, 0), **style)
+for n in (3, 2, 1, 0):
+    place = (12 * n, 12 * n + 28, 28 - 12 * n, -12 * n)
+    axes[3].imshow(stack[n].numpy(), extent=place, **style)
+    frame = plt.Rectangle((12 * n, -12 * n), 28, 28, fill=False, zorder=0)
+    axes[3].add_patch(frame)
+axes[3].set(xlim=(0, 64), ylim=(28, -36))
 
 # %%
-# .. _old-ways-to-make-one:
-#
-# Two old ways that mislead
-# -------------------------
-# Older notes write ``torch.FloatTensor`` and ``torch.LongTensor``. From a list they do make a
-# tensor; ``LongTensor`` drops the fractions. A bare whole number they take for a *size*: the last
-# one below is not the number 3, it is three numbers. ``torch.Tensor``, capital T, does the same.
+# All numbers of a tensor are of one kind. Whole numbers stay whole, as above.
+# But one number with a decimal point is enough, and all of them get one:
 
-print(torch.LongTensor([1.7]), torch.FloatTensor([3]))
-print(torch.FloatTensor(3).shape)
-assert torch.LongTensor([1.7]).item() == 1
-assert torch.FloatTensor(3).shape == torch.Tensor(3).shape == (3,)
+print(torch.tensor([1, 2, 3.5]))
 
 # %%
-# Which three numbers? Nobody chose them: they are :term:`uninitialized`, whatever the memory held
-# before, and another time something else. :func:`torch.empty` does the same and says so a little
-# better; it is not empty, ``torch.empty(3, 5)`` has 15 numbers. One switch makes such memory
-# visible: in deterministic mode PyTorch fills it, here with ``nan``, "not a number".
-
-torch.use_deterministic_algorithms(True)
-three, fifteen = torch.FloatTensor(3), torch.empty(3, 5)
-print(three, fifteen.isnan().sum())
-assert three.isnan().all() and fifteen.isnan().all() and fifteen.numel() == 15
-torch.use_deterministic_algorithms(False)
+# The kind is called the :term:`dtype`. The next two lessons are about it. For
+# now, remember how the two kinds look when they are printed: ``2`` is a whole
+# number, and ``2.`` or ``2.0000`` is a *floating-point number*, which can have
+# a fraction.
 
 # %%
-# What is that good for? For numbers that you are going to write yourself, every one of them, before
-# anybody reads them: zeros would be written for nothing. In doubt, take :func:`torch.zeros`.
+# .. check::
 
-squares = torch.empty(5)
-for i in range(5):
-    squares[i] = i**2
-print(squares)
-assert squares.tolist() == [0, 1, 4, 9, 16]
-
-# %%
-# The kind of number
-# ------------------
-# One tensor, one :term:`dtype`. :func:`torch.tensor` reads it off the data: whole numbers become
-# ``int64``, numbers with a point ``float32``, and a mixture takes the more general kind. Older
-# notes know five kinds; count them.
-
-for data in (True, 3, 3.0, 3j, [True, 2], [1, 2.5], np.array([0.1, 0.2])):
-    print(f"{data!r:17} {torch.tensor(data).dtype}")
-kinds = {k for k in vars(torch).values() if isinstance(k, torch.dtype)}
-print(len(kinds), "dtypes in all")
-assert torch.tensor([1, 2.5]).dtype == torch.float32 and len(kinds) > 40
-assert torch.tensor(np.array([0.1, 0.2])).dtype == torch.float64
+assert number.shape == (), "a single number has no axis"
+assert row.shape == (3,), "a list has one axis"
+assert table.shape == (2, 3), "two rows of three columns"
+assert stack.shape == (10_000, 28, 28), "the stack has three axes"
+assert image.shape == (28, 28), "an image has rows and columns"
+assert pixels.shape == (28,), "a row of an image has 28 pixels"
+assert pixel.shape == (), "a pixel is one number"
+assert torch.tensor([1, 2, 3.5]).is_floating_point(), "3.5 has a fraction"
+assert not table.is_floating_point(), "whole numbers stay whole"
 
 # %%
-# NumPy's numbers keep NumPy's kind, here ``float64``. Python's numbers with a point do not: they
-# have 53 significant bits, ``float32`` has 24, so digits are lost at the door, and converting
-# afterwards does not bring them back. Ask for the kind you want at once.
+# Filled with one value
+# ---------------------
+# Often you know the shape and will calculate the numbers later.
+# :func:`torch.zeros` and :func:`torch.ones` take the shape.
+# :func:`torch.zeros_like` takes another tensor, and copies its shape and its
+# kind. What will be different about the third output?
 
-late = torch.tensor(0.1).to(torch.float64)
-early = torch.tensor(0.1, dtype=torch.float64)
-print(f"late: {late.item()}  early: {early.item()}")
-print(torch.tensor(16_777_217.0).item())  # 2**24 + 1
-assert late != 0.1 and early == 0.1 and torch.tensor(16_777_217.0) == 16_777_216
-
-# %%
-# Filled, and like another
-# ------------------------
-# Shape first, then the value. The functions that end in ``_like`` take shape, dtype and
-# :term:`device` from a tensor that you have. Guess the last line before you read it.
-
-counts = torch.tensor([3, 1, 2])
-print(torch.zeros(2, 3), torch.full((2, 3), 7), torch.eye(2), sep="\n")
-print(torch.ones_like(counts), torch.zeros_like(image).shape)
-print(torch.full_like(counts, 0.5))
-assert torch.full_like(counts, 0.5).eq(0).all()
-assert torch.full_like(counts, 0.5, dtype=torch.float32).eq(0.5).all()
+print(torch.zeros(2, 3))
+print(torch.ones(4))
+print(torch.zeros_like(table))
 
 # %%
-# ``counts`` holds whole numbers, so 0.5 became 0 without a word; with ``dtype=torch.float32`` it
-# stays what it is. ``torch.full((2, 3), 7)`` holds whole numbers too, because 7 is one, while
-# :func:`torch.zeros` makes ``float32``.
-#
+# The third one holds whole numbers, without points, because ``table`` does. The
+# first two hold floating-point numbers, which you want in most cases.
+# ``torch.full((2, 3), 7.0)`` fills a tensor with any value, and there are
+# ``torch.ones_like`` and ``torch.full_like``, too.
+
+# %%
+# .. check::
+
+assert torch.zeros(2, 3).is_floating_point(), "zeros makes floating-point 0"
+assert torch.ones(4).is_floating_point(), "ones makes floating-point 1"
+assert not torch.zeros_like(table).is_floating_point(), "as in the table"
+assert torch.zeros_like(table).shape == (2, 3), "the shape of the table"
+assert torch.full((2, 3), 7.0).tolist() == [[7, 7, 7], [7, 7, 7]], "all are 7"
+
+# %%
 # Ranges
 # ------
-# :func:`torch.arange` fixes the step and leaves out the end. :func:`torch.linspace` fixes how many
-# and includes both ends. ``torch.logspace`` spaces the exponents evenly.
-#
-# .. alt:: Three rows of dots between dashed lines at 0 and 1. arange: 0 to 0.75, the end left out.
-#    linspace: five dots, both ends included. logspace: dots crowded near 0 and the last one at 1.
+# :func:`torch.arange` counts like Python's ``range``: start, end, step, and the
+# end is left out. :func:`torch.linspace` takes start, end and *how many*, and
+# includes both ends. Here both divide the way from 0 to 1.
 
-ranges = {
-    "logspace(-2, 0, 5)": torch.logspace(-2, 0, 5),
-    "linspace(0, 1, 5)": torch.linspace(0, 1, 5),
-    "arange(0, 1, 0.25)": torch.arange(0, 1, 0.25),
-}
-figure, axis = plt.subplots(figsize=(5.6, 2), layout="constrained")
-for height, values in enumerate(ranges.values()):
-    axis.plot(values.tolist(), [height] * len(values), "o", markersize=8)
-axis.set(xlabel="value", yticks=range(3), yticklabels=ranges, ylim=(-0.5, 2.5))
-for end in (0, 1):
-    axis.axvline(end, color="gray", linestyle="--", zorder=0)
-assert ranges["arange(0, 1, 0.25)"].tolist() == [0, 0.25, 0.5, 0.75]
+steps = torch.arange(0, 1, 0.25)
+points = torch.linspace(0, 1, 5)
+print(torch.arange(5))
+print(steps)
+print(points)
 
 # %%
-# "Leaves out the end" is true of whole numbers. With a step such as 0.1, which no binary
-# floating-point number equals, rounding decides, and here the end slips in:
-
-print(torch.arange(1, 1.3, 0.1), torch.linspace(1, 1.2, 3), sep="\n")
-assert len(torch.arange(1, 1.3, 0.1)) == 4
+# Both have a distance of 0.25 from one number to the next, but only
+# ``linspace`` gets to the end:
+#
+# .. alt:: Two rows of dots on a line from 0 to 1, with dashed lines at both
+#    ends. arange has four dots, from 0 to 0.75. linspace has five dots, and the
+#    last one is at 1.
 
 # %%
-# So count with ``arange`` and measure with ``linspace``.
-#
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.2, 1.7), layout="constrained")
+axis.plot(steps.tolist(), [1] * 4, "o", markersize=9, color="#0072B2")
+axis.plot(points.tolist(), [0] * 5, "o", markersize=9, color="#D55E00")
+axis.axvline(0, color="gray", linestyle="--", zorder=0)
+axis.axvline(1, color="gray", linestyle="--", zorder=0)
+labels = ["linspace(0, 1, 5)", "arange(0, 1, 0.25)"]
+axis.set(xlabel="value", yticks=[0, 1], yticklabels=labels, ylim=(-0.5, 1.5))
+
+# %%
+# .. check::
+
+assert torch.arange(5).tolist() == [0, 1, 2, 3, 4], "5 is left out"
+assert steps.tolist() == [0, 0.25, 0.5, 0.75], "arange leaves out the end"
+assert points.tolist() == [0, 0.25, 0.5, 0.75, 1], "linspace includes the end"
+
+# %%
 # Random numbers
 # --------------
-# :func:`torch.rand` draws evenly from 0 up to, not including, 1; :func:`torch.randn` from the
-# normal distribution with mean 0 and standard deviation 1; :func:`torch.randint` whole numbers,
-# the upper end left out. The dashed lines are what they should be.
-#
-# .. alt:: Three histograms of 100,000 numbers, each along its dashed line: rand flat between 0 and
-#    1, randn a bell around 0, randint six equal bars from 0 to 5.
+# :func:`torch.rand` draws numbers from 0 to 1, each as likely as any other.
+# :func:`torch.randn` draws from the normal distribution, whose values lie
+# around 0 and become rarer with the distance: about two of three lie between -1
+# and 1. :func:`torch.randint` draws whole numbers, and leaves out the upper
+# end, so this is a die that is thrown ten times:
 
-n = 100_000
-draws = {"rand": torch.rand(n), "randn": torch.randn(n)}
-draws["randint"] = torch.randint(0, 6, (n,))
-t = torch.linspace(-4, 4, 200)
-bell = torch.exp(-(t**2) / 2) / (2 * torch.pi) ** 0.5
-ideal = {
-    "rand": ([0, 0, 1, 1], [0, 1, 1, 0]),
-    "randn": (t.tolist(), bell.tolist()),
-    "randint": ([-0.5, 5.5], [1 / 6, 1 / 6]),
-}
-figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.4), layout="constrained")
-for axis, (name, values) in zip(axes, draws.items(), strict=True):
-    bins = [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5] if name == "randint" else 40
-    axis.hist(values.numpy(), bins, density=True, color="lightblue", ec="gray")
-    axis.plot(*ideal[name], "--", color="tab:red")
-    axis.set(title=name, xlabel="value")
-axes[0].set_ylabel("density")
-assert draws["rand"].min() >= 0 and draws["rand"].max() < 1
-assert draws["randint"].min() == 0 and draws["randint"].max() == 5
-assert (
-    abs(draws["randn"].mean()) < 0.02 and abs(draws["randn"].std() - 1) < 0.02
+print(torch.rand(2, 3))
+print(torch.randn(2, 3))
+print(torch.randint(1, 7, (10,)))
+
+# %%
+# A few numbers do not show much, so the figure counts 100,000 of each.
+#
+# .. alt:: Three histograms of 100,000 numbers. rand: flat between 0 and 1.
+#    randn: a bell around 0, hardly anything beyond -3 and 3. randint: six bars
+#    of equal height, from 1 to 6.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.3), layout="constrained")
+color = {"color": "#56B4E9", "edgecolor": "0.4"}
+axes[0].hist(torch.rand(100_000).numpy(), 20, **color)
+axes[1].hist(torch.randn(100_000).numpy(), 40, **color)
+places = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5]
+axes[2].hist(torch.randint(1, 7, (100_000,)).numpy(), places, **color)
+axes[0].set(title="rand", xlabel="value", ylabel="how many")
+axes[1].set(title="randn", xlabel="value")
+axes[2].set(title="randint(1, 7)", xlabel="value")
+
+# %%
+# Random numbers are different each time. A :term:`random seed` makes them
+# repeatable: :func:`torch.manual_seed` puts the generator of random numbers at
+# a fixed place. The number itself has no meaning.
+
+torch.manual_seed(7)
+first = torch.randint(1, 7, (10,))
+second = torch.randint(1, 7, (10,))
+torch.manual_seed(7)
+again = torch.randint(1, 7, (10,))
+print(first)
+print(second)
+print(again)
+
+# %%
+# The second ten differ from the first ten, because they continue where those
+# stopped. After the same seed the same ten come again.
+
+# %%
+# .. check::
+
+assert again.equal(first), "the same seed gives the same numbers"
+assert not second.equal(first), "the next numbers are others"
+assert torch.rand(100_000).min() >= 0, "rand begins at 0"
+assert torch.rand(100_000).max() <= 1, "rand ends at 1"
+assert 0.66 < (torch.randn(100_000).abs() < 1).float().mean() < 0.7, (
+    "two of three numbers of randn lie between -1 and 1"
+)
+assert torch.randint(1, 7, (1000,)).unique().tolist() == [1, 2, 3, 4, 5, 6], (
+    "a die has the numbers from 1 to 6"
 )
 
 # %%
-# A :term:`random seed` makes draws repeatable, but a wrong idea comes along: "I set it at the top,
-# so this line always draws the same." All lines share one stream of numbers. Whoever draws before
-# you moves you along.
+# On real data
+# ------------
+# What does a digit look like in a bad photograph? Add random numbers to it,
+# one for each pixel. In such a line, several ways of creating a tensor come
+# together: the image came from data, ``torch.randn`` makes noise of the same
+# shape, and 0.3 says how strong it is.
 
-
-def draw(someone_before_me, generator=None):
-    torch.manual_seed(0)
-    if someone_before_me:
-        torch.rand(1)
-    return torch.rand(3, generator=generator)
-
-
-print("shared stream:", draw(False), draw(True), sep="\n")
-first = draw(False, torch.Generator().manual_seed(7))
-second = draw(True, torch.Generator().manual_seed(7))
-print("own generator:", first, second, sep="\n")
-assert not torch.equal(draw(False), draw(True))
-assert torch.equal(first, second)
+noise = 0.3 * torch.randn(28, 28)
+noisy = image + noise
+pictures = torch.stack([image, noise, noisy])
 
 # %%
-# A :class:`torch.Generator` of your own is a stream of its own: nobody else draws from it. Promise
-# no more than that: another device or another version of PyTorch may give other numbers for the
-# same seed.
+# ``torch.stack`` makes one stack of the three, and
+# :func:`handbook.plots.image_grid` draws it. You can still read the digit.
+# Images like these are used to find out whether a network can, too.
 #
-# A closer look
-# -------------
-# Does a tensor that was made from an array *copy* it, or do both look at the same memory? Change
-# the array and see who notices.
+# .. alt:: Three pictures: a handwritten 5, light on dark; grey noise; and their
+#    sum, a 5 that shines through the noise.
 
-array = np.array([1.0, 2.0, 3.0])
-made = {
-    "tensor(array)": torch.tensor(array),
-    "from_numpy(array)": torch.from_numpy(array),
-    "as_tensor(array)": torch.as_tensor(array),
-    "as_tensor(array, dtype=float32)": torch.as_tensor(
-        array, dtype=torch.float32
-    ),
-}
-array[0] = 100
-for call, x in made.items():
-    shared = np.shares_memory(array, x.numpy())
-    print(f"{call:32} {'shares' if shared else 'copies'}  {x.tolist()}")
-assert [x[0].item() for x in made.values()] == [1, 100, 100, 1]
+figure = plots.image_grid(pictures, titles=["image", "noise", "sum"], ncols=3)
 
 # %%
-# :func:`torch.tensor` always copies. :func:`torch.from_numpy` never does, and
-# :func:`torch.as_tensor` only where it must: for another dtype, another device, or a list. To copy
-# a tensor write ``x.clone()``; ``torch.tensor(x)`` works and warns.
+# .. check::
+
+assert noise.shape == image.shape, "one random number for each pixel"
+
+# %%
+# What goes wrong
+# ---------------
+# **Whole numbers stay whole.** We have 3 apples, 1 pear and 2 plums, and want
+# to know what share of the 6 fruits each kind has. So we create a tensor of the
+# same shape, and fill it:
+
+counts = torch.tensor([3, 1, 2])
+shares = torch.zeros_like(counts)
+for i in range(3):
+    shares[i] = counts[i] / 6
+print(shares)
+
+# %%
+# Half of the fruits are apples, but all shares are 0, and there was no error.
+# ``zeros_like`` took the kind from ``counts``, so ``shares`` has room for whole
+# numbers only. What is written into it loses its fraction. With ``torch.zeros``
+# the result is right:
+
+shares = torch.zeros(3)
+for i in range(3):
+    shares[i] = counts[i] / 6
+print(shares)
+
+# %%
+# **One too many.** This range should contain 1, 1.1 and 1.2:
+
+too_long = torch.arange(1, 1.3, 0.1)
+print(too_long)
+
+# %%
+# The end should be left out, and it is there. A computer cannot store 0.1
+# exactly, only a number very close to it. So the division of the way from 1 to
+# 1.3 by the step gives a little more than 3, and there is a fourth number. Use
+# ``arange`` with whole numbers. Where the step is a fraction, use ``linspace``,
+# or divide afterwards:
+
+print(torch.linspace(1, 1.2, 3))
+print(torch.arange(10, 13) / 10)
+
+# %%
+# **A seed at the top is not always enough.** All random functions draw from
+# the same generator. Here are two versions of a program. In the second one, a
+# line has been added that draws one number:
+
+torch.manual_seed(0)
+weights = torch.rand(3)
+print(weights)
+
+torch.manual_seed(0)
+extra = torch.rand(1)
+weights_later = torch.rand(3)
+print(weights_later)
+
+# %%
+# The seed is the same, but the weights have moved by one place: the first
+# number went to the new line. To be sure of the numbers that a line draws, set
+# the seed right before it. (Or give the line a :class:`torch.Generator` of its
+# own, as in ``torch.rand(3, generator=generator)``.) And do not expect more
+# than this: on another device, or with another version of PyTorch, the same
+# seed may give other numbers.
 #
-# .. list-table::
-#    :header-rows: 1
-#
-#    * - You have
-#      - You write
-#    * - numbers
-#      - ``torch.tensor([1.0, 2.0])``
-#    * - an array, to keep apart
-#      - ``torch.tensor(array)``
-#    * - an array, not to copy
-#      - ``torch.from_numpy(array)``
-#    * - a shape
-#      - ``torch.zeros(2, 3)``, ``torch.ones(2, 3)``, ``torch.full((2, 3), 7)``
-#    * - a tensor to match
-#      - ``torch.zeros_like(x)``
-#    * - a step
-#      - ``torch.arange(10)``
-#    * - two ends
-#      - ``torch.linspace(0, 1, 5)``
-#    * - chance
-#      - ``torch.rand(2, 3, generator=generator)``
-#
+# **Empty is not empty.** ``torch.empty(5)`` creates a tensor of five numbers,
+# too, but it is :term:`uninitialized`: it holds whatever was in the memory
+# before. That saves the time for writing zeros, and it is right where you write
+# every number yourself before you read one. If you forget one, you calculate
+# with whatever was there, and that may be another number each time. If in
+# doubt, use ``torch.zeros``.
+
+# %%
+# .. check::
+
+assert torch.zeros_like(counts).tolist() == [0, 0, 0], "zeros like counts"
+assert not torch.zeros_like(counts).is_floating_point(), "they are whole"
+assert torch.allclose(shares, torch.tensor([3, 1, 2]) / 6), "the right shares"
+assert len(too_long) == 4, "the range is one too long"
+assert (1.3 - 1) / 0.1 > 3, "the division gives a little more than 3"
+assert len(torch.linspace(1, 1.2, 3)) == 3, "linspace counts right"
+assert torch.allclose(torch.arange(10, 13) / 10, torch.linspace(1, 1.2, 3)), (
+    "dividing afterwards gives the same numbers"
+)
+assert weights_later[:2].equal(weights[1:]), "moved by one place"
+assert extra == weights[0], "the first number went to the new line"
+assert torch.empty(5).numel() == 5, "empty has five numbers"
+
+# %%
+# Recipe
+# ------
+# What you have, and what you write. For a NumPy array there are two ways:
+# ``torch.tensor(array)`` copies it, and ``torch.from_numpy(array)`` shares its
+# memory; :doc:`/lessons/tensors/12_numpy_bridge` explains the difference.
+
+import torch
+
+torch.manual_seed(0)
+
+x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])  # numbers
+blank = torch.zeros(2, 3)  # a shape
+same_shape = torch.zeros_like(x)  # another tensor
+indices = torch.arange(10)  # whole numbers, end left out
+points = torch.linspace(0, 1, 11)  # two ends, both included
+weights = torch.randn(2, 3)  # a bell around 0
+throws = torch.randint(1, 7, (10,))  # whole numbers, end left out
+print(points)
+
+# %%
+# .. check::
+
+assert x.shape == same_shape.shape, "zeros_like takes the shape"
+assert blank.shape == weights.shape, "both have the shape (2, 3)"
+assert indices[-1] == 9, "arange leaves out the end"
+assert points[-1] == 1, "linspace includes the end"
+assert throws.max() <= 6, "randint leaves out the upper end"
+
+# %%
 # What you learnt
 # ---------------
-# - Make tensors from data with ``torch.tensor``, and never with ``FloatTensor`` and its kin.
-# - Read ``torch.empty`` as "not yet written", and write every number before you read one.
-# - Ask for the dtype when you make a tensor: digits lost then are lost for good.
-# - Give random numbers that must be repeatable a generator of their own.
-# - Know whether you copied: ``tensor`` does, ``from_numpy`` does not, ``as_tensor`` if it must.
+# - ``torch.tensor`` takes numbers. The other functions take a shape, another
+#   tensor, or the ends of a range.
+# - As many brackets open as there are axes, and the shape lists their lengths
+#   from the outside to the inside.
+# - A tensor of whole numbers drops the fraction of what you write into it.
+# - ``arange`` is for whole numbers, ``linspace`` for fractions.
+# - A seed repeats random numbers if the same draws follow it in the same order.
 #
 # Exercises
 # ---------
-# 1. **Predict.** What are shape and dtype of ``torch.tensor([[1, 2.0, True]])``,
-#    ``torch.zeros(3, 0)``, ``torch.arange(0, 10, 3) / 2`` and ``torch.linspace(0, 1, 1)``?
-# 2. **Change.** Draw 100,000 numbers evenly between -3 and 5, and as many from a normal
-#    distribution with mean 10 and standard deviation 2, with ``torch.rand`` and ``torch.randn``
-#    alone.
-# 3. **Extend.** A camera hands you a list of NumPy images of whole numbers from 0 to 255. Make one
-#    tensor of shape (N, 1, 28, 28) from 0 to 1, without a loop over pixels, and say which steps
-#    copy.
+# 1. **Predict.** Which shape has each of these, and are its numbers whole:
+#    ``torch.tensor([[1, 2.0, 3]])``, ``torch.zeros(3, 0)``,
+#    ``torch.arange(0, 10, 3)``, ``torch.linspace(0, 1, 1)``?
+# 2. **Change.** Draw 100,000 numbers that lie evenly between -3 and 5, and
+#    100,000 numbers of a bell around 10 that is twice as wide as that of
+#    ``torch.randn``. Use nothing but ``torch.rand``, ``torch.randn``, ``+`` and
+#    ``*``.
+# 3. **Extend.** Create an image of shape (28, 28) that becomes lighter from
+#    left to right, from 0 to 1, and a second one that becomes lighter from top
+#    to bottom. Write one row at a time.
 
 # %%
 # .. answer:: 1
 #
-#    The more general kind wins, an axis may have length 0, and a division makes floating-point
-#    numbers. One point between two ends is the first end.
+#    One number with a point is enough for all three, and two brackets open
+#    before the first number, so the shape is (1, 3). An axis may have the
+#    length 0: three rows without a number. The range contains 0, 3, 6 and 9,
+#    all of them whole. One point from 0 to 1 is the start, 0, with a point.
 
-mixed, nothing = torch.tensor([[1, 2.0, True]]), torch.zeros(3, 0)
-halves, point = torch.arange(0, 10, 3) / 2, torch.linspace(0, 1, 1)
-for x in (mixed, nothing, halves, point):
-    print(f"{tuple(x.shape)!s:7} {x.dtype}  {x.tolist()}")
-assert mixed.dtype == torch.float32 and nothing.numel() == 0
-assert halves.tolist() == [0, 1.5, 3, 4.5] and point.tolist() == [0]
+for result in (
+    torch.tensor([[1, 2.0, 3]]),
+    torch.zeros(3, 0),
+    torch.arange(0, 10, 3),
+    torch.linspace(0, 1, 1),
+):
+    print(tuple(result.shape), result)
+
+# %%
+# .. check::
+
+assert torch.tensor([[1, 2.0, 3]]).shape == (1, 3), "two brackets open"
+assert torch.tensor([[1, 2.0, 3]]).is_floating_point(), "2.0 has a point"
+assert torch.zeros(3, 0).numel() == 0, "three rows without a number"
+assert torch.zeros(3, 0).is_floating_point(), "zeros makes floating point"
+assert torch.arange(0, 10, 3).tolist() == [0, 3, 6, 9], "10 is left out"
+assert not torch.arange(0, 10, 3).is_floating_point(), "all of them are whole"
+assert torch.linspace(0, 1, 1).tolist() == [0], "one point is the start"
 
 # %%
 # .. answer:: 2
 #
-#    Stretch, then shift: 8 is the width, -3 the left end; 2 is the spread, 10 the centre.
+#    First stretch, then move. From -3 to 5 the way is 8 long.
 
 even = 8 * torch.rand(100_000) - 3
-normal = 2 * torch.randn(100_000) + 10
-print(f"even: {even.min():.2f} to {even.max():.2f}")
-print(f"normal: mean {normal.mean():.2f}, deviation {normal.std():.2f}")
-assert even.min() >= -3 and even.max() <= 5 and abs(even.mean() - 1) < 0.05
-assert abs(normal.mean() - 10) < 0.05 and abs(normal.std() - 2) < 0.05
+bell = 2 * torch.randn(100_000) + 10
+print(even)
+print(bell)
+
+# %%
+# .. check::
+
+assert even.min() >= -3, "nothing lies below -3"
+assert even.max() <= 5, "nothing lies above 5"
+assert abs(even.mean() - 1) < 0.1, "1 is in the middle"
+assert abs(bell.mean() - 10) < 0.1, "the bell stands around 10"
+assert abs(bell.std() - 2) < 0.1, "the bell is twice as wide"
 
 # %%
 # .. answer:: 3
 #
-#    ``np.stack`` copies once. ``torch.from_numpy`` and ``unsqueeze`` copy nothing. The division
-#    writes new numbers, of a new kind. (``torch.tensor`` takes the list, too, but number by
-#    number, and warns that it is slow.)
+#    In the first image, all rows are the same range. In the second one, each
+#    row is filled with a single number.
 
-camera = [np.full((28, 28), 51 * n, dtype=np.uint8) for n in range(6)]
-joined = np.stack(camera)  # (6, 28, 28)
-whole = torch.from_numpy(joined).unsqueeze(1)  # (6, 1, 28, 28)
-x = whole / 255
-print(tuple(x.shape), x.dtype, x[:, 0, 0, 0], sep="\n")
-assert np.shares_memory(joined, whole.numpy())
-assert not np.shares_memory(joined, x.numpy())
-assert x.shape == (6, 1, 28, 28) and x.dtype == torch.float32
-assert x.min() == 0 and x.max() == 1
+to_the_right = torch.zeros(28, 28)
+downwards = torch.zeros(28, 28)
+for i in range(28):
+    to_the_right[i] = torch.linspace(0, 1, 28)
+    downwards[i] = i / 27
+print(to_the_right[0])  # a row of the first image
+print(downwards[:, 0])  # a column of the second one
 
 # %%
-# Next
-# ----
-# :doc:`/lessons/tensors/02_attributes`: what a tensor knows about itself, and what follows when two
-# of them meet.
+# .. check::
+
+assert torch.allclose(to_the_right[:, 27], torch.ones(28)), "light on the right"
+assert to_the_right[:, 0].tolist() == [0] * 28, "dark on the left"
+assert downwards[0].tolist() == [0] * 28, "dark at the top"
+assert downwards[27].tolist() == [1] * 28, "light at the bottom"
+
+# %%
+# .. earlier::
+#
+#    .. _old-ways-to-make-one:
+#
+#    Older notes create tensors with ``torch.FloatTensor`` and
+#    ``torch.LongTensor``. From a list they do create a tensor, and
+#    ``LongTensor`` drops the fractions without a warning. A single whole number
+#    is taken for a *length*: ``torch.FloatTensor(3)`` is not the number 3, it
+#    is three numbers, uninitialized as with ``torch.empty``. ``torch.Tensor``
+#    with a capital T does the same. Deterministic mode makes such memory
+#    visible: PyTorch then fills it with ``nan``, *not a number*.
+
+print(torch.LongTensor([1.7]))
+print(torch.FloatTensor(3).shape, torch.Tensor(3).shape)
+
+torch.use_deterministic_algorithms(True)
+print(torch.FloatTensor(3))
+print(torch.empty(5))
+torch.use_deterministic_algorithms(False)
+
+# %%
+# .. check::
+
+assert torch.LongTensor([1.7]).tolist() == [1], "the fraction is dropped"
+assert torch.FloatTensor(3).shape == (3,), "3 is taken for a length"
+assert torch.Tensor(3).shape == (3,), "3 is taken for a length here, too"

@@ -4,7 +4,8 @@ ORDER = [
     "start/01_quickstart",
     "start/02_define_by_run",
     "tensors/01_create",
-    "tensors/02_attributes",
+    "tensors/02_shape_dtype_device",
+    "tensors/03_number_types",
     "tensors/04_indexing",
     "tensors/05_reshape",
     "tensors/06_views",
@@ -35,8 +36,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "tensors/01_create",
-    "tensors/02_attributes",
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
     "autograd/02_graph",
