@@ -57,7 +57,8 @@ bilingual_run_files = ["_ext/looks/drawing.py", "_ext/looks/dark_colours.py", "w
 # One thread gives the same results on every machine, and does not slow down under load
 bilingual_environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 bilingual_environment |= {"SOURCE_DATE_EPOCH": "1767225600"}
-bilingual_reads_environment = ["HANDBOOK_BASE_URL"]
+addresses = ["BASE_URL", "REPOSITORY", "BRANCH", "SITE_BRANCH"]
+bilingual_reads_environment = [f"HANDBOOK_{name}" for name in addresses]
 course_order = ORDER
 course_not_yet = NOT_YET
 course_levels = LEVELS

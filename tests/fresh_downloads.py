@@ -1,14 +1,15 @@
 """Run a lesson where nothing is installed, from a site that knows its address.
 
-`python fresh_downloads.py`: a site of one lesson is built and served on this machine. `uv run` runs
-its English script; the Chinese notebook runs in an environment that has a kernel and nothing else,
-and once more when the site is gone.
+`python fresh_downloads.py`: a small site with a lesson of the handbook is built and served on this
+machine. `uv run` runs the English script; the Chinese notebook runs in an environment that has a
+kernel and nothing else, and once more when the site is gone.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,15 +20,20 @@ from pathlib import Path
 from threading import Thread
 from urllib.request import urlopen
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs/_ext"))
+
 import nbformat
 from nbclient import NotebookClient
 
+from bilingual import build
+from course.order import ORDER
+from publishing import write_wheel
+
 ROOT = Path(__file__).parents[1]
-PART, LESSON = "tensors", "tensors/01_create"
+LESSON = next(name for name in ORDER if name.startswith("tensors/"))
+PLACE = "part/02_second"  # in the miniature site
 # What would let a program find packages outside of its own environment.
 ELSEWHERE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON")
-
-
 ASKED: list[str] = []
 
 
@@ -51,8 +57,8 @@ def main() -> None:
         build_site(here / "site", address)
         for name in ELSEWHERE:
             os.environ.pop(name, None)
-        run_script(here / "script", f"{address}/en/_downloads/{LESSON}.py")
-        book = fetch(f"{address}/zh/_downloads/{LESSON}.ipynb")
+        run_script(here / "script", f"{address}/en/_downloads/{PLACE}.py")
+        book = fetch(f"{address}/zh/_downloads/{PLACE}.ipynb")
         kernel = make_kernel(here / "kernel")
         run_notebook(book, kernel)
         wheels = [request for request in ASKED if ".whl" in request]
@@ -65,29 +71,21 @@ def main() -> None:
 
 
 def build_site(root: Path, address: str) -> None:
-    """Build the site of a copy that has one lesson; links to the others lead nowhere."""
-    parts = [*map(ROOT.joinpath, ("docs", "examples", "src", "hatch_build.py", "pyproject.toml"))]
-    for part in [*parts, *ROOT.glob("LICENSE*"), *ROOT.glob("*.md")]:
-        if part.is_dir():
-            made = shutil.ignore_patterns("_build", "__pycache__", "api")
-            shutil.copytree(part, root / part.name, ignore=made, dirs_exist_ok=True)
-        else:
-            shutil.copy2(part, root)
-    shutil.rmtree(root / "docs/lessons", ignore_errors=True)
-    for part in (root / "examples").glob("*/"):
-        if part.name != PART:
-            shutil.rmtree(part)
-    for script in (root / "examples").glob("*/*.py"):
-        if f"{PART}/{script.stem}" != LESSON:
-            script.unlink()
-    (root / "docs/_ext/course/order.py").write_text(
-        f"ORDER = [{LESSON!r}]\nNOT_YET = ORDER\n\n\ndef parts():\n    return [{PART!r}]\n"
-    )
-    command = [sys.executable, str(root / "docs/build.py"), "--draft"]
-    env = os.environ | {"HANDBOOK_BASE_URL": address, "PYTHONPATH": str(root / "src")}
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"The site was not built:\n{done.stdout}{done.stderr}")
+    """Build the miniature site with a lesson of the handbook in place of its last one."""
+    shutil.copytree(ROOT / "tests/tinysite", root, dirs_exist_ok=True)
+    shutil.copy2(ROOT / f"examples/{LESSON}.py", root / f"examples/{PLACE}.py")
+    catalogs = "docs/locale/zh_CN/LC_MESSAGES/lessons"
+    shutil.copy2(ROOT / catalogs / f"{LESSON}.po", root / catalogs / f"{PLACE}.po")
+    conf = root / "docs/conf.py"
+    of_handbook = runpy.run_path(str(ROOT / "docs/conf.py"))
+    wanted = ("bilingual_warm_up", "bilingual_environment", "downloads_")
+    settings = {name: of_handbook[name] for name in of_handbook if name.startswith(wanted)}
+    shutil.copy2(ROOT / "docs" / settings["bilingual_warm_up"], root / "docs")
+    settings["html_context"] = {"base_url": address}
+    lines = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+    conf.write_text(f"{conf.read_text('utf-8')}\n{lines}", "utf-8")
+    # As a draft, because the links to other lessons lead nowhere.
+    write_wheel(build.build_sites(root / "docs", draft=True))
 
 
 def fetch(address: str) -> str:
