@@ -30,6 +30,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "_static", "locale"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 html_math_renderer = "mathml"  # _ext/looks: neither scripts nor fonts
+myst_update_mathjax = False
 nitpicky = True
 default_role = "literal"  # `name` in a docstring is code
 
