@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import warnings
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -13,7 +14,6 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from bilingual.sphinx_build import ROOT
 from course import program_slice
 from course.lesson import Lesson
 from course.order import LEVELS, ORDER, parts
@@ -21,6 +21,8 @@ from looks import drawing, slim_styles
 from looks.dark_colours import PAPER, dark, darken
 from looks.formulas import mathml
 from publishing.descriptions import WIDTH, first_sentences, shorten
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,7 @@ def test_the_loop_costs_little_more_than_the_bare_one_and_less_than_the_others(w
     medians = {name: row[what]["ratio"]["median"] for name, row in found.items()}
     assert medians.pop("bare") == 1
     ours = medians.pop("handbook")
-    assert ours <= 1.03 and ours < min(medians.values())
+    assert ours <= 1.02 and ours < min(medians.values())
     assert all(row["same"] for row in found.values())
 
 
@@ -86,13 +86,12 @@ def test_batches_are_two_hundred_times_faster_than_images_one_by_one(size):
     assert found["MNIST"][size]["ratio"]["median"] >= 200
 
 
-def test_every_seed_reads_99_percent_thirty_times_sooner():
+def test_every_seed_reads_99_percent_fifty_times_sooner():
     found = rows("mnist99")
     ours = found["handbook"]
     assert len({run["seed"] for run in ours["runs"]}) >= 10
     assert min(run["accuracies"][-1] for run in ours["runs"]) >= 0.99
-    assert ours["ratio"]["median"] >= 30
-    assert found["handbook, short"]["accuracy"]["mean"] >= 0.99
+    assert ours["ratio"]["median"] >= 50
 
 
 def test_importing_costs_little():

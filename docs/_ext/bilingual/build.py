@@ -12,7 +12,7 @@ from pathlib import Path
 from bilingual import catalogs, locks, sites
 from bilingual.languages import Language
 from bilingual.project import Project
-from bilingual.results import missing_results
+from bilingual.results import Results, missing_results
 from bilingual.sphinx_build import copy_project, print_line, run_sphinx, run_step
 
 STRICT_OPTIONS = ("-n", "-W", "--keep-going")
@@ -130,6 +130,7 @@ def write_templates(project: Project, *options: str) -> Path:
     copy = project.build / "check"
     with locks.lock(project.build / "check.lock", wait=lambda: print(WAITS, flush=True)):
         copied = Project(copy_project(project, copy))
+        Results(copied).remove_what_is_gone()
         templates = copy / "templates"
         shutil.rmtree(templates, ignore_errors=True)
         text = ["-q", "-D", "bilingual_lessons=text"]

@@ -110,6 +110,12 @@ class Results:
 
     def write_book(self, pattern: str | None) -> None:
         """Note that the pages are written, after removing what belongs to no lesson and no page."""
+        kept = self.remove_what_is_gone()
+        notes = {self.note(script) for script in self.project.scripts}
+        _write(self.book, self.book_made_from(pattern), self.project.lessons, [*{*kept} - notes])
+
+    def remove_what_is_gone(self) -> list[Path]:
+        """Remove the files of lessons and parts that there are no more, and list the others."""
         project = self.project
         lessons = {file for script in project.scripts for file in self.files(script)}
         parts = {script.parent.name for script in project.scripts}
@@ -120,9 +126,7 @@ class Results:
                 file.unlink()
             elif file.is_dir() and not any(file.iterdir()):
                 file.rmdir()
-        written = [file for file in sorted(lessons | pages) if file.is_file()]
-        notes = {self.note(script) for script in project.scripts}
-        _write(self.book, self.book_made_from(pattern), project.lessons, [*{*written} - notes])
+        return [file for file in sorted(lessons | pages) if file.is_file()]
 
     def stale(self, pattern: str | None) -> list[Path]:
         """List the lessons that have to run, among those that a pattern selects."""
