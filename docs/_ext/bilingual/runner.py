@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 from bilingual import lesson_process, linux
 from bilingual.lesson_process import Job
 
-GRACE = 3  # seconds in which threads and processes of a lesson may end after its last line
+GRACE = 5  # seconds in which processes of a lesson may end after it
+EXIT = 20  # seconds for its own end after its last line, which a busy machine delays
 ENDED_BY_US = 77  # the exit code of a watcher that was told to stop
 
 
@@ -98,7 +99,7 @@ def watch(job: Job, time_limit: float) -> None:
         now = time.monotonic()
         if done is None and b'"done"' in read_report(job):
             done = now
-        if now > start + time_limit or (done and now > done + GRACE):
+        if now > start + time_limit or (done and now > done + EXIT):
             os.kill(lesson, signal.SIGUSR1)  # faulthandler writes the line
             time.sleep(0.2)
             os.kill(lesson, signal.SIGKILL)
