@@ -100,7 +100,8 @@ def test_the_switch_keeps_the_section_in_view(read: Read, folder: str) -> None:
     sections = page.locator("article section section[id]")
     middle = sections.nth(sections.count() // 2)
     name = middle.get_attribute("id")
-    middle.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 80)")
+    top = "e.getBoundingClientRect().top + scrollY - 80"
+    middle.evaluate(f"e => scrollTo({{ top: {top}, behavior: 'instant' }})")
     page.locator(".hb-language:visible").click()
     page.wait_for_url(f"**/{OTHER[folder]}/{LESSON}#{name}")
     place = page.locator(f"section[id='{name}']").bounding_box()
