@@ -223,6 +223,8 @@ def test_what_no_build_writes_is_removed(tmp_path, monkeypatch):
     shutil.copytree(docs, clean, ignore=shutil.ignore_patterns("_build", "lessons"))
     build.build_sites(clean)
     assert written(docs, "_build/html") == written(clean, "_build/html")
+    checked = docs / "_build/check/docs/lessons"
+    assert {page.stem for page in checked.glob("*/*.rst")} == {"index", "one_more", "other"}
     notes = [name for name in written(docs, "lessons") if not name.endswith((".json", ".zip"))]
     assert notes == [n for n in written(clean, "lessons") if not n.endswith((".json", ".zip"))]
 
