@@ -67,7 +67,7 @@ while not Path("../{other}.here").exists():
     assert ran(capfd.readouterr().out) == ["x/z"]
     page = BeautifulSoup((docs / "_build/html/en/index.html").read_text("utf-8"), "html.parser")
     titles = [box.get_text() for box in page.select(".sphx-glr-thumbnail-title")]
-    assert titles == ["X", "X", "Y"]
+    assert titles == ["Lesson x", "Lesson x", "Lesson y"]
 
 
 def test_scripts_that_cannot_be_read_are_all_named(tmp_path):
