@@ -22,7 +22,7 @@ def write(file, messages, fuzzy=()):
 def folders(tmp_path):
     """Write a template with two messages; return the folders of templates and catalogs."""
     write(tmp_path / "pot/part/page.pot", {"One": "", "Two": ""})
-    return tmp_path / "pot", tmp_path / "LC_MESSAGES"
+    return tmp_path / "pot", tmp_path / "zh_CN/LC_MESSAGES"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_only_catalogs_that_change_are_written(folders):
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "壹"\n', 4, "it stands in line 1, too"),
-        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "一"\n', 4, "it stands in line 1, too"),
-        ('msgid "One"\nmsgstr "一\n', 1, "Syntax error in po file"),
+        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "壹"\n', 7, "it stands in line 4, too"),
+        ('msgid "One"\nmsgstr "一"\n\nmsgid "One"\nmsgstr "一"\n', 7, "it stands in line 4, too"),
+        ('msgid "One"\nnonsense\n', 1, "Syntax error in po file"),
     ],
 )
 def test_a_catalog_that_cannot_be_read_or_says_two_things_is_refused(
@@ -105,6 +105,7 @@ def test_a_catalog_that_cannot_be_read_or_says_two_things_is_refused(
     templates, folder = folders
     page = folder / "part/page.po"
     page.parent.mkdir(parents=True)
+    content = f'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n{content}'
     page.write_text(content, "utf-8")
     for found in (
         catalogs.compare(templates, folder),

@@ -85,11 +85,11 @@ def build_languages(project: Project, *options: str) -> None:
             failed.append(str(error))
 
     with ThreadPoolExecutor() as pool:
-        for language, log in logs.items():
-            pool.submit(build, language, log.append)
+        runs = [pool.submit(build, language, log.append) for language, log in logs.items()]
         build(source, print_line)
-    for log in logs.values():
+    for run, log in zip(runs, logs.values(), strict=True):
         print_line("".join(log))
+        run.result()  # raises what went wrong in our own code
     if failed:
         sys.exit("\n".join(failed))
 

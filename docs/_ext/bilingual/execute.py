@@ -40,6 +40,7 @@ def prepare_lessons(app: Sphinx) -> None:
         write_lessons(app, project, pattern)
     elif missing := missing_results(project, pattern):
         raise ExtensionError("\n".join(missing))
+    app.config.sphinx_gallery_conf["plot_gallery"] = False  # from here on nothing is executed
 
 
 def write_lessons(app: Sphinx, project: Project, pattern: str) -> None:
@@ -49,6 +50,8 @@ def write_lessons(app: Sphinx, project: Project, pattern: str) -> None:
     if stale := sorted(results.stale(pattern), key=lambda script: -_seconds(project, script)):
         run(app, project, results, stale)
     gallery_pages.write(app, project)
+    if app._warncount:
+        raise ExtensionError("the pages of the gallery have warnings: see above")
     results.write_book(pattern)
 
 
@@ -126,7 +129,7 @@ def main(docs: str, pattern: str | None = None) -> int:
         settings["sphinx_gallery_conf.filename_pattern"] = pattern
     try:
         with docutils_namespace():
-            app = Sphinx(
+            Sphinx(
                 docs,
                 docs,
                 build / "lessons",
@@ -138,7 +141,7 @@ def main(docs: str, pattern: str | None = None) -> int:
     except ExtensionError as error:
         print(error, file=sys.stderr)
         return 1
-    return 1 if app._warncount else 0
+    return 0
 
 
 def setup(app: Sphinx) -> None:

@@ -49,10 +49,11 @@ def titles(lesson: Lesson) -> list[str]:
 
 def paragraphs(lesson: Lesson) -> Iterator[str]:
     """Yield the running text, without titles and directives."""
-    for paragraph in re.split(r"\n\s*\n", lesson.text):
+    text = re.sub(r"(?m)^.*\n[=-]{4,}$", "", lesson.text)
+    for paragraph in re.split(r"\n\s*\n", text):
         for item in re.split(r"(?m)^\s*(?:[-*]|\d+\.) ", paragraph):
             text = " ".join(item.split())
-            if text and not re.search(r"^\.\. |^:\w+:|[=-]{4,}", text):
+            if text and not re.search(r"^\.\. |^:\w+:", text):
                 yield text
 
 
