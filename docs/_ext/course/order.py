@@ -34,7 +34,6 @@ NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
     "tensors/03_index_reshape",
-    "tensors/12_numpy_bridge",
     "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/03_jacobians",
