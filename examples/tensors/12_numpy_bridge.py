@@ -2,418 +2,437 @@
 The bridge to NumPy
 ===================
 
-What does a tensor share with a NumPy array, and what is copied on the way?
+How do I turn a NumPy array into a tensor, and back?
 
-Images and tables mostly arrive as NumPy arrays. To cross costs nothing, because nothing is moved,
-and there the mistakes begin: two names for one memory. Which calls copy an array you saw at the end
-of :doc:`/lessons/tensors/01_create`; the page before is :doc:`/lessons/tensors/11_in_place`.
+Images and tables often arrive as NumPy arrays, and many libraries for drawing
+and statistics want arrays. The way across costs nothing, because the numbers
+stay where they are: the tensor and the array use the same memory. That is fast,
+and now and then it is a trap.
+
+After this lesson you can
+
+- convert in both directions, and say whether the memory is shared
+- make a copy where a change must not be seen on the other side
+- avoid what most often stops you at the bridge: ``float64``, mirrored arrays,
+  and tensors that require a gradient
 """
 
 # %%
 # Setup
 # -----
 
-import warnings
-
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset, default_collate
 
-from handbook import datasets, plots
+from handbook import datasets, models, plots
 
 torch.manual_seed(0)
-train, test = datasets.mnist()
-digits = train.x[:1000].squeeze(1).numpy()  # (1000, 28, 28), float32
 
 # %%
-# The smallest one
-# ----------------
-# :func:`torch.from_numpy` makes a tensor of an array, ``ones.numpy()`` an array of a tensor. Start
-# from either side, write on both, and look at both.
+# There and back
+# --------------
+# :func:`torch.from_numpy` makes a tensor of an array, and so does
+# ``torch.tensor``. What is the difference? Change one number in the array, and
+# look at both.
 
 array = np.array([1.0, 2.0, 3.0])
-x = torch.from_numpy(array)
-array[0], x[1] = 10, 20
-ones = torch.ones(3)
-back = ones.numpy()
-back[0], ones[1] = 10, 20
-print(array, x, back, ones, sep="\n")
-print(array.ctypes.data == x.data_ptr(), np.shares_memory(back, ones.numpy()))
-assert (
-    x.tolist() == array.tolist() == [10, 20, 3]
-    and back.tolist() == ones.tolist()
-)
-assert array.ctypes.data == x.data_ptr() and np.shares_memory(
-    back, ones.numpy()
-)
+shared = torch.from_numpy(array)
+copied = torch.tensor(array)
+array[0] = 10
+print("shared:", shared)
+print("copied:", copied)
 
 # %%
-# Each sees what the other wrote. The last line proves it without writing: both start at the same
-# address, and ``np.shares_memory`` says so of two arrays. How long does a crossing take, then?
-# Here is an array that nobody could copy: a million rows and columns, all of them one and the same
-# number, because the step from one to the next is 0 bytes.
+# The first tensor has changed, too: it uses the memory of the array. The second
+# one has a memory of its own. Sharing works in both directions, so a number
+# that you write into the tensor is seen in the array:
 
-single = np.zeros(1, np.float32)
-vast = np.lib.stride_tricks.as_strided(single, (1_000_000, 1_000_000), (0, 0))
-x = torch.from_numpy(vast)
-print(f"{x.nbytes:,} bytes, there and back: {x.numpy().shape}")
-single[0] = 7
-assert (
-    x.nbytes == 4 * 10**12
-    and x[-1, -1] == 7
-    and x.data_ptr() == single.ctypes.data
-)
+shared[1] = 20
+print("array:", array)
 
 # %%
-# A copy would have filled 4 terabytes. Only a description crosses: address, shape, strides, dtype.
-#
-# A buffer that is used again
-# ---------------------------
-# Now the bug. Readers of videos like to fill one array again and again. So does this data set,
-# and with ``copy=False`` its tensors share that array. Guess what a batch looks like.
-#
-# .. alt:: Two rows of eight images, with the labels above them. In the row that shares, all eight
-#    are the same digit, the last one of the batch. In the row with clone, each fits its label.
+# The way back is ``numpy()``. It shares, too:
 
-
-class Camera(Dataset):
-    def __init__(self, copy):
-        self.copy, self.buffer = copy, np.empty((28, 28), np.float32)
-
-    def __len__(self):
-        return len(digits)
-
-    def __getitem__(self, i):
-        self.buffer[:] = digits[i]
-        x = torch.from_numpy(self.buffer)
-        return x.clone() if self.copy else x, train.y[i]
-
-
-figure, axes = plt.subplots(2, 8, figsize=(7, 2.3), layout="constrained")
-for row, copy in zip(axes, (False, True), strict=True):
-    x, y = next(iter(DataLoader(Camera(copy), batch_size=8)))
-    row[0].set_ylabel("clone" if copy else "shared")
-    for axis, image, label in zip(row, x, y, strict=True):
-        axis.imshow(image.numpy(), cmap="gray_r")
-        axis.set(title=label.item(), xticks=[], yticks=[])
-    print(f"copy={copy}: {len(x.unique(dim=0))} different images")
-    assert len(x.unique(dim=0)) == (8 if copy else 1) and torch.equal(
-        y, train.y[:8]
-    )
+x = torch.ones(3)
+back = x.numpy()
+x[0] = 10
+print("back:", back)
 
 # %%
-# The loader fetches eight items before it joins them. By then, eight tensors look at one memory,
-# and the last image is in it. The labels are right, no error is raised, nothing warns. Copy what
-# will be overwritten: ``clone()`` after the bridge, or ``copy()`` before it.
-#
+# You need not write anything to find out. ``np.shares_memory`` compares two
+# arrays:
+
+print(np.shares_memory(array, shared.numpy()))
+print(np.shares_memory(array, copied.numpy()))
+
+# %%
+# .. check::
+
+assert shared.tolist() == [10, 20, 3], "the tensor sees what was written"
+assert copied.tolist() == [1, 2, 3], "the copy does not change"
+assert array.tolist() == [10, 20, 3], "the array sees it, too"
+assert back.tolist() == [10, 1, 1], "on the way back, memory is shared"
+assert np.shares_memory(array, shared.numpy()), "from_numpy shares"
+assert not np.shares_memory(array, copied.numpy()), "tensor copies"
+
+# %%
+# What changes, and what does not, follows the rule of
+# :doc:`/lessons/tensors/11_in_place`. An :term:`in-place operation` is seen on
+# the other side. A new array with an old name is not. What does ``shared`` hold
+# after each of these two lines?
+
+array += 100
+print("shared:", shared)
+array = array + 100
+print("shared:", shared)
+
+# %%
+# ``array += 100`` wrote into the shared memory. ``array = array + 100`` created
+# a new array elsewhere and gave it the name ``array``. From then on, the two
+# have nothing to do with each other.
+
+# %%
+# .. check::
+
+assert shared.tolist() == [110, 120, 103], "only the first line was seen"
+assert array.tolist() == [210, 220, 203], "the name moved on"
+
+# %%
 # .. _numpy-copies:
 #
-# When it is copied
+# Shared or copied?
 # -----------------
-# "A tensor and its array always share memory" is what older notes say. They share as long as the
-# same bytes, read with other steps, will do. NumPy counts these strides in bytes, PyTorch in
-# elements. Here is a piece of a five, its pixels from 0 to 255.
+# .. list-table::
+#    :header-rows: 1
 #
-# .. alt:: Four grids of grey values, each above the memory that it reads. The piece, its
-#    transpose and every second column have the colours of one storage. The last one, of dtype
-#    int64, has other colours: it lies in another storage.
+#    * - You write
+#      - Memory
+#    * - ``torch.from_numpy(array)``, ``x.numpy()``
+#      - shared, always
+#    * - ``torch.tensor(array)``
+#      - copied, always
+#    * - ``torch.as_tensor(array)``
+#      - shared, unless you ask for another dtype or device
+#    * - ``x.clone()``, ``array.copy()``, ``array.astype(...)``
+#      - copied, always
+#    * - ``x.to(torch.float32)``
+#      - ``x`` itself if it has this dtype already, else copied
+#
+# :func:`torch.as_tensor` is for functions that take arrays, lists and tensors
+# alike, and need not copy. Another dtype needs other bytes, so the memory
+# cannot be shared:
 
-piece = (digits[0][12:15, 12:17] * 255).round().astype(np.int32)  # (3, 5)
-views = {"piece": piece, "piece.T": piece.T, "piece[:, ::2]": piece[:, ::2]}
-tensors = {name: torch.from_numpy(view) for name, view in views.items()}
-for name, view in views.items():
-    print(
-        f"{name:14} {view.strides!s:8} bytes, {tensors[name].stride()} elements"
-    )
-    assert view.strides == tuple(4 * n for n in tensors[name].stride())
-    assert np.shares_memory(piece, tensors[name].numpy())
-tensors["as int64"] = torch.as_tensor(piece, dtype=torch.int64)
-plots.memory_layout(*tensors.values(), names=list(tensors), ncols=2)
-assert not np.shares_memory(piece, tensors["as int64"].numpy())
-
-# %%
-# Another dtype needs other bytes: it copies, as for a list. And back? Decide before you look.
-
-image = digits[0]
-x = torch.from_numpy(image)
-made = {
-    "np.asarray(x)": np.asarray(x),
-    "x.T.numpy()": x.T.numpy(),
-    "x.T.flatten().numpy()": x.T.flatten().numpy(),
-    "x.to(torch.float32).numpy()": x.to(torch.float32).numpy(),
-    "x.numpy().astype(np.float32)": x.numpy().astype(np.float32),
-    "np.array(x.tolist())": np.array(x.tolist()),
-}
-shares = [np.shares_memory(image, result) for result in made.values()]
-for call, shared in zip(made, shares, strict=True):
-    print(f"{call:29} {'shares' if shared else 'copies'}")
-assert shares == [True, True, False, True, False, False]
+numbers = np.array([1.0, 2.0, 3.0])
+same = torch.as_tensor(numbers)
+other = torch.as_tensor(numbers, dtype=torch.float16)
+print("same dtype: ", np.shares_memory(numbers, same.numpy()))
+print("other dtype:", np.shares_memory(numbers, other.numpy()))
 
 # %%
-# ``x.to`` gives ``x`` itself back if it has that dtype already; NumPy's ``astype`` copies all the
-# same. Some things do not cross at all. The ``meta`` :term:`device` stands in for a GPU here.
+# .. check::
 
-refused = {
-    "mirrored": lambda: torch.from_numpy(image[:, ::-1]),
-    "mirrored, to copy": lambda: torch.tensor(image[:, ::-1]),
-    "big-endian": lambda: torch.from_numpy(np.zeros(2, ">f4")),
-    "bfloat16": lambda: x.to(torch.bfloat16).numpy(),
-    "another device": lambda: x.to("meta").numpy(),
-    "requires grad": lambda: x.clone().requires_grad_().numpy(),
-}
-said = {}
-for name, call in refused.items():
-    try:
-        call()
-    except (RuntimeError, TypeError, ValueError) as error:
-        said[name] = str(error)
-        print(f"{name + ':':18} {said[name].split('.')[0].split(',')[0]}")
-assert said.keys() == refused.keys() and "negative" in said["mirrored, to copy"]
-assert torch.equal(torch.from_numpy(image[:, ::-1].copy()), x.flip(1))
-
-# %%
-# A mirrored array walks backwards, with a negative stride, which no tensor has: copy it first, or
-# mirror the tensor with ``x.flip(1)``. Other byte orders go through ``astype``, ``bfloat16``
-# through ``float()``, a GPU's tensor through ``cpu()``. What requires grad is cut from its graph
-# with ``detach()``, which shares. Whoever keeps weights, to see how they changed, must copy:
-
-weight = torch.zeros(2, requires_grad=True)
-before, copied = weight.detach().numpy(), weight.detach().numpy().copy()
-weight.sum().backward()
-torch.optim.SGD([weight], lr=0.1).step()
-print("before the step:", before, "copied:", copied)
-assert before.tolist() == weight.tolist() != copied.tolist() == [0, 0]
-
-# %%
-# A read-only array, from a mapped file or a string of bytes, crosses with a warning, once in each
-# process unless ``set_warn_always`` asks for more. Tensors have no such lock. What if you write?
-
-locked = image.copy()
-locked.flags.writeable = False
-torch.set_warn_always(True)
-with warnings.catch_warnings(record=True, action="always") as caught:
-    torch.from_numpy(locked)[0, 0] = 9
-    torch.from_dlpack(locked)[0, 1] = 9
-torch.set_warn_always(False)
-print(str(caught[0].message).split(",")[0], "and yet:", locked[0, :3])
-assert (
-    len(caught) == 1
-    and not locked.flags.writeable
-    and locked[0, :2].tolist() == [9, 9]
+assert np.shares_memory(numbers, same.numpy()), "the same dtype is shared"
+assert not np.shares_memory(numbers, other.numpy()), "another is copied"
+assert not np.shares_memory(numbers, numbers.copy()), "copy copies"
+assert not np.shares_memory(numbers, numbers.astype(np.float64)), (
+    "astype copies even for the same dtype"
 )
+assert same.to(torch.float64) is same, "to returns the tensor itself"
 
 # %%
-# Both writes got past the lock, and ``from_dlpack``, which comes last on this page, did not even
-# warn. In a mapped file such a write ends the program. Copy: ``torch.tensor(locked)``.
-#
 # .. _numpy-float64:
 #
-# Numbers in double precision
-# ---------------------------
-# NumPy computes in ``float64``, tables of pandas do, too, and the bridge keeps it. A loader makes
-# such rows, and even plain numbers of Python, into batches that the model refuses.
+# float64 comes along
+# -------------------
+# NumPy calculates in ``float64``, and so do tables. The bridge keeps the dtype,
+# and the network refuses it:
 
-table = np.array([[5.1, 3.5], [4.9, 3.0], [6.3, 2.9]])
-model = nn.Linear(2, 1)
-batch = default_collate(list(table))
-print(
-    batch.dtype,
-    default_collate([np.float64(1.5)]).dtype,
-    default_collate([1.5]).dtype,
-)
+train, _ = datasets.mnist()
+pixels = np.array(train.x[:1].tolist())  # (1, 1, 28, 28), as from a table
+print(torch.from_numpy(pixels).dtype)
+
+model = models.LeNet()
+message = ""
 try:
-    model(batch)
+    model(torch.from_numpy(pixels))
 except RuntimeError as error:
-    refusal = str(error)
-    print(refusal)
-mended = default_collate(list(table.astype(np.float32)))
-print(mended.dtype, tuple(model(mended).shape))
-assert (
-    default_collate([np.float64(1.5)]).dtype
-    == default_collate([1.5]).dtype
-    == batch.dtype
-)
-assert "Double and Float" in refusal and model(mended).dtype == torch.float32
+    message = str(error)
+print(message)
 
 # %%
-# Convert once, where the array is made, rather than batch by batch.
+# The message calls ``float64`` *double* and ``float32`` *float*. Convert once,
+# where the array comes from: with ``astype`` in NumPy, or with ``float()`` on
+# the other side.
+
+narrow = pixels.astype(np.float32)
+print(model(torch.from_numpy(narrow)).shape)
+print(model(torch.from_numpy(pixels).float()).shape)
+
+# %%
+# .. check::
+
+assert torch.from_numpy(pixels).dtype == torch.float64, "float64 comes along"
+assert message, "the network refuses float64"
+assert torch.from_numpy(narrow).dtype == torch.float32, "converted in NumPy"
+
+# %%
+# What does not cross
+# -------------------
+# Three things stop at the bridge with an error, and each has a remedy.
 #
-# NumPy's functions, and their names
-# ----------------------------------
-# Some of NumPy's functions take a tensor, and what comes back is not always what you think.
+# **A mirrored array.** NumPy reads it backwards from the same memory, with a
+# negative stride. A tensor cannot do that.
 
-x = torch.tensor([[1.0, 4.0], [9.0, 16.0]])
-array, came, warned = x.numpy(), {}, []
-for call in (
-    "np.concatenate([x, x])",
-    "np.sqrt(x)",
-    "x + array",
-    "array + x",
-    "np.sum(x)",
-):
-    with warnings.catch_warnings(record=True, action="always") as caught:
-        try:
-            came[call] = type(eval(call)).__name__
-        except TypeError as error:
-            came[call] = type(error).__name__
-    warned.append(len(caught) > 0)
-    print(f"{call:22}  {came[call]}{', warns' * warned[-1]}")
-assert list(came.values()) == [
-    "ndarray",
-    "Tensor",
-    "Tensor",
-    "TypeError",
-    "TypeError",
-]
-assert warned == [False, True, True, False, False] or np.__version__ < "2"
+digits = train.x[:8, 0].numpy()  # (8, 28, 28)
+mirrored = digits[0][:, ::-1]
+refusals = []
+try:
+    torch.from_numpy(mirrored)
+except ValueError as error:
+    print(error)
+    refusals.append(str(error))
 
 # %%
-# An array, a tensor with a warning of NumPy 2, an error: cross on purpose, and calculate on one
-# side. In each pair below, both give the same numbers. Watch ``transpose`` and ``repeat``, which
-# mean different things, and ``std``, which by default divides by n in NumPy and by n - 1 here.
-
-pairs = {
-    "array.sum(axis=0)": "x.sum(dim=0)",
-    "array.astype(np.int64)": "x.to(torch.int64)",
-    "np.concatenate([array, array])": "torch.cat([x, x])",
-    "array.transpose(1, 0)": "x.permute(1, 0)",
-    "np.swapaxes(array, 0, 1)": "x.transpose(0, 1)",
-    "np.repeat(array, 2, axis=1)": "x.repeat_interleave(2, dim=1)",
-    "np.tile(array, (1, 2))": "x.repeat(1, 2)",
-    "array.std()": "x.std(correction=0)",
-    "array.copy()": "x.clone()",
-}
-for theirs, ours in pairs.items():
-    print(f"{theirs:32} {ours}")
-    assert np.allclose(eval(theirs), eval(ours).numpy())
-assert not np.isclose(array.std(), x.std()) and torch.equal(
-    x.sum(axis=0), x.sum(dim=0)
-)
-
-# %%
-# A closer look
-# -------------
-# NumPy is one library of many. DLPack is what they agreed on: an object with two methods, one that
-# says where the memory is, one that hands it over. Then :func:`torch.from_dlpack` takes it, and
-# NumPy's ``from_dlpack`` takes a tensor, without a copy.
-
-
-class Picture:
-    def __dlpack_device__(self):
-        return image.__dlpack_device__()
-
-    def __dlpack__(self, **options):
-        return image.__dlpack__(**options)
-
-
-x = torch.from_dlpack(Picture())
-print(
-    Picture().__dlpack_device__(),
-    "same address:",
-    x.data_ptr() == image.ctypes.data,
-)
-assert Picture().__dlpack_device__() == (1, 0) and np.shares_memory(
-    np.from_dlpack(x), image
-)
-
-# %%
-# The 1 means the memory of a CPU, the 0 the first one of its kind.
+# Copy it first, as the message says: ``torch.from_numpy(mirrored.copy())``. Or
+# cross first, and mirror the tensor with ``flip``.
 #
+# **A tensor that requires a gradient.** Weights of a network are such tensors.
+# NumPy knows nothing of gradients, so you have to say that you do without them.
+# ``detach()`` returns the same memory without the gradient.
+
+weight = torch.tensor([1.0, 2.0], requires_grad=True)
+try:
+    weight.numpy()
+except RuntimeError as error:
+    print(error)
+    refusals.append(str(error))
+print(weight.detach().numpy())
+
+# %%
+# **A tensor on a GPU.** NumPy cannot reach this memory. The message is
+# ``can't convert cuda:0 device type tensor to numpy``, and ``x.cpu()`` copies
+# the tensor to the CPU. (If it is there already, you get the tensor itself.)
+#
+# Two cases are rarer. NumPy has no ``bfloat16``, so write
+# ``x.float().numpy()``. And an array that is read-only, such as a file that is
+# mapped into memory, crosses with a warning, because a tensor knows no such
+# lock. Copy it with ``torch.tensor``.
+
+# %%
+# .. check::
+
+assert len(refusals) == 2, "the mirrored array and the weight are refused"
+assert torch.equal(
+    torch.from_numpy(mirrored.copy()), torch.from_numpy(digits[0]).flip(1)
+), "a copy of the mirrored array is the flipped tensor"
+assert np.shares_memory(weight.detach().numpy(), weight.detach().numpy()), (
+    "detach shares the memory"
+)
+assert weight.cpu() is weight, "on the CPU, cpu returns the tensor itself"
+
+# %%
+# What goes wrong
+# ---------------
+# Cameras and readers of videos often use one array again and again: the next
+# image overwrites the one before. Here is such a camera with one buffer. It
+# takes eight pictures, and we keep a tensor of each.
+
+buffer = digits[0].copy()  # (28, 28)
+frames = []
+clones = []
+for image in digits:
+    buffer[:] = image
+    frames.append(torch.from_numpy(buffer))
+    clones.append(torch.from_numpy(buffer).clone())
+
+# %%
+# How many different images are in ``frames``?
+#
+# .. alt:: Two rows of eight pictures. In the upper row all are the same
+#    handwritten 3, the last picture. In the lower row are eight different
+#    images.
+
+pictures = torch.stack(frames + clones)
+figure = plots.image_grid(pictures, titles=["shared"] * 8 + ["clone"] * 8)
+
+# %%
+# Only one: all eight tensors use the memory of the buffer, and it holds the
+# last picture. There is no error, and if the labels are kept in a list, they
+# are even right. A network trained with this sees one image with eight labels.
+# **Copy what will be overwritten**: with ``clone()``, or with ``copy()`` before
+# the bridge.
+#
+# The same happens when you keep weights in order to compare them later:
+# ``weight.detach().numpy()`` changes with the training. Write
+# ``weight.detach().clone()``.
+
+# %%
+# .. check::
+
+assert len(torch.stack(frames).unique(dim=0)) == 1, "one image eight times"
+assert len(torch.stack(clones).unique(dim=0)) == 8, "eight images"
+assert torch.equal(frames[0], torch.from_numpy(digits[7])), "the last one"
+
+# %%
+# NumPy's names and ours
+# ----------------------
+# Much has the same name on both sides, such as ``reshape``, ``sum`` and
+# ``argmax``. These differ. Watch the last three: ``transpose`` and ``repeat``
+# exist on both sides and mean different things, and ``std`` divides by N in
+# NumPy and by N − 1 in PyTorch.
+#
+# .. list-table::
+#    :header-rows: 1
+#
+#    * - NumPy
+#      - PyTorch
+#    * - ``array.sum(axis=0)``
+#      - ``x.sum(dim=0)``
+#    * - ``array.astype(np.int64)``
+#      - ``x.to(torch.int64)``
+#    * - ``np.concatenate([array, array])``
+#      - ``torch.cat([x, x])``
+#    * - ``array.copy()``
+#      - ``x.clone()``
+#    * - ``array.transpose(1, 0)``
+#      - ``x.permute(1, 0)``
+#    * - ``np.repeat(array, 2)``
+#      - ``x.repeat_interleave(2)``
+#    * - ``array.std()``
+#      - ``x.std(correction=0)``
+
+# %%
+# .. check::
+
+assert np.concatenate([narrow, narrow]).shape == (2, 1, 28, 28), "as cat"
+assert np.allclose(back.std(), torch.from_numpy(back).std(correction=0)), "by N"
+assert not np.allclose(back.std(), torch.from_numpy(back).std()), "by N - 1"
+assert np.repeat(back, 2).tolist() == x.repeat_interleave(2).tolist(), (
+    "repeat is repeat_interleave"
+)
+assert np.repeat(back, 2).tolist() != x.repeat(2).tolist(), (
+    "repeat means something else in PyTorch"
+)
+assert np.array_equal(
+    digits[0].transpose(1, 0), torch.from_numpy(digits[0]).permute(1, 0)
+), "transpose is permute"
+
+# %%
+# Recipe
+# ------
+# From an array to a tensor for a network, and from any tensor to an array.
+
+import numpy as np
+import torch
+
+table = np.array([[5.1, 3.5], [4.9, 3.0]])
+x = torch.from_numpy(table.astype(np.float32))  # converted, and so a copy
+result = (x * 2).detach().cpu().numpy()  # works for every tensor
+print(x.dtype, result)
+
+# %%
+# .. check::
+
+assert x.dtype == torch.float32, "ready for a network"
+assert not np.shares_memory(table, x.numpy()), "astype has copied"
+assert result.dtype == np.float32, "the dtype crosses the bridge"
+
+# %%
 # What you learnt
 # ---------------
-# - Expect ``from_numpy``, ``numpy()`` and DLPack to share: a write on one side shows on the other.
-# - Copy what will be overwritten, and what must not change: ``clone()``, ``copy()``.
-# - Expect a copy for another dtype, another device or a list; a refusal says what is missing.
-# - Convert to ``float32`` where the array is made, and calculate on one side of the bridge.
+# - ``from_numpy`` and ``numpy()`` share the memory, ``torch.tensor`` copies.
+# - ``a += 1`` is seen on the other side, ``a = a + 1`` is not.
+# - Copy what will be overwritten, with ``clone()`` or ``copy()``.
+# - Convert ``float64`` to ``float32`` where the array comes from.
+# - ``x.detach().cpu().numpy()`` works for every tensor that has numbers.
 #
 # Exercises
 # ---------
-# 1. **Predict.** ``loss = (weight * x).sum()``, where ``x`` shares the memory of an array of ones.
-#    Before ``backward()``, somebody writes 100 into the array. What are loss and gradient? And if
-#    ``x.fill_(100)`` wrote it?
-# 2. **Change.** Train a linear classifier on ``Camera``, with and without the copy, in batches of
-#    50. How many of the test images does it read?
-# 3. **Extend.** Write ``to_tensor(array)``, which shares where that is safe and copies otherwise:
-#    mirrored, read-only, of another byte order. Try it on each.
+# 1. **Predict.** ``a = np.array([1, 2, 3])``, ``x = torch.from_numpy(a)``,
+#    ``y = x.float()``, ``b = a[1:]``. Then ``b[0] = 50``. What do ``a``, ``x``
+#    and ``y`` hold, and which dtypes have ``x`` and ``y``?
+# 2. **Change.** Write ``a = a * 2`` so that the tensor that shares its memory
+#    sees the new values.
+# 3. **Extend.** A camera returns a list of images, NumPy arrays of ``uint8``
+#    and shape (28, 28). Make one tensor of them, of shape (N, 1, 28, 28) and
+#    with values from 0 to 1, without a loop over pixels. Which steps copy?
 
 # %%
 # .. answer:: 1
 #
-#    The loss was computed before, the gradient afterwards, with the new numbers, and it is wrong.
-#    Autograd counts what tensors write, and raises an error; what NumPy writes, it cannot see.
+#    A slice shares the memory of its array, and ``x`` does, too. ``float()``
+#    has copied. Whole numbers of NumPy are ``int64``.
 
-refusal = ""
-for by_numpy in (True, False):
-    ones = np.ones(2, np.float32)
-    x, weight = torch.from_numpy(ones), torch.ones(2, requires_grad=True)
-    loss = (weight * x).sum()
-    if by_numpy:
-        ones[:] = 100
-    else:
-        x.fill_(100)
-    try:
-        loss.backward()
-        print(f"loss {loss.item()}, gradient {weight.grad.tolist()}")
-        assert loss == 2 and weight.grad.tolist() == [100, 100]
-    except RuntimeError as error:
-        refusal = str(error)
-        print(refusal.split(":")[0])
-assert "modified by an inplace operation" in refusal
+a = np.array([1, 2, 3])
+x = torch.from_numpy(a)
+y = x.float()
+b = a[1:]
+b[0] = 50
+print(a, x, y)
+
+# %%
+# .. check::
+
+assert a.tolist() == [1, 50, 3], "the slice shares the memory of a"
+assert x.tolist() == [1, 50, 3], "x shares it, too"
+assert y.tolist() == [1, 2, 3], "float has copied"
 
 # %%
 # .. answer:: 2
 #
-#    One image for fifty labels teaches next to nothing.
+#    An operation in place: ``a *= 2``, or an assignment to all elements.
 
+a = np.array([1, 2, 3])
+x = torch.from_numpy(a)
+a *= 2
+print(x)
+a[:] = a * 2
+print(x)
 
-def learn(copy):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
-    for x, y in list(DataLoader(Camera(copy), batch_size=50)) * 10:
-        loss = nn.functional.cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return (model(test.x).argmax(1) == test.y).float().mean().item()
+# %%
+# .. check::
 
-
-accuracy = {copy: learn(copy) for copy in (False, True)}
-print(f"shared: {accuracy[False]:.0%}, cloned: {accuracy[True]:.0%}")
-assert accuracy[False] < 0.5 < 0.8 < accuracy[True]
+assert x.tolist() == [4, 8, 12], "both lines are seen"
 
 # %%
 # .. answer:: 3
 #
-#    NumPy knows all that is asked: the strides, the lock, the byte order.
+#    ``np.stack`` copies the images into one array. ``from_numpy`` and
+#    ``unsqueeze`` share it. The division calculates new numbers of another
+#    dtype, in a new memory.
 
-
-def to_tensor(array):
-    native = array.dtype.newbyteorder("=")
-    safe = (
-        array.flags.writeable
-        and array.dtype == native
-        and min(array.strides, default=0) >= 0
-    )
-    return torch.from_numpy(
-        array if safe else array.astype(native, order="C", copy=True)
-    )
-
-
-cases = {"plain": image, "transposed": image.T, "mirrored": image[:, ::-1]}
-cases |= {"read-only": locked, "big-endian": image.astype(">f4")}
-shared = {}
-for name, array in cases.items():
-    x = to_tensor(array)
-    shared[name] = np.shares_memory(array, x.numpy())
-    print(f"{name:11} {'shares' if shared[name] else 'copies'}")
-    assert np.array_equal(array, x.numpy())
-assert [name for name in shared if shared[name]] == ["plain", "transposed"]
+camera = []
+for image in digits:
+    camera.append((image * 255).round().astype("uint8"))
+joined = np.stack(camera)  # (8, 28, 28)
+whole = torch.from_numpy(joined).unsqueeze(1)  # (8, 1, 28, 28)
+batch = whole / 255
+print(tuple(batch.shape), batch.dtype)
 
 # %%
-# Next
-# ----
-# :doc:`/lessons/autograd/01_gradients`: what becomes of tensors when a gradient must flow back
-# through them.
+# .. check::
+
+assert np.shares_memory(joined, whole.numpy()), "stack was the only copy"
+assert not np.shares_memory(joined, batch.numpy()), "the division made another"
+assert batch.shape == (8, 1, 28, 28), "images with one channel"
+assert torch.allclose(batch, train.x[:8]), "the digits are back"
+assert batch.min() == 0, "0 is black"
+assert batch.max() == 1, "255 is 1"
+
+# %%
+# .. earlier::
+#
+#    Older notes say that a tensor and its array always share memory. They do
+#    so after ``from_numpy`` and ``numpy()``, not after ``torch.tensor`` or a
+#    change of dtype. Two ways have come since: :func:`torch.from_dlpack` takes
+#    an array of any library that knows the standard DLPack, also on a GPU, and
+#    shares its memory. And NumPy 2 warns if you mix the two in one calculation,
+#    as in ``x + array``: convert first.
+
+y = torch.from_dlpack(digits)
+print(np.shares_memory(digits, y.numpy()))
+
+# %%
+# .. check::
+
+assert np.shares_memory(digits, y.numpy()), "DLPack shares"

@@ -36,7 +36,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "tensors/12_numpy_bridge",
     "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/03_jacobians",
