@@ -279,9 +279,9 @@ assert in_order[0, 0] == safe_row[0] == 0, "copies do not"
 # %%
 # What you learnt
 # ---------------
-# - A tensor is a row of memory, a beginning in it, and a stride for each axis:
-#   ``x[i, j]`` lies ``i`` times the first plus ``j`` times the second stride
-#   further.
+# - A tensor is a row of memory, a beginning in it, and a stride for each axis.
+#   From the beginning, ``x[i, j]`` is ``i`` times the first and ``j`` times the
+#   second stride away.
 # - Slices, ``T``, ``permute`` and ``view`` give views; lists, masks and
 #   ``clone()`` give copies.
 # - ``view`` shares the memory or raises an error; ``reshape`` copies where it

@@ -4,11 +4,11 @@ Joining and splitting: cat, stack, split
 
 How do I make one tensor out of several, and several out of one?
 
-Images come one by one and a network wants them in a batch, results of many
-batches belong into one table, a data set is divided into a part for training
-and a part for checking. Joining needs one decision: do the tensors go one after
-the other along an axis that is there, or behind each other along a new one? And
-it needs care, because a joined tensor does not know where its rows came from.
+Images come one by one and a network wants them in a batch. The results of many
+batches belong in one table. A data set is divided into a part for training and
+a part for checking. Joining needs one decision: do the tensors go one after the
+other along an axis that is there, or behind each other along a new one? And it
+needs care, because a joined tensor does not know where its rows came from.
 
 After this lesson you can
 
@@ -79,26 +79,23 @@ print(both[0])
 # .. drawing::
 
 
-def draw_table(axis, left, top, values, color):
+def draw_table(axis, left, top, values, color, depth):
     for row, numbers in enumerate(values):
         for column, number in enumerate(numbers):
-            corner = (left + column, top + row)
-            axis.add_patch(plt.Rectangle(corner, 1, 1, fc=color, ec="0.3"))
-            axis.text(
-                corner[0] + 0.5,
-                corner[1] + 0.5,
-                number,
-                ha="center",
-                va="center",
-            )
+            x = left + column
+            y = top + row
+            cell = plt.Rectangle((x, y), 1, 1, fc=color, ec="0.3", zorder=depth)
+            axis.add_patch(cell)
+            style = {"ha": "center", "va": "center", "zorder": depth}
+            axis.text(x + 0.5, y + 0.5, number, **style)
 
 
 figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.9), layout="constrained")
 titles = ["cat, dim=0: (4, 2)", "cat, dim=1: (2, 4)", "stack: (2, 2, 2)"]
 places = [(0, 2), (2, 0), (0.75, -0.75)]
 for axis, title, place in zip(axes, titles, places, strict=True):
-    draw_table(axis, place[0], place[1], b.tolist(), "#E69F00")
-    draw_table(axis, 0, 0, a.tolist(), "#56B4E9")
+    draw_table(axis, place[0], place[1], b.tolist(), "#E69F00", depth=1)
+    draw_table(axis, 0, 0, a.tolist(), "#56B4E9", depth=2)
     axis.set(xlim=(-0.1, 4.1), ylim=(4.1, -0.9), aspect="equal")
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
