@@ -28,9 +28,9 @@ from handbook import datasets
 # %%
 # Whole numbers: a range
 # ----------------------
-# Image files store each pixel as a whole number from 0 to 255, in 8 bits. That
-# is the dtype ``torch.uint8``: unsigned, so without negative numbers, and an
-# integer of 8 bits. What do you expect from 200 + 100, and from 3 - 5?
+# Most image files store a pixel as a whole number from 0 to 255, in 8 bits.
+# That is the dtype ``torch.uint8``: unsigned, so without negative numbers, and
+# an integer of 8 bits. What do you expect from 200 + 100, and from 3 - 5?
 
 shades = torch.tensor([200, 3], dtype=torch.uint8)
 print(shades + 100)
@@ -123,10 +123,10 @@ print(torch.finfo(torch.float16).max)
 # ``bfloat16`` stores 70,000 as 70,144. For training, range is worth more than
 # digits; that is why ``bfloat16`` was made.
 #
-# Most fractions are rounded when they are stored, because 0.1 has no end in
-# binary digits. So do not ask whether two results are equal with ``==``:
-# ``0.1 + 0.2 == 0.3`` is ``False`` in Python. Ask whether they are close, with
-# ``torch.allclose``.
+# Most fractions, such as 0.1, have no end in binary digits, so they are rounded
+# when they are stored. Therefore do not ask with ``==`` whether two results are
+# equal: ``0.1 + 0.2 == 0.3`` is ``False`` in Python. Ask whether they are
+# close, with ``torch.allclose``.
 
 # %%
 # .. check::
