@@ -420,7 +420,7 @@ assert len(train) == 2, "it has images and labels"
 #    .. _what-a-tensor-is:
 #
 #    - Older notes ask ``torch.cuda.is_available()`` for a GPU. It does not know
-#      those of Apple and Intel; ``torch.accelerator`` knows them all.
+#      those of Apple and Intel; ``torch.accelerator`` does.
 #    - There is no ``torch.size``. The type of a shape is :class:`torch.Size`,
 #      with a capital S, and it is a tuple. And tensors move with ``to``, not
 #      with ``using``.

@@ -127,6 +127,14 @@ print(torch.finfo(torch.float16).max)
 # when they are stored. Therefore do not ask with ``==`` whether two results are
 # equal: ``0.1 + 0.2 == 0.3`` is ``False`` in Python. Ask whether they are
 # close, with ``torch.allclose``.
+#
+# What was rounded does not come back. Python's 0.1 has 53 binary digits, and
+# ``float32`` keeps 24 of them. A later conversion cannot restore the others, so
+# ask for ``float64`` at once where you need it:
+
+late = torch.tensor(0.1).to(torch.float64)
+early = torch.tensor(0.1, dtype=torch.float64)
+print(late.item(), early.item())
 
 # %%
 # .. check::
@@ -141,6 +149,8 @@ assert large.to(torch.float16).isinf(), "70,000 is infinity in float16"
 assert large.to(torch.bfloat16) == 70_144, "70,000 is 70,144 in bfloat16"
 assert torch.finfo(torch.bfloat16).max > 1e38, "bfloat16 reaches 1e38"
 assert 0.1 + 0.2 != 0.3, "0.1 + 0.2 is not exactly 0.3 in Python"
+assert late != 0.1, "a later conversion does not restore the digits"
+assert early == 0.1, "float64 keeps the digits of Python's number"
 
 # %%
 # Two dtypes meet: type promotion
