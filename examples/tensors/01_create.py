@@ -81,7 +81,7 @@ print(stack.shape, image.shape, pixels.shape, pixel.shape)
 # %%
 # .. drawing::
 
-figure, axes = plt.subplots(1, 4, figsize=(6.8, 2.3), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(5.6, 2.0), layout="constrained")
 style = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
 titles = ["scalar", "vector", "matrix", "stack"]
 for axis, title, part in zip(
@@ -213,7 +213,7 @@ print(torch.randint(1, 7, (10,)))
 # %%
 # .. drawing::
 
-figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.3), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(5.8, 2.1), layout="constrained")
 color = {"color": "#56B4E9", "edgecolor": "0.4"}
 axes[0].hist(torch.rand(100_000).numpy(), 20, **color)
 axes[1].hist(torch.randn(100_000).numpy(), 40, **color)
@@ -221,7 +221,7 @@ places = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5]
 axes[2].hist(torch.randint(1, 7, (100_000,)).numpy(), places, **color)
 axes[0].set(title="rand", xlabel="value", ylabel="how many")
 axes[1].set(title="randn", xlabel="value")
-axes[2].set(title="randint(1, 7)", xlabel="value")
+axes[2].set(title="randint(1, 7)", xlabel="value", xticks=range(1, 7))
 
 # %%
 # Random numbers are different each time. A :term:`random seed` makes them
@@ -409,8 +409,8 @@ assert throws.max() <= 6, "randint leaves out the upper end"
 #
 # Exercises
 # ---------
-# 1. **Predict.** Which shape has each of these, and are its numbers whole:
-#    ``torch.tensor([[1, 2.0, 3]])``, ``torch.zeros(3, 0)``,
+# 1. **Predict.** Which shape does each of these have, and are its numbers
+#    whole: ``torch.tensor([[1, 2.0, 3]])``, ``torch.zeros(3, 0)``,
 #    ``torch.arange(0, 10, 3)``, ``torch.linspace(0, 1, 1)``?
 # 2. **Change.** Draw 100,000 numbers that lie evenly between -3 and 5, and
 #    100,000 numbers of a bell around 10 that is twice as wide as that of

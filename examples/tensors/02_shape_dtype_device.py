@@ -30,8 +30,8 @@ torch.manual_seed(0)
 # %%
 # Three questions
 # ---------------
-# Here is a table of two rows and three columns. What shape has it, what kind of
-# numbers, and where are they?
+# Here is a table of two rows and three columns. What shape does it have, what
+# kind of numbers does it hold, and where are they?
 
 x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 print("shape: ", x.shape)
@@ -343,7 +343,7 @@ assert noisy.device == inputs.device, "the sum is where the batch is"
 # ---------
 # 1. **Predict.** What are ``ndim``, ``numel()`` and ``shape`` of
 #    ``torch.zeros(5, 1, 3)``, of ``torch.tensor(7.0)`` and of
-#    ``torch.zeros(3, 0)``? Which dtype has ``torch.zeros(3) > 1``?
+#    ``torch.zeros(3, 0)``? Which dtype does ``torch.zeros(3) > 1`` return?
 # 2. **Change.** Make the first two inputs fit that the layer refused, each with
 #    a small change, so that it returns two rows of ten scores.
 # 3. **Extend.** Write ``describe_all(name, x)``, which describes a tensor, or
@@ -420,7 +420,7 @@ assert len(train) == 2, "it has images and labels"
 #    .. _what-a-tensor-is:
 #
 #    - Older notes ask ``torch.cuda.is_available()`` for a GPU. It does not know
-#      those of Apple and Intel; ``torch.accelerator`` knows them all.
+#      those of Apple and Intel; ``torch.accelerator`` does.
 #    - There is no ``torch.size``. The type of a shape is :class:`torch.Size`,
 #      with a capital S, and it is a tuple. And tensors move with ``to``, not
 #      with ``using``.

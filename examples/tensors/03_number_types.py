@@ -28,9 +28,9 @@ from handbook import datasets
 # %%
 # Whole numbers: a range
 # ----------------------
-# Image files store each pixel as a whole number from 0 to 255, in 8 bits. That
-# is the dtype ``torch.uint8``: unsigned, so without negative numbers, and an
-# integer of 8 bits. What do you expect from 200 + 100, and from 3 - 5?
+# Most image files store a pixel as a whole number from 0 to 255, in 8 bits.
+# That is the dtype ``torch.uint8``: unsigned, so without negative numbers, and
+# an integer of 8 bits. What do you expect from 200 + 100, and from 3 - 5?
 
 shades = torch.tensor([200, 3], dtype=torch.uint8)
 print(shades + 100)
@@ -123,10 +123,18 @@ print(torch.finfo(torch.float16).max)
 # ``bfloat16`` stores 70,000 as 70,144. For training, range is worth more than
 # digits; that is why ``bfloat16`` was made.
 #
-# Most fractions are rounded when they are stored, because 0.1 has no end in
-# binary digits. So do not ask whether two results are equal with ``==``:
-# ``0.1 + 0.2 == 0.3`` is ``False`` in Python. Ask whether they are close, with
-# ``torch.allclose``.
+# Most fractions, such as 0.1, have no end in binary digits, so they are rounded
+# when they are stored. Therefore do not ask with ``==`` whether two results are
+# equal: ``0.1 + 0.2 == 0.3`` is ``False`` in Python. Ask whether they are
+# close, with ``torch.allclose``.
+#
+# What was rounded does not come back. Python's 0.1 has 53 binary digits, and
+# ``float32`` keeps 24 of them. A later conversion cannot restore the others, so
+# ask for ``float64`` at once where you need it:
+
+late = torch.tensor(0.1).to(torch.float64)
+early = torch.tensor(0.1, dtype=torch.float64)
+print(late.item(), early.item())
 
 # %%
 # .. check::
@@ -141,6 +149,8 @@ assert large.to(torch.float16).isinf(), "70,000 is infinity in float16"
 assert large.to(torch.bfloat16) == 70_144, "70,000 is 70,144 in bfloat16"
 assert torch.finfo(torch.bfloat16).max > 1e38, "bfloat16 reaches 1e38"
 assert 0.1 + 0.2 != 0.3, "0.1 + 0.2 is not exactly 0.3 in Python"
+assert late != 0.1, "a later conversion does not restore the digits"
+assert early == 0.1, "float64 keeps the digits of Python's number"
 
 # %%
 # Two dtypes meet: type promotion
