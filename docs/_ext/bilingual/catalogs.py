@@ -35,8 +35,8 @@ def catalog_path(env: BuildEnvironment, page: str) -> Path:
 
 
 def read(file: Path) -> dict[str, str]:
-    """Return the finished translations of a catalog."""
-    return _read(file, file.stat().st_mtime_ns)
+    """Return the finished translations of a catalog, of which there are none if it is missing."""
+    return _read(file, file.stat().st_mtime_ns) if file.exists() else {}
 
 
 @cache

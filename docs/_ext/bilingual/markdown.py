@@ -40,6 +40,8 @@ class Writer(NamedTuple):
             case nodes.Admonition():
                 title = f"**{admonitionlabels[node.tagname]}**"
                 return _prefix("> ", f"{title}\n\n{self.blocks(node)}")
+            case nodes.line_block():  # sphinx-gallery puts an empty one between two cells
+                return "  \n".join(text for line in node if (text := self.inline(line)))
             case nodes.block_quote():
                 return _prefix("> ", self.blocks(node))
             case nodes.table():
