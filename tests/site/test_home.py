@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from helpers.site_reader import FOLDERS, Reader
 
-from bilingual.sphinx_build import ROOT
 from course.lesson import Lesson
 from course.order import ORDER, parts
 from course.program_slice import first_figure
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
+ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
 SCREENS = [{"width": 1280, "height": 900}, {"width": 390, "height": 844}]
 
