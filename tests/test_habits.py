@@ -29,12 +29,13 @@ def read(path):
 def sessions():
     """Return the sessions of the noxfile: their names, and the syntax trees of their functions."""
     functions = ast.parse((ROOT / "noxfile.py").read_text("utf-8")).body
-    return {
-        function.name: function
-        for function in functions
-        if isinstance(function, ast.FunctionDef)
-        and any("nox.session" in ast.unparse(mark) for mark in function.decorator_list)
-    }
+    found = {}
+    for function in functions:
+        for mark in getattr(function, "decorator_list", []):
+            if "nox.session" in ast.unparse(mark):
+                said = [each.value for each in getattr(mark, "keywords", []) if each.arg == "name"]
+                found[ast.literal_eval(said[0]) if said else function.name] = function
+    return found
 
 
 def asked(text):

@@ -28,7 +28,7 @@ from bilingual import lesson_process, linux
 from bilingual.lesson_process import Job
 
 GRACE = 5  # seconds in which processes of a lesson may end after it
-EXIT = 20  # seconds for its own end after its last line, which a busy machine delays
+EXIT = 10  # seconds for its own end after its last line, which a busy machine delays
 ENDED_BY_US = 77  # the exit code of a watcher that was told to stop
 
 
