@@ -44,7 +44,7 @@ print(table)
 # %%
 # Count the brackets that open before the first number: none, one, two. That is
 # how many axes the tensor has. An :term:`axis` is a direction in which you can
-# walk through the numbers, and the :term:`shape` says how many steps there are
+# walk through the numbers, and the :term:`shape` says how many numbers lie
 # along each axis. Which shapes do you expect here?
 
 print(number.shape)
@@ -64,7 +64,7 @@ print(table.shape)
 # pixel from the row: each time, the first axis disappears.
 
 train, _ = datasets.mnist()
-stack = train.x[:, 0]  # the only channel: (10000, 28, 28)
+stack = train.x[:, 0]  # all images, channel 0, the only one: (10000, 28, 28)
 image = stack[0]  # (28, 28)
 pixels = image[7]  # (28,)
 pixel = pixels[10]  # ()
@@ -156,7 +156,7 @@ assert torch.full((2, 3), 7.0).tolist() == [[7, 7, 7], [7, 7, 7]], "all are 7"
 # ------
 # :func:`torch.arange` counts like Python's ``range``: start, end, step, and the
 # end is left out. :func:`torch.linspace` takes start, end and *how many*, and
-# includes both ends. Here both divide the way from 0 to 1.
+# includes both ends. Here both divide the stretch from 0 to 1.
 
 steps = torch.arange(0, 1, 0.25)
 points = torch.linspace(0, 1, 5)
@@ -193,18 +193,20 @@ assert points.tolist() == [0, 0.25, 0.5, 0.75, 1], "linspace includes the end"
 # %%
 # Random numbers
 # --------------
-# :func:`torch.rand` draws numbers from 0 to 1, each as likely as any other.
-# :func:`torch.randn` draws from the normal distribution, whose values lie
-# around 0 and become rarer with the distance: about two of three lie between -1
-# and 1. :func:`torch.randint` draws whole numbers, and leaves out the upper
-# end, so this is a die that is thrown ten times:
+# :func:`torch.rand` draws numbers from 0 up to, but not including, 1, each as
+# likely as any other. :func:`torch.randn` draws from the normal distribution,
+# whose values lie around 0 and become rarer with the distance: about two in
+# three lie between -1 and 1. :func:`torch.randint` draws whole numbers, and
+# leaves out the upper end, so this is a die that is thrown ten times:
 
 print(torch.rand(2, 3))
 print(torch.randn(2, 3))
 print(torch.randint(1, 7, (10,)))
 
 # %%
-# A few numbers do not show much, so the figure counts 100,000 of each.
+# (``randint`` and ``full`` want the shape in parentheses. ``(10,)`` is Python's
+# way to write a tuple of one number.) A few numbers do not show much, so the
+# figure counts 100,000 of each.
 #
 # .. alt:: Three histograms of 100,000 numbers. rand: flat between 0 and 1.
 #    randn: a bell around 0, hardly anything beyond -3 and 3. randint: six bars
@@ -225,8 +227,8 @@ axes[2].set(title="randint(1, 7)", xlabel="value", xticks=range(1, 7))
 
 # %%
 # Random numbers are different each time. A :term:`random seed` makes them
-# repeatable: :func:`torch.manual_seed` puts the generator of random numbers at
-# a fixed place. The number itself has no meaning.
+# repeatable: :func:`torch.manual_seed` sets the random number generator to a
+# fixed starting point. The number itself has no meaning.
 
 torch.manual_seed(7)
 first = torch.randint(1, 7, (10,))
@@ -247,9 +249,9 @@ print(again)
 assert again.equal(first), "the same seed gives the same numbers"
 assert not second.equal(first), "the next numbers are others"
 assert torch.rand(100_000).min() >= 0, "rand begins at 0"
-assert torch.rand(100_000).max() <= 1, "rand ends at 1"
+assert torch.rand(100_000).max() < 1, "rand stays below 1"
 assert 0.66 < (torch.randn(100_000).abs() < 1).float().mean() < 0.7, (
-    "two of three numbers of randn lie between -1 and 1"
+    "two in three numbers of randn lie between -1 and 1"
 )
 assert torch.randint(1, 7, (1000,)).unique().tolist() == [1, 2, 3, 4, 5, 6], (
     "a die has the numbers from 1 to 6"
@@ -270,7 +272,7 @@ pictures = torch.stack([image, noise, noisy])
 # %%
 # ``torch.stack`` makes one stack of the three, and
 # :func:`handbook.plots.image_grid` draws it. You can still read the digit.
-# Images like these are used to find out whether a network can, too.
+# Images like these are used to test whether a network can read it, too.
 #
 # .. alt:: Three pictures: a handwritten 5, light on dark; grey noise; and their
 #    sum, a 5 that shines through the noise.
@@ -313,19 +315,20 @@ too_long = torch.arange(1, 1.3, 0.1)
 print(too_long)
 
 # %%
-# The end should be left out, and it is there. A computer cannot store 0.1
-# exactly, only a number very close to it. So the division of the way from 1 to
-# 1.3 by the step gives a little more than 3, and there is a fourth number. Use
-# ``arange`` with whole numbers. Where the step is a fraction, use ``linspace``,
-# or divide afterwards:
+# The end should be left out, and it is there. A computer stores most fractions,
+# 1.3 and 0.1 among them, only approximately. Here 1.3 is stored a little too
+# large, so (1.3 - 1) / 0.1 comes out a little above 3, and there is a fourth
+# number. Use ``arange`` with whole numbers. Where the step is a fraction, use
+# ``linspace``, or divide afterwards:
 
 print(torch.linspace(1, 1.2, 3))
 print(torch.arange(10, 13) / 10)
 
 # %%
-# **A seed at the top is not always enough.** All random functions draw from
-# the same generator. Here are two versions of a program. In the second one, a
-# line has been added that draws one number:
+# **A seed at the top is not always enough.** On one device, all of PyTorch's
+# random functions draw from the same generator, unless you give them another.
+# Here are two versions of a program. In the second one, a line has been added
+# that draws one number:
 
 torch.manual_seed(0)
 weights = torch.rand(3)
@@ -340,16 +343,17 @@ print(weights_later)
 # The seed is the same, but the weights have moved by one place: the first
 # number went to the new line. To be sure of the numbers that a line draws, set
 # the seed right before it. (Or give the line a :class:`torch.Generator` of its
-# own, as in ``torch.rand(3, generator=generator)``.) And do not expect more
-# than this: on another device, or with another version of PyTorch, the same
-# seed may give other numbers.
+# own: ``generator = torch.Generator().manual_seed(0)``, then
+# ``torch.rand(3, generator=generator)``.) And do not expect more than this: on
+# another device, or with another version of PyTorch, the same seed may give
+# other numbers.
 #
 # **Empty is not empty.** ``torch.empty(5)`` creates a tensor of five numbers,
 # too, but it is :term:`uninitialized`: it holds whatever was in the memory
-# before. That saves the time for writing zeros, and it is right where you write
-# every number yourself before you read one. If you forget one, you calculate
-# with whatever was there, and that may be another number each time. If in
-# doubt, use ``torch.zeros``.
+# before. That saves the time it takes to write zeros, and it is right where you
+# write every number yourself before you read one. If you forget one, you
+# calculate with whatever was there, and that may be another number each time.
+# If in doubt, use ``torch.zeros``.
 
 # %%
 # .. check::
@@ -412,7 +416,7 @@ assert throws.max() <= 6, "randint leaves out the upper end"
 # 1. **Predict.** Which shape does each of these have, and are its numbers
 #    whole: ``torch.tensor([[1, 2.0, 3]])``, ``torch.zeros(3, 0)``,
 #    ``torch.arange(0, 10, 3)``, ``torch.linspace(0, 1, 1)``?
-# 2. **Change.** Draw 100,000 numbers that lie evenly between -3 and 5, and
+# 2. **Change.** Draw 100,000 numbers spread evenly between -3 and 5, and
 #    100,000 numbers of a bell around 10 that is twice as wide as that of
 #    ``torch.randn``. Use nothing but ``torch.rand``, ``torch.randn``, ``+`` and
 #    ``*``.
@@ -450,7 +454,7 @@ assert torch.linspace(0, 1, 1).tolist() == [0], "one point is the start"
 # %%
 # .. answer:: 2
 #
-#    First stretch, then move. From -3 to 5 the way is 8 long.
+#    First stretch, then move. From -3 to 5 is a distance of 8.
 
 even = 8 * torch.rand(100_000) - 3
 bell = 2 * torch.randn(100_000) + 10
@@ -506,7 +510,8 @@ print(torch.FloatTensor(3).shape, torch.Tensor(3).shape)
 
 torch.use_deterministic_algorithms(True)
 print(torch.FloatTensor(3))
-print(torch.empty(5))
+visible = torch.empty(5)
+print(visible)
 torch.use_deterministic_algorithms(False)
 
 # %%
@@ -515,3 +520,4 @@ torch.use_deterministic_algorithms(False)
 assert torch.LongTensor([1.7]).tolist() == [1], "the fraction is dropped"
 assert torch.FloatTensor(3).shape == (3,), "3 is taken for a length"
 assert torch.Tensor(3).shape == (3,), "3 is taken for a length here, too"
+assert visible.isnan().all(), "deterministic mode shows uninitialized memory"

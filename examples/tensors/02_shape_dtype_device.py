@@ -5,9 +5,9 @@ Shape, dtype, device
 What should I know about a tensor before I calculate with it?
 
 Three things: how its numbers are arranged, what kind of numbers they are, and
-in which memory they lie. Two tensors that do not fit together differ in one of
-the three, and so most error messages of PyTorch name one of them. If you ask
-for all three first, you find the mistake without guessing.
+in which memory they lie. When two tensors do not fit together, the reason is
+nearly always one of the three, and most error messages of PyTorch name it. If
+you ask for all three first, you find the mistake without guessing.
 
 After this lesson you can
 
@@ -40,16 +40,16 @@ print("device:", x.device)
 
 # %%
 # Every tensor answers these three questions. The answers take up one line each,
-# and it is worth printing them whenever something surprises you: **what shape,
-# what dtype, where?** We now take them one by one.
+# and it is worth printing them whenever something surprises you. We now take
+# them one by one.
 #
 # .. _shape-and-ndim:
 #
 # What shape?
 # -----------
-# The :term:`shape` lists how long each :term:`axis` is. Two other words are
-# easily confused with it. Here is a tensor with three axes, and each line
-# below prints one number. Which numbers do you expect?
+# The :term:`shape` lists how long each :term:`axis` is. Three other things are
+# easily confused with it. Here is a tensor with three axes, and each line below
+# prints one number. Which numbers do you expect?
 
 block = torch.zeros(2, 3, 4)
 print("ndim:   ", block.ndim)
@@ -100,8 +100,8 @@ assert block.size() == block.shape, "size() returns the shape"
 # What dtype?
 # -----------
 # All elements of a tensor have the same :term:`dtype`, that is, the same type
-# of number. A number in its name counts the bits that each element takes. Of
-# some forty dtypes, you will meet these five again and again:
+# of number. The number in the name is how many bits each element takes. Of some
+# forty dtypes, you will meet these five again and again:
 #
 # .. list-table::
 #    :header-rows: 1
@@ -125,7 +125,8 @@ assert block.size() == block.shape, "size() returns the shape"
 #      - ``True`` or ``False``
 #      - results of comparisons
 #
-# ``to`` converts. It returns a new tensor, and the old one stays as it is:
+# ``to`` converts. It returns a new tensor, and the old one stays as it is. (If
+# the dtype is already right, it returns the same tensor.)
 
 precise = x.to(torch.float64)
 print(precise.dtype)
@@ -197,8 +198,9 @@ describe("labels", train.y)
 # %%
 # That is the usual form of images in PyTorch: (number of images, channels,
 # rows, columns), ``float32``. Labels are ``int64``, one for each image. Both
-# lie on the CPU. A GPU has less memory, so one usually moves only the batch
-# that comes next. The network has to be on the same device:
+# lie on the CPU. A GPU usually has less memory than the computer around it, so
+# you move only the batch that comes next. The network has to be on the same
+# device:
 
 model = models.LeNet()
 model.to(device)
@@ -210,7 +212,8 @@ describe("scores", scores)
 # One row for each of the 100 images, one column for each of the ten digits, and
 # the same dtype and device as the batch.
 #
-# Is the GPU used, then? Print ``x.device`` for what goes into the model. A
+# Is the GPU really being used? Print ``batch.device`` and
+# ``next(model.parameters()).device``: both should name the accelerator. A
 # program that never says ``to(device)`` runs on the CPU, however many cards
 # there are.
 
@@ -233,7 +236,7 @@ assert scores.dtype == batch.dtype, "the scores have the dtype of the batch"
 # refuses. The third one lies on ``meta``, a device that every machine has: its
 # tensors have a shape and a dtype, but no numbers. It stands in for a GPU here.
 
-layer = models.LeNet().classifier[-1]
+layer = models.LeNet().classifier[-1]  # the last layer
 wide = torch.randn(2, 100)
 double = torch.randn(2, 84).to(torch.float64)
 elsewhere = torch.randn(2, 84).to("meta")
@@ -248,8 +251,9 @@ for refused in (wide, double, elsewhere):
         messages.append(str(error))
 
 # %%
-# The message is printed below each input. ``mat1`` is the input, ``mat2`` are
-# the weights of the layer.
+# The message is printed below each input. ``mat1`` is the input. ``mat2`` is
+# the weights of the layer, with rows and columns exchanged: the layer stores
+# them as (10, 84).
 #
 # 1. *What shape?* A row of the input must be as long as the weights expect: the
 #    100 in 2x100 should be the 84 in 84x10.
@@ -266,7 +270,7 @@ for refused in (wide, double, elsewhere):
 #    devices, cuda:0 and cpu!
 #
 #    Expected all tensors to be on the same device, but got mat1 is on cpu,
-#    different from other tensors on cuda:0
+#    different from other tensors on cuda:0 (when checking argument ...)
 #
 # The model and the batch are moved in the same lines in every program, so these
 # are rarely the culprits. Look for the tensor that was forgotten:
@@ -274,8 +278,8 @@ for refused in (wide, double, elsewhere):
 # - the labels, which go into the loss together with the scores;
 # - a tensor that is created on the way, such as ``torch.zeros(3)`` in a loss or
 #   in a model: write ``torch.zeros(3, device=x.device)``;
-# - a tensor that a model holds as an ordinary attribute, not as a parameter:
-#   ``model.to`` does not move it.
+# - a tensor that a model holds as an ordinary attribute, neither a parameter
+#   nor a buffer: ``model.to`` does not move it.
 #
 # **A move that does not happen.** The last mistake gives no error at once:
 
@@ -289,15 +293,16 @@ print(y.device)
 # ``y.to`` returns the tensor that has moved, and leaves ``y`` where it is. So a
 # line without an assignment has no effect, and the error comes much later,
 # where ``y`` meets a tensor on the GPU. The method of a *model* is different:
-# ``model.to(device)`` moves its parameters, and no assignment is needed. (Where
-# nothing has to be done, ``y.to`` returns ``y`` itself, so writing it costs
-# nothing.)
+# ``model.to(device)`` moves its parameters and buffers, and no assignment is
+# needed. (Where nothing has to be done, ``y.to`` returns ``y`` itself, so
+# writing it costs nothing.)
 
 # %%
 # .. check::
 
 assert len(messages) == 3, "all three inputs are refused"
 assert "2x100 and 84x10" in messages[0], "the first message names the shapes"
+assert layer.weight.shape == (10, 84), "a row of weights for each score"
 assert "Double and Float" in messages[1], "the second one names the dtypes"
 assert "device" in messages[2], "the third one is about the device"
 assert double.dtype == torch.float64, "the second input is float64"
@@ -349,7 +354,7 @@ assert noisy.device == inputs.device, "the sum is where the batch is"
 # 3. **Extend.** Write ``describe_all(name, x)``, which describes a tensor, or
 #    every tensor in a list, a tuple or a dictionary. It should also work where
 #    a list contains another list. Try it on
-#    ``{"data": train, "sizes": [torch.zeros(2), torch.zeros(3)]}``.
+#    ``{"data": train, "sizes": [torch.zeros(2), [torch.zeros(3)]]}``.
 
 # %%
 # .. answer:: 1
@@ -405,7 +410,7 @@ def describe_all(name, x):
         describe(name, x)
 
 
-sizes = [torch.zeros(2), torch.zeros(3)]
+sizes = [torch.zeros(2), [torch.zeros(3)]]
 describe_all("x", {"data": train, "sizes": sizes})
 
 # %%
@@ -422,8 +427,7 @@ assert len(train) == 2, "it has images and labels"
 #    - Older notes ask ``torch.cuda.is_available()`` for a GPU. It does not know
 #      those of Apple and Intel; ``torch.accelerator`` does.
 #    - There is no ``torch.size``. The type of a shape is :class:`torch.Size`,
-#      with a capital S, and it is a tuple. And tensors move with ``to``, not
-#      with ``using``.
+#      with a capital S, and it is a tuple.
 #    - A parameter of a network is not a "variable" of a separate kind. It is a
 #      tensor, and so is the result of ``torch.autograd.Variable``. And
 #      ``Tensor`` is not written in C++ alone: it is a Python class that stands
@@ -431,7 +435,6 @@ assert len(train) == 2, "it has images and labels"
 
 print(torch.cuda.is_available(), torch.accelerator.is_available())
 print(isinstance(x.shape, tuple), hasattr(torch, "size"))
-print(hasattr(torch.Tensor, "using"))
 for kind in torch.nn.Parameter.__mro__:
     print(kind)
 
@@ -440,6 +443,5 @@ for kind in torch.nn.Parameter.__mro__:
 
 assert isinstance(x.shape, tuple), "a shape is a tuple"
 assert not hasattr(torch, "size"), "there is no torch.size"
-assert not hasattr(torch.Tensor, "using"), "tensors have no method using"
 assert torch.nn.Parameter.__base__ is torch.Tensor, "a parameter is a tensor"
 assert torch.Tensor.__base__.__module__ == "torch._C", "on a class in C++"

@@ -6,8 +6,9 @@ Which numbers fit into a tensor, and what becomes of those that do not?
 
 Python's whole numbers grow as large as they must. The numbers in a tensor have
 a fixed size, which makes them fast and small. The price is that some results do
-not fit. PyTorch does not raise an error then: it stores another number. This
-lesson shows which one, and how to choose a dtype that has room.
+not fit. When a *calculation* gives such a result, PyTorch raises no error: it
+stores another number. This lesson shows which one, and how to choose a dtype
+that has room.
 
 After this lesson you can
 
@@ -30,26 +31,28 @@ from handbook import datasets
 # ----------------------
 # Most image files store a pixel as a whole number from 0 to 255, in 8 bits.
 # That is the dtype ``torch.uint8``: unsigned, so without negative numbers, and
-# an integer of 8 bits. What do you expect from 200 + 100, and from 3 - 5?
+# an integer of 8 bits. ``dtype=`` says which dtype the new tensor gets. What do
+# you expect from 200 + 100, and from 3 - 5?
 
 shades = torch.tensor([200, 3], dtype=torch.uint8)
 print(shades + 100)
 print(shades - 5)
 
 # %%
-# The first result should start with 300, and is 44. The second one should end
-# with -2, and is 254. After 255 comes 0 again, as on a counter that has run out
-# of digits: 300 - 256 = 44. In the other direction, 255 comes before 0. The
-# numbers *wrap around*, and there is no error. :func:`torch.iinfo` says which
-# range an integer dtype has:
+# The first result should start with 300 but starts with 44. The second should
+# end with -2 but ends with 254. After 255 comes 0 again, as on a counter that
+# has run out of digits: 300 - 256 = 44. In the other direction, 255 comes
+# before 0. The numbers *wrap around*, and there is no error. (Writing 300 into
+# a ``uint8`` tensor yourself, as in ``torch.tensor([300], dtype=torch.uint8)``,
+# is an error.) :func:`torch.iinfo` says which range an integer dtype has:
 
 print(torch.iinfo(torch.uint8))
 print(torch.iinfo(torch.int64).max)
 
 # %%
 # ``int64``, the dtype of whole numbers that you write down, reaches beyond
-# 9 × 10¹⁸. So wrapping is a danger of the small dtypes: ``uint8``, and
-# ``int8``, which holds -128 to 127.
+# 9 × 10¹⁸. So wrapping is mostly a danger of the small dtypes, such as
+# ``uint8`` and ``int8``, which holds -128 to 127.
 
 # %%
 # .. check::
@@ -73,10 +76,10 @@ print(torch.tensor(255.0, dtype=torch.bfloat16) + 1)
 print(torch.tensor(256.0, dtype=torch.bfloat16) + 1)
 
 # %%
-# 256 + 1 is 256. There is room for 8 significant binary digits, and 257 would
-# need nine. The next number after 256 is 258, so the sum is rounded back. The
-# usual ``float32`` has 24 binary digits, about 7 decimal ones. The same happens
-# there, only much later:
+# 256 + 1 is 256. There is room for 8 significant binary digits, and 257 is
+# 100000001 in binary, nine digits. The next number after 256 is 258, so the sum
+# is rounded back. The usual ``float32`` has 24 binary digits, about 7 decimal
+# ones. The same happens there, only much later:
 
 print(torch.tensor(16_777_216.0) + 1)
 
@@ -110,7 +113,7 @@ axis.legend()
 # %%
 # The line of ``float16`` ends early. It is a second dtype of 16 bits, with more
 # digits than ``bfloat16`` and a smaller range: it ends at 65,504. What is
-# larger becomes ``inf``, infinity.
+# clearly larger, from 65,520 on, becomes ``inf``, infinity.
 
 large = torch.tensor(70_000.0)
 print(large.to(torch.float16))
@@ -118,7 +121,7 @@ print(large.to(torch.bfloat16))
 print(torch.finfo(torch.float16).max)
 
 # %%
-# :func:`torch.finfo` says the largest number of a dtype, ``max``, and its
+# :func:`torch.finfo` gives the largest number of a dtype, ``max``, and its
 # precision, ``eps``: the gap from 1 to the next number. ``float16`` overflows,
 # ``bfloat16`` stores 70,000 as 70,144. For training, range is worth more than
 # digits; that is why ``bfloat16`` was made.
@@ -145,6 +148,8 @@ assert torch.tensor(256.0).bfloat16() + 2 == 258, "258 is the next number"
 assert torch.tensor(16_777_216.0) + 1 == 16_777_216, "2**24 + 1 is 2**24"
 assert torch.tensor(16_777_215.0) + 1 == 16_777_216, "until there, 1 counts"
 assert torch.finfo(torch.float16).max == 65_504, "float16 ends at 65,504"
+assert torch.tensor(65_519.0).half() == 65_504, "rounded back to the end"
+assert torch.tensor(65_520.0).half().isinf(), "infinity from 65,520 on"
 assert large.to(torch.float16).isinf(), "70,000 is infinity in float16"
 assert large.to(torch.bfloat16) == 70_144, "70,000 is 70,144 in bfloat16"
 assert torch.finfo(torch.bfloat16).max > 1e38, "bfloat16 reaches 1e38"
@@ -163,7 +168,10 @@ assert early == 0.1, "float64 keeps the digits of Python's number"
 # 1. Different families: the later one in this list wins.
 # 2. The same family: the smallest dtype that holds both.
 #
-# Work out each line before you read the output.
+# (The rules are for the usual dtypes. ``uint16``, ``uint32``, ``uint64`` and
+# the ``float8`` dtypes mostly raise an error instead, and ``complex64`` with
+# ``float64`` gives ``complex128``.) Work out each line before you read the
+# output.
 
 small = torch.tensor([1, 2], dtype=torch.uint8)
 whole = torch.tensor([1, 2])  # int64
@@ -175,9 +183,9 @@ print("int64 + float16:  ", (whole + half).dtype)
 print("int64 / int64:    ", (whole / whole).dtype)
 
 # %%
-# The third line surprises many. Floating-point numbers win over whole ones,
-# however small they are, so ``int64`` becomes ``float16``, where 70,000 is
-# infinity. And a division of whole numbers returns ``float32``, because the
+# The third line surprises many people. Floating-point numbers win over whole
+# ones, however small they are, so ``int64`` becomes ``float16``, where 70,000
+# is infinity. And a division of whole numbers returns ``float32``, because the
 # result can have a fraction.
 #
 # What about a single number? One expects that 300 makes room for itself:
@@ -186,14 +194,16 @@ print("uint8 + 300:", small + 300)
 print("uint8 + 1.5:", small + 1.5)
 
 # %%
-# It does not. **A number without axes changes the family, but not the size
-# within a family.** 300 is whole, like ``uint8``, so the result stays ``uint8``
-# and wraps: 1 + 300 - 256 = 45. 1.5 is of a later family, and the result
-# becomes ``float32``. This is useful in general: ``half * 2`` stays ``float16``
-# instead of taking twice the memory.
+# It does not. **A plain number, or a tensor without axes, changes the family,
+# but not the size within a family.** 300 is whole, like ``uint8``, so the
+# result stays ``uint8`` and wraps: 1 + 300 - 256 = 45. 1.5 is of a later
+# family, and the result becomes ``float32``, the default for Python's
+# fractions. This is useful in general: ``half * 2`` stays ``float16`` instead
+# of taking twice the memory.
 #
-# Matrix products and layers of a network do not promote. They raise an error if
-# two dtypes meet, as in :doc:`/lessons/tensors/02_shape_dtype_device`.
+# Matrix products, and with them linear and convolutional layers, do not
+# promote. They raise an error if two dtypes meet, as in
+# :doc:`/lessons/tensors/02_shape_dtype_device`.
 
 # %%
 # .. check::
@@ -237,7 +247,7 @@ for kind in (torch.bfloat16, torch.float16):
 # .. check::
 
 assert train.x.nbytes == 4 * pixels.nbytes, "a quarter of the memory"
-assert torch.allclose(pixels / 255, train.x), "uint8 gives the pixels back"
+assert (pixels / 255).equal(train.x), "uint8 gives the pixels back"
 assert (train.x.half().float() - train.x).abs().max() < 0.0003, "float16"
 assert (train.x.bfloat16().float() - train.x).abs().max() < 0.002, (
     "bfloat16 is off by less than half a shade of grey"
@@ -257,7 +267,8 @@ print("after: ", wrong[7, 15:21].tolist())
 # ``clamp(max=255)`` replaces everything above 255 by 255. But there is nothing
 # above 255: by then, the sums have wrapped around. The bright pixels became
 # darker, from 253 to 97. So calculate in a dtype that has room, and go back to
-# ``uint8`` after the cut:
+# ``uint8`` after the cut. (Without the cut, nothing guarantees what a number
+# outside the range becomes.)
 
 right = (image.float() + 100).clamp(max=255).to(torch.uint8)
 print("after: ", right[7, 15:21].tolist())
@@ -316,7 +327,8 @@ assert result.tolist() == [[51, 151, 255]], "0.2 of 255 is 51"
 # %%
 # What you learnt
 # ---------------
-# - Whole numbers wrap around at the end of their range, without an error.
+# - Whole numbers that are calculated wrap around at the end of their range,
+#   without an error.
 # - Floating-point numbers keep a few digits, and become ``inf`` at the end of
 #   their range.
 # - When dtypes meet, the later family wins; a single number never makes the
@@ -330,7 +342,7 @@ assert result.tolist() == [[51, 151, 255]], "0.2 of 255 is 51"
 #    ``torch.tensor([1, 2]) * 0.5``, ``torch.tensor([True]) + 1`` and
 #    ``torch.arange(4) // 2``?
 # 2. **Change.** Calculate the mean of the first two digits, pixel by pixel, as
-#    ``uint8``. No pixel may be off by more than one half. How far off is
+#    ``uint8``. No pixel may be off by more than 0.5. How far off is
 #    ``(first + second) // 2``?
 # 3. **Extend.** From which whole number on does ``float16`` skip the next one?
 #    Find it with a loop, and compare with ``finfo``.
@@ -360,9 +372,9 @@ assert pairs.tolist() == [0, 0, 1, 1], "whole numbers stay whole"
 # %%
 # .. answer:: 2
 #
-#    In ``float32`` the sum has room. ``round`` leaves an error of at most one
-#    half. In ``uint8`` the sum wraps wherever it is above 255, and half of 256
-#    is 128.
+#    In ``float32`` the sum has room. ``round`` leaves an error of at most 0.5.
+#    In ``uint8`` the sum wraps wherever it is above 255, and half of 256 is
+#    128. ``//`` drops up to 0.5 more.
 
 first = pixels[0]
 second = pixels[1]
@@ -376,7 +388,7 @@ print("in uint8:", (naive.float() - exact).abs().max())
 # .. check::
 
 assert (mean.float() - exact).abs().max() <= 0.5, "at most one half"
-assert (naive.float() - exact).abs().max() >= 128, "half of 256 is lost"
+assert (naive.float() - exact).abs().max() == 128.5, "128 and a half are lost"
 
 # %%
 # .. answer:: 3

@@ -4,11 +4,12 @@ Indexing: slices, masks, gather
 
 How do I pick the numbers that I want out of a tensor?
 
-One image of a batch, the last column of a table, all images of a 7, the score
-of the right class: nearly every program picks before it calculates. PyTorch
-uses square brackets for this, as Python does for lists, but with an index for
-each axis. A wrong index rarely raises an error. It picks other numbers, so it
-helps to know beforehand which shape must come out.
+One image of a batch, the last column of a table, all the images of a 7, the
+score of the right class: nearly every program picks before it calculates.
+PyTorch uses square brackets for this, as Python does for lists, but with an
+index for each axis. An index that is out of range raises an error. A wrong one
+within the range, or a slice that is too long, does not: it picks other numbers,
+or fewer, so it helps to know beforehand which shape must come out.
 
 After this lesson you can
 
@@ -100,7 +101,9 @@ print(x[1:2].shape)
 # **A number takes its axis away, a slice keeps it.** This is why
 # :doc:`/lessons/start/01_quickstart` passed a single image to the network as
 # ``test.x[:1]`` and not as ``test.x[0]``: the network needs the axis that
-# counts the images.
+# counts the images. A number and a slice both look at the same memory as ``x``,
+# so writing into the result changes ``x``; masks and lists copy.
+# :doc:`/lessons/tensors/06_views` explains it.
 #
 # ``x[1, 2]`` has lost both axes and is still a tensor, of shape ``()``. To get
 # an ordinary Python number out of it, call ``item()``. It refuses more than one
@@ -148,8 +151,10 @@ print(x[x > 11])
 # the other axis stays.
 #
 # Combine conditions with ``&`` (and), ``|`` (or) and ``~`` (not), and put each
-# one in parentheses. Python's words ``and`` and ``or`` raise an error here,
-# because they need one ``True`` or ``False``, not twelve.
+# one in parentheses, because ``&`` binds more tightly than ``>``:
+# ``x > 2 & x < 13`` means ``x > (2 & x) < 13``. Python's words ``and`` and
+# ``or`` raise an error here, because they need one ``True`` or ``False``, not
+# twelve.
 
 print(x[(x > 2) & (x < 13)])
 rows = torch.tensor([True, False, True])
@@ -170,7 +175,6 @@ print(large)
 
 assert x[x > 11].tolist() == [12, 13, 20, 21, 22, 23], "one axis"
 assert x[(x > 2) & (x < 13)].tolist() == [3, 10, 11, 12], "both conditions"
-assert (x > 2).numel() == 12, "twelve values"
 assert x[rows].shape == (2, 4), "whole rows, the columns stay"
 assert large[1].tolist() == [-1, -1, 12, 13], "the zeros were overwritten"
 assert x[0].tolist() == [0, 1, 2, 3], "x has not changed"
@@ -178,8 +182,8 @@ assert x[0].tolist() == [0, 1, 2, 3], "x has not changed"
 # %%
 # A list picks by position
 # ------------------------
-# A list, or a tensor of whole numbers, picks positions in any order, and one
-# position as often as you like.
+# A list, or a tensor of ``int64``, picks positions in any order, and one
+# position as often as you like. (A ``uint8`` tensor is taken for a mask.)
 
 print(x[[2, 0, 0]])
 
@@ -216,9 +220,7 @@ print(x.gather(1, places))
 # %%
 # The index may have several columns, as in the figure. The result has the shape
 # of the index, and ``result[i, j]`` is ``x[i, index[i, j]]``. So each number
-# comes from its own row, and the index says from which column. Along axis 0,
-# ``result[i, j]`` is ``x[index[i, j], j]``: the column stays, and the index
-# says which row.
+# comes from its own row, and the index says from which column.
 
 index = torch.tensor([[2, 0], [0, 0], [3, 1]])  # (3, 2)
 result = x.gather(1, index)  # (3, 2)
@@ -248,6 +250,9 @@ axis.set(xlim=(-0.1, 10.1), ylim=(3.1, -0.7), aspect="equal")
 axis.set_axis_off()
 
 # %%
+# Along axis 0, ``result[i, j]`` is ``x[index[i, j], j]``: the column stays, and
+# the index says which row.
+#
 # ``scatter_`` goes the other way: it *writes* at the positions. The underscore
 # says that it changes the tensor on which it is called.
 
@@ -267,9 +272,10 @@ assert hits.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], (
 # %%
 # On real data
 # ------------
-# The training images have the shape (10000, 1, 28, 28). First pick all images
-# of a 5 with a mask, then leave out four pixels at each edge. The three dots
-# ``...`` stand for all axes that are not mentioned, here images and channel.
+# The training images have the shape (10000, 1, 28, 28). First pick all the
+# images of a 5 with a mask, then leave out four pixels at each edge. The three
+# dots ``...`` stand for all axes that are not mentioned, here images and
+# channel.
 #
 # .. alt:: Eight handwritten fives that fill their pictures.
 
@@ -284,13 +290,17 @@ figure = plots.image_grid(middle[:8], ncols=8)
 # With ``scatter_``, the labels become rows of ten numbers with a 1 at the
 # position of the digit. Such a table is called *one-hot*. The index needs a
 # column of labels, and ``None`` between the brackets adds an axis of length 1:
-# (10000,) becomes (10000, 1).
+# (10000,) becomes (10000, 1). (``unsqueeze(1)`` does the same.)
 
 column = train.y[:, None]  # (10000, 1)
 one_hot = torch.zeros(10_000, 10)
 one_hot.scatter_(1, column, 1.0)
 print(train.y[:3])
 print(one_hot[:3])
+
+# %%
+# (``torch.nn.functional.one_hot(train.y, 10)`` makes the same table, in whole
+# numbers.)
 
 # %%
 # .. check::
@@ -315,9 +325,10 @@ print(scores[:, labels])
 # %%
 # Nine numbers instead of three. The colon takes *all* rows, and each row gives
 # its columns 1, 0 and 2. Only the diagonal was meant. There is no error, and a
-# mean over all nine looks like a loss. But these labels name each column once,
-# so each row of the nine still adds up to 1. Their mean is 1/3 whatever the
-# network says, and it cannot learn from that.
+# mean over all nine looks like a loss. Here each label occurs once, so each row
+# is only the same three scores in another order and still adds up to 1. The
+# mean of the nine is 1/3 whatever the network says, and it cannot learn from
+# that.
 #
 # Pairs are meant, each row with its own label: two lists, or ``gather``.
 
@@ -345,7 +356,7 @@ assert scores.gather(1, labels[:, None])[:, 0].equal(
 # %%
 # Recipe
 # ------
-# What one needs most often when scores and labels are given:
+# What you need most often when scores and labels are given:
 
 import torch
 
@@ -377,8 +388,9 @@ assert sure.shape == (1, 3), "one row passes"
 #
 # Exercises
 # ---------
-# 1. **Predict.** Which numbers, and which shape, have ``x[1:, -2:]``,
-#    ``x[[1]]``, ``x[x < 2]`` and ``x.gather(0, torch.tensor([[2, 0, 1, 0]]))``?
+# 1. **Predict.** Which numbers do these pick, and what shape do they have:
+#    ``x[1:, -2:]``, ``x[[1]]``, ``x[x < 2]`` and
+#    ``x.gather(0, torch.tensor([[2, 0, 1, 0]]))``?
 # 2. **Change.** With a Python list, ``[::-1]`` reverses the order. Try
 #    ``x[:, ::-1]``. Then reverse the columns of ``x`` with a list of positions,
 #    and in the same way mirror the first five digits of the training set.
