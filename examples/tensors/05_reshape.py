@@ -13,7 +13,7 @@ the wrong places, and no error.
 After this lesson you can
 
 - join and split axes with ``reshape`` and ``flatten``
-- exchange axes with ``T`` and ``permute``, and say why ``reshape`` cannot
+- swap axes with ``T`` and ``permute``, and say why ``reshape`` cannot
 - add and remove axes of length 1 without losing an axis that you need
 """
 
@@ -29,7 +29,8 @@ from handbook import datasets
 # %%
 # Fold the numbers differently: reshape
 # -------------------------------------
-# Again each number says where it stands: 12 is in row 1, column 2.
+# As in the lesson on indexing, each number says where it stands, counted from
+# 0: 12 is in row 1, column 2.
 
 x = torch.tensor([[0, 1, 2], [10, 11, 12]])  # (2, 3)
 print(x.reshape(6))
@@ -45,8 +46,8 @@ numbers = torch.arange(12)
 print(numbers.reshape(2, 2, 3))
 
 # %%
-# The count of numbers has to stay, so 12 numbers fit into (2, 6) and (3, 4) but
-# not into (5, 3). One length may be -1, and PyTorch works it out.
+# The number of elements has to stay the same, so 12 numbers fit into (2, 6) and
+# (3, 4) but not into (5, 3). One length may be -1, and PyTorch works it out.
 
 print(numbers.reshape(2, -1).shape)
 print(numbers.reshape(-1, 1).shape)
@@ -60,7 +61,8 @@ print(message)
 # %%
 # For joining axes there is a method with a clearer name. ``flatten()`` joins
 # all axes to one, and ``flatten(1)`` joins those from axis 1 on, so that the
-# first axis stays. (``unflatten(1, (2, 3))`` splits axis 1 again.)
+# first axis stays. (``unflatten(1, (2, 3))`` splits axis 1, here of length 6,
+# into 2 and 3 again.)
 
 cube = numbers.reshape(2, 2, 3)
 print(cube.flatten().shape)
@@ -74,13 +76,13 @@ assert x.reshape(3, 2).tolist() == [[0, 1], [2, 10], [11, 12]], "folded"
 assert cube[0].tolist() == [[0, 1, 2], [3, 4, 5]], "the last axis first"
 assert numbers.reshape(2, -1).shape == (2, 6), "-1 is worked out"
 assert numbers.reshape(-1, 1).shape == (12, 1), "-1 is worked out"
-assert message, "12 numbers do not fit into 5 3"
+assert "[5, 3]" in message, "12 numbers do not fit into 5 3"
 assert cube.flatten(1).shape == (2, 6), "axis 0 stays"
 assert cube.flatten(1).unflatten(1, (2, 3)).equal(cube), "and back"
 
 # %%
-# Exchange axes: T and permute
-# ----------------------------
+# Swap axes: T and permute
+# ------------------------
 # Rows should become columns. That is called *transposing*, and for a matrix it
 # is ``x.T``. It has the shape (3, 2), too. Is it the same as
 # ``x.reshape(3, 2)``?
@@ -114,10 +116,11 @@ for axis, grid, title in zip(axes, grids, titles, strict=True):
 # ``x.reshape(3, 2)`` the second row holds 2 and 10, which had nothing to do
 # with each other.
 #
-# With more axes, :func:`torch.permute` takes the old axes in their new order. A
-# photo from a camera or a file usually has its three colours last, the shape is
-# (height, width, colours), and PyTorch's layers want the colours first. So the
-# new order is 2, 0, 1:
+# With more axes, :func:`torch.permute` takes the numbers of the old axes in
+# their new order: ``permute(2, 0, 1)`` puts the old axis 2 first, then the old
+# axes 0 and 1. A photo from a camera or a file usually has its three colours
+# last, the shape is (height, width, colours), and PyTorch's layers want the
+# colours first. So this is the order for it:
 
 photo = torch.arange(24).reshape(2, 4, 3)  # height 2, width 4, 3 colours
 first = photo.permute(2, 0, 1)
@@ -127,7 +130,7 @@ print(photo[1, 3, 2], first[2, 1, 3])
 # %%
 # The colour 2 of the pixel in row 1, column 3 is the same number as before;
 # only its three indices have changed places. ``permute(1, 0)`` is ``T``, and
-# ``transpose(0, 1)`` exchanges two axes of a tensor with any number of axes.
+# ``transpose(0, 1)`` swaps two axes of a tensor with any number of axes.
 
 # %%
 # .. check::
@@ -155,8 +158,8 @@ print(row.unsqueeze(0))
 print(row.unsqueeze(1))
 
 # %%
-# ``squeeze`` removes the axis that you name, if its length is 1. Otherwise it
-# leaves the tensor as it is and does not complain.
+# ``squeeze`` removes the axis that you name, if its length is 1. If the length
+# is not 1, it leaves the tensor as it is and does not complain.
 
 column = row.unsqueeze(1)  # (3, 1)
 print(column.squeeze(1).shape)
@@ -205,8 +208,8 @@ print(turned.shape, torn.shape)
 
 # %%
 # .. alt:: A handwritten digit three times. As it is. After permute(1, 0),
-#    mirrored at the diagonal and easy to read. After reshape to the same shape,
-#    torn into short strokes that are spread over the picture.
+#    mirrored along the diagonal and easy to read. After reshape to the same
+#    shape, torn into short strokes that are spread over the picture.
 
 # %%
 # .. drawing::
@@ -220,11 +223,11 @@ for axis, shown, title in zip(axes, pictures, titles, strict=True):
     axis.set(xticks=[], yticks=[])
 
 # %%
-# The shapes agree, but only the picture in the middle is a digit, mirrored at
-# its diagonal. The one on the right has lines of 28 pixels where the image had
-# lines of 20, so strokes are torn apart. A network would be trained on such
-# images all the same. **If axes change places, it is permute. If neighbouring
-# axes are joined or split, it is reshape.**
+# The shapes agree, but only the picture in the middle is a digit, mirrored
+# along its diagonal. The one on the right has lines of 28 pixels where the
+# image had lines of 20, so strokes are torn apart. A network would be trained
+# on such images all the same. **If axes change places, it is permute. If
+# neighbouring axes are joined or split, it is reshape.**
 #
 # **squeeze without an axis.** Then it removes *every* axis of length 1. That
 # works well until a batch happens to hold a single image:
@@ -243,7 +246,7 @@ for batch in (train.x[:3], train.x[:1]):
 # .. check::
 
 assert turned.shape == torn.shape, "both shapes are (20, 28)"
-assert turned[5, 7] == image[7, 5], "permute exchanged the indices"
+assert turned[5, 7] == image[7, 5], "permute swapped the indices"
 assert not torn.equal(turned), "reshape did not"
 assert train.x[:3].squeeze().shape == (3, 28, 28), "only the channel"
 assert train.x[:1].squeeze().shape == (28, 28), "the batch, too"
@@ -282,23 +285,24 @@ assert column.shape == (8, 1), "a column"
 # ---------------
 # - ``reshape`` reads the numbers in order and folds them into the new shape;
 #   one length may be -1.
-# - ``T`` and ``permute`` exchange axes, and each number keeps its neighbours
-#   along each axis.
+# - ``T`` and ``permute`` swap axes, and each number keeps its neighbours along
+#   each axis.
 # - Neighbouring axes are joined or split with ``reshape``; axes change places
 #   with ``permute``. The shape alone does not tell you which one you used.
 # - ``unsqueeze`` adds an axis of length 1. Give ``squeeze`` the axis to remove.
 #
 # Exercises
 # ---------
-# 1. **Predict.** Which shapes do ``reshape(6, -1)``, ``flatten(1)``,
+# 1. **Predict.** What shapes do ``reshape(6, -1)``, ``flatten(1)``,
 #    ``permute(1, 2, 0)``, ``unsqueeze(-1)`` and ``squeeze(1)`` give for
 #    ``block = torch.arange(24).reshape(2, 3, 4)``? Where in
 #    ``block.permute(1, 2, 0)`` is the number ``block[1, 2, 3]``?
-# 2. **Change.** Put 25 digits into one picture of 140 × 140 pixels, five rows
-#    of five digits, with ``reshape`` and ``permute`` and without a loop.
+# 2. **Change.** Put the 25 digits ``train.x[10:35, 0]`` into one picture of 140
+#    × 140 pixels, five rows of five digits, with ``reshape`` and ``permute``
+#    and without a loop.
 # 3. **Extend.** Cut an image into its 16 patches of 7 × 7 pixels, shape (16, 7,
-#    7), as a Vision Transformer does. Then put it together again, and check
-#    that it is the same image.
+#    7), as a Vision Transformer does (a network that reads an image patch by
+#    patch). Then put it together again, and check that it is the same image.
 
 # %%
 # .. answer:: 1
@@ -354,7 +358,7 @@ assert picture[28:56, 84:112].equal(some[5 + 3]), "row 1, column 3 of digits"
 # .. answer:: 3
 #
 #    The same two moves: split each axis into 4 × 7, then bring the two axes of
-#    a patch to the end. The way back exchanges the same axes and joins.
+#    a patch to the end. The way back swaps the same axes and joins.
 
 image = train.x[7, 0]
 split = image.reshape(4, 7, 4, 7)

@@ -7,9 +7,9 @@ memory in another way?
 
 A slice of the training set is there at once, however large it is, because no
 number is copied for it. The price is that two tensors now share their numbers:
-what you write into one of them, the other one has, too, and no message says so.
-One picture explains who shares with whom. A tensor is a row of memory, and a
-rule for walking through it.
+what you write into one of them appears in the other too, and no message tells
+you. One picture explains who shares with whom. A tensor is a row of memory, and
+a rule for walking through it.
 
 After this lesson you can
 
@@ -75,8 +75,8 @@ print(x.stride())
 # One row further is 3 cells further, and one column further is 1 cell further.
 # So ``x[1, 2]`` lies in cell 1·3 + 2·1 = 5, and this is where the 12 is.
 #
-# Now the transposed table. Its numbers are the same and so is its memory. Which
-# strides must it have? Think first, then look.
+# Now the transposed table. Its numbers are the same and so is its memory. What
+# must its strides be? Think first, then look.
 
 print(x.T.stride())
 
@@ -109,7 +109,9 @@ figure = plots.memory_layout(x, x.T, x[:, 1], x[:, ::2], names=names, ncols=2)
 assert x.stride() == (3, 1), "3 cells for a row, 1 for a column"
 assert x.T.stride() == (1, 3), "the strides have changed places"
 assert x[1, 2] == 12, "the 12 is in row 1, column 2"
-assert x.flatten()[5] == 12, "and in cell 5"
+assert x.as_strided((6,), (1,)).tolist() == [0, 1, 2, 10, 11, 12], (
+    "the cells, one after the other"
+)
 assert column.stride() == (3,), "3 cells for each step"
 assert column.storage_offset() == 1, "it begins in cell 1"
 assert column.tolist() == [1, 11], "the cells 1 and 4"
@@ -117,17 +119,17 @@ assert column.tolist() == [1, 11], "the cells 1 and 4"
 # %%
 # View or copy?
 # -------------
-# What can be described by a beginning and strides can be a view. A list or a
-# mask may pick cells at uneven distances, for which there are no strides, so
-# their result is always a copy. (On the left of an ``=`` there is nothing to
-# copy: ``x[x > 5] = 0`` writes into ``x``.)
+# A result that can be described by a first cell and strides can be a view. A
+# list or a mask may pick cells at uneven distances, for which there are no
+# strides, so their result is always a copy. (On the left of an ``=`` there is
+# nothing to copy: ``x[x > 5] = 0`` writes into ``x``.)
 #
 # .. list-table::
 #    :header-rows: 1
 #
 #    * - A view
 #      - A copy
-#      - A view if possible
+#      - The tensor or a view if possible, else a copy
 #    * - ``x[1]``, ``x[:, 1:3]``, ``x[:, ::2]``
 #      - ``x[[0, 1]]``, ``x[x > 5]``
 #      - ``reshape``
@@ -145,8 +147,8 @@ print("x[0]:  ", x[0].data_ptr() == x.data_ptr())
 print("x[[0]]:", x[[0]].data_ptr() == x.data_ptr())
 
 # %%
-# (Two views that begin in different cells have different addresses, as ``x[0]``
-# and ``x[1]`` do. Then write a number into one, and look at the other.)
+# (A view that does not begin at the first cell has another address, as ``x[1]``
+# does. Then write a number into the view and look whether ``x`` has changed.)
 
 # %%
 # .. check::
@@ -175,11 +177,12 @@ print(message)
 
 # %%
 # Read row by row, ``x.T`` is 0, 10, 1, 11, 2, 12, the cells 0, 3, 1, 4, 2, 5.
-# There is no single step from cell to cell, so this row of six cannot be a
-# view. A tensor whose numbers lie in memory in the order in which they are read
-# is called :term:`contiguous`. ``is_contiguous()`` says that ``x`` is and
-# ``x.T`` is not, and ``contiguous()`` makes a copy that is, where there is a
-# need. ``reshape`` gives a view where it can, and copies where it cannot.
+# The steps are 3, −2, 3, −2, 3 cells. No single stride fits, so this row of six
+# cannot be a view. A tensor whose numbers lie in memory in the order in which
+# they are read is called :term:`contiguous`. ``is_contiguous()`` says that
+# ``x`` is and ``x.T`` is not, and ``contiguous()`` makes a copy that is, where
+# there is a need. ``reshape`` gives a view where it can, and copies where it
+# cannot.
 
 print(x.is_contiguous(), x.T.is_contiguous())
 print(x.T.contiguous().view(6))
@@ -187,7 +190,7 @@ print(x.T.reshape(6))
 
 # %%
 # "Where it can" also means that you do not see from the code whether you have a
-# copy. The same assignment arrives in ``x`` once and gets lost once:
+# copy. The same assignment arrives in ``x`` once and is lost once:
 
 x.reshape(6)[0] = 99
 x.T.reshape(6)[1] = 77
@@ -201,7 +204,7 @@ print(x)
 # %%
 # .. check::
 
-assert message, "the strides of x.T do not allow a row of six"
+assert "view size is not compatible" in message, "no view of x.T as six"
 assert x.is_contiguous(), "x lies in memory as it is read"
 assert not x.T.is_contiguous(), "x.T does not"
 assert x.T.contiguous().view(6).equal(x.T.reshape(6)), "the same numbers"
@@ -266,22 +269,22 @@ long_row = x.view(12)  # a view, or an error
 safe_row = x.T.reshape(12)  # a view if possible, here a copy
 
 row[0] = 5
-print(columns_first[0, 0], long_row[0])  # changed along
+print(columns_first[0, 0], long_row[0])  # changed too
 print(own_row[0], picked[0, 0], in_order[0, 0], safe_row[0])  # not changed
 
 # %%
 # .. check::
 
-assert x[0, 0] == columns_first[0, 0] == long_row[0] == 5, "views change along"
+assert x[0, 0] == columns_first[0, 0] == long_row[0] == 5, "views change too"
 assert own_row[0] == picked[0, 0] == 0, "copies do not"
 assert in_order[0, 0] == safe_row[0] == 0, "copies do not"
 
 # %%
 # What you learnt
 # ---------------
-# - A tensor is a row of memory, a beginning in it, and a stride for each axis.
-#   From the beginning, ``x[i, j]`` is ``i`` times the first and ``j`` times the
-#   second stride away.
+# - A tensor is a row of memory, a starting cell in it, and a stride for each
+#   axis. From the starting cell, ``x[i, j]`` is ``i`` times the stride of axis
+#   0 and ``j`` times that of axis 1 away.
 # - Slices, ``T``, ``permute`` and ``view`` give views; lists, masks and
 #   ``clone()`` give copies.
 # - ``view`` shares the memory or raises an error; ``reshape`` copies where it
@@ -291,17 +294,18 @@ assert in_order[0, 0] == safe_row[0] == 0, "copies do not"
 #
 # Exercises
 # ---------
-# 1. **Predict.** ``x`` has the shape (3, 4) and lies row by row in memory.
-#    Which strides have ``x``, ``x.view(2, 6)``, ``x[1:, 2:]`` and
+# 1. **Predict.** ``x`` has the shape (3, 4) and lies row by row in memory. What
+#    are the strides of ``x``, ``x.view(2, 6)``, ``x[1:, 2:]`` and
 #    ``x[::2, ::3]``? In which cell does ``x[1:, 2:]`` begin?
 # 2. **Change.** In the last exercise of the lesson before, an image was cut
 #    into patches: ``reshape(4, 7, 4, 7)``, then ``permute(0, 2, 1, 3)``, then
 #    ``reshape(16, 7, 7)``. Which of these steps copy? Find out with
 #    ``data_ptr()``, and say why.
-# 3. **Extend.** ``expand`` repeats an axis of length 1, and ``repeat`` does the
-#    same. Draw ``column.expand(3, 4)`` and ``column.repeat(1, 4)`` with
-#    ``memory_layout`` for a column of shape (3, 1). How does ``expand`` do it
-#    with three cells?
+# 3. **Extend.** ``expand(3, 4)`` stretches axes of length 1 until the tensor
+#    has the shape (3, 4). ``repeat(1, 4)`` puts the whole tensor once down and
+#    four times across. For a column of shape (3, 1) both give the same table.
+#    Draw both with ``memory_layout``. How does ``expand`` do it with three
+#    cells?
 
 # %%
 # .. answer:: 1
@@ -328,9 +332,9 @@ assert x[::2, ::3].stride() == (8, 3), "two rows, three columns"
 # .. answer:: 2
 #
 #    Only the last one. The first splits each axis, for which there are strides,
-#    and ``permute`` exchanges them. But the patches in one row of the image
-#    begin 7 cells apart, and the next row of patches begins 175 cells after the
-#    last one of the row before. There is no single stride for all 16.
+#    and ``permute`` swaps them. But the patches in one row of the image begin 7
+#    cells apart, and the next row of patches begins 175 cells after the last
+#    one of the row before. There is no single stride for all 16.
 
 image = train.x[7, 0]  # (28, 28)
 split = image.reshape(4, 7, 4, 7)
@@ -346,13 +350,15 @@ print("patches:", patches.data_ptr() == ordered.data_ptr(), patches.stride())
 assert split.data_ptr() == image.data_ptr(), "splitting gives a view"
 assert ordered.data_ptr() == image.data_ptr(), "permute gives a view"
 assert ordered.stride() == (196, 7, 28, 1), "7 cells apart in a row"
-assert 196 - 3 * 7 == 175, "from the last patch of a row to the next row"
+assert ordered[1, 0].data_ptr() - ordered[0, 3].data_ptr() == 175 * 4, (
+    "175 cells of 4 bytes to the next row of patches"
+)
 assert patches.data_ptr() != image.data_ptr(), "joining copies"
 
 # %%
 # .. answer:: 3
 #
-#    Its stride along the new axis is 0: each step stays in the same cell.
+#    Its stride on the stretched axis is 0: each step stays in the same cell.
 #    ``repeat`` copies, and needs 12 cells. :term:`Broadcasting <broadcasting>`,
 #    which comes soon, stretches tensors in the way of ``expand``.
 #
@@ -378,6 +384,7 @@ assert len(copied.untyped_storage()) == 12 * 8, "twelve of them"
 # .. earlier::
 #
 #    Older notes write ``torch.view`` and say that it changes the size of a
-#    tensor. There is no such function: ``view`` is a method, the count of
-#    numbers stays, and the strides have to allow the new shape. Notes that
-#    treat whatever was picked from a tensor as a copy are wrong about slices.
+#    tensor. There is no such function: ``view`` is a method, the number of
+#    elements stays the same, and the strides have to allow the new shape. Notes
+#    that treat whatever was picked from a tensor as a copy are wrong about
+#    slices.

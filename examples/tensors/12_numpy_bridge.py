@@ -31,7 +31,7 @@ torch.manual_seed(0)
 # %%
 # There and back
 # --------------
-# :func:`torch.from_numpy` makes a tensor of an array, and so does
+# :func:`torch.from_numpy` makes a tensor from an array, and so does
 # ``torch.tensor``. What is the difference? Change one number in the array, and
 # look at both.
 
@@ -44,8 +44,8 @@ print("copied:", copied)
 
 # %%
 # The first tensor has changed, too: it uses the memory of the array. The second
-# one has a memory of its own. Sharing works in both directions, so a number
-# that you write into the tensor is seen in the array:
+# one has its own memory. Sharing works in both directions, so a number that you
+# write into the tensor is seen in the array:
 
 shared[1] = 20
 print("array:", array)
@@ -78,8 +78,8 @@ assert not np.shares_memory(array, copied.numpy()), "tensor copies"
 # %%
 # What changes, and what does not, follows the rule of
 # :doc:`/lessons/tensors/11_in_place`. An :term:`in-place operation` is seen on
-# the other side. A new array with an old name is not. What does ``shared`` hold
-# after each of these two lines?
+# the other side. A new array under the old name is not. What does ``shared``
+# hold after each of these two lines?
 
 array += 100
 print("shared:", shared)
@@ -113,7 +113,7 @@ assert array.tolist() == [210, 220, 203], "the name moved on"
 #      - copied, always
 #    * - ``torch.as_tensor(array)``
 #      - shared, unless you ask for another dtype or device
-#    * - ``x.clone()``, ``array.copy()``, ``array.astype(...)``
+#    * - ``x.clone()``, ``array.copy()``, ``array.astype(np.float32)``
 #      - copied, always
 #    * - ``x.to(torch.float32)``
 #      - ``x`` itself if it has this dtype already, else copied
@@ -144,8 +144,9 @@ assert same.to(torch.float64) is same, "to returns the tensor itself"
 #
 # float64 comes along
 # -------------------
-# NumPy calculates in ``float64``, and so do tables. The bridge keeps the dtype,
-# and the network refuses it:
+# NumPy stores numbers with a fraction as ``float64`` unless told otherwise, and
+# so do programs that read tables. The bridge keeps the dtype, and the network
+# refuses it:
 
 train, _ = datasets.mnist()
 pixels = np.array(train.x[:1].tolist())  # (1, 1, 28, 28), as from a table
@@ -178,7 +179,7 @@ assert torch.from_numpy(narrow).dtype == torch.float32, "converted in NumPy"
 # %%
 # What does not cross
 # -------------------
-# Three things stop at the bridge with an error, and each has a remedy.
+# Three things often stop at the bridge with an error, and each has a remedy.
 #
 # **A mirrored array.** NumPy reads it backwards from the same memory, with a
 # negative stride. A tensor cannot do that.
@@ -198,7 +199,8 @@ except ValueError as error:
 #
 # **A tensor that requires a gradient.** Weights of a network are such tensors.
 # NumPy knows nothing of gradients, so you have to say that you do without them.
-# ``detach()`` returns the same memory without the gradient.
+# ``detach()`` returns a tensor that uses the same memory but is not tracked for
+# gradients.
 
 weight = torch.tensor([1.0, 2.0], requires_grad=True)
 try:
@@ -213,10 +215,13 @@ print(weight.detach().numpy())
 # ``can't convert cuda:0 device type tensor to numpy``, and ``x.cpu()`` copies
 # the tensor to the CPU. (If it is there already, you get the tensor itself.)
 #
-# Two cases are rarer. NumPy has no ``bfloat16``, so write
-# ``x.float().numpy()``. And an array that is read-only, such as a file that is
-# mapped into memory, crosses with a warning, because a tensor knows no such
-# lock. Copy it with ``torch.tensor``.
+# Three cases are rarer. An array of texts or of dtype ``object``, such as a
+# table with a column of names, is refused: pick the columns of numbers and
+# convert them with ``astype``. NumPy has no ``bfloat16``, so write
+# ``x.float().numpy()``. And an array that is read-only, such as a memory-mapped
+# file, crosses with a warning (only the first time in a program), because a
+# tensor cannot be read-only: writing into it would write into locked memory.
+# Copy it with ``torch.tensor(array)``.
 
 # %%
 # .. check::
@@ -249,8 +254,7 @@ for image in digits:
 # How many different images are in ``frames``?
 #
 # .. alt:: Two rows of eight pictures. In the upper row all are the same
-#    handwritten 3, the last picture. In the lower row are eight different
-#    images.
+#    handwritten 3, the last picture. The lower row has eight different images.
 
 pictures = torch.stack(frames + clones)
 figure = plots.image_grid(pictures, titles=["shared"] * 8 + ["clone"] * 8)
@@ -278,7 +282,8 @@ assert torch.equal(frames[0], torch.from_numpy(digits[7])), "the last one"
 # ----------------------
 # Much has the same name on both sides, such as ``reshape``, ``sum`` and
 # ``argmax``. These differ. Watch the last three: ``transpose`` and ``repeat``
-# exist on both sides and mean different things, and ``std`` divides by N in
+# exist on both sides and mean different things (``x.transpose(0, 1)`` swaps two
+# axes, ``x.repeat(2)`` repeats the whole row), and ``std`` divides by N in
 # NumPy and by N − 1 in PyTorch.
 #
 # .. list-table::
@@ -320,14 +325,14 @@ assert np.array_equal(
 # %%
 # Recipe
 # ------
-# From an array to a tensor for a network, and from any tensor to an array.
+# From an array to a tensor for a network, and from a tensor to an array.
 
 import numpy as np
 import torch
 
 table = np.array([[5.1, 3.5], [4.9, 3.0]])
 x = torch.from_numpy(table.astype(np.float32))  # converted, and so a copy
-result = (x * 2).detach().cpu().numpy()  # works for every tensor
+result = (x * 2).detach().cpu().numpy()  # any device, with or without gradient
 print(x.dtype, result)
 
 # %%
@@ -344,18 +349,20 @@ assert result.dtype == np.float32, "the dtype crosses the bridge"
 # - ``a += 1`` is seen on the other side, ``a = a + 1`` is not.
 # - Copy what will be overwritten, with ``clone()`` or ``copy()``.
 # - Convert ``float64`` to ``float32`` where the array comes from.
-# - ``x.detach().cpu().numpy()`` works for every tensor that has numbers.
+# - ``x.detach().cpu().numpy()`` works on any device and with or without a
+#   gradient; ``bfloat16`` needs ``float()`` first.
 #
 # Exercises
 # ---------
 # 1. **Predict.** ``a = np.array([1, 2, 3])``, ``x = torch.from_numpy(a)``,
 #    ``y = x.float()``, ``b = a[1:]``. Then ``b[0] = 50``. What do ``a``, ``x``
-#    and ``y`` hold, and which dtypes have ``x`` and ``y``?
+#    and ``y`` hold, and what are the dtypes of ``x`` and ``y``?
 # 2. **Change.** Write ``a = a * 2`` so that the tensor that shares its memory
 #    sees the new values.
 # 3. **Extend.** A camera returns a list of images, NumPy arrays of ``uint8``
 #    and shape (28, 28). Make one tensor of them, of shape (N, 1, 28, 28) and
-#    with values from 0 to 1, without a loop over pixels. Which steps copy?
+#    with values from 0 to 1, without a loop over pixels. In your solution,
+#    which steps copy?
 
 # %%
 # .. answer:: 1
@@ -399,7 +406,7 @@ assert x.tolist() == [4, 8, 12], "both lines are seen"
 #
 #    ``np.stack`` copies the images into one array. ``from_numpy`` and
 #    ``unsqueeze`` share it. The division calculates new numbers of another
-#    dtype, in a new memory.
+#    dtype, in new memory.
 
 camera = []
 for image in digits:
@@ -422,12 +429,13 @@ assert batch.max() == 1, "255 is 1"
 # %%
 # .. earlier::
 #
-#    Older notes say that a tensor and its array always share memory. They do
-#    so after ``from_numpy`` and ``numpy()``, not after ``torch.tensor`` or a
-#    change of dtype. Two ways have come since: :func:`torch.from_dlpack` takes
-#    an array of any library that knows the standard DLPack, also on a GPU, and
-#    shares its memory. And NumPy 2 warns if you mix the two in one calculation,
-#    as in ``x + array``: convert first.
+#    Older notes say that a tensor and its array always share memory. They do so
+#    after ``from_numpy`` and ``numpy()``, not after ``torch.tensor`` or a
+#    change of dtype. Since then :func:`torch.from_dlpack` has come: it takes an
+#    array of any library that knows the standard DLPack, also on a GPU, and
+#    shares its memory. And do not mix the two in one calculation: ``x + array``
+#    gives a ``float64`` tensor and, with NumPy 2, a warning, and ``array + x``
+#    is an error. Convert first.
 
 y = torch.from_dlpack(digits)
 print(np.shares_memory(digits, y.numpy()))
