@@ -127,9 +127,9 @@ print("argmax:  ", sold.argmax(dim=1))
 # Positions count from 0, so the first shop had its best day on the first day,
 # and the second shop on the third. This is also how a network's answer is read:
 # one row of scores for each image, and ``scores.argmax(dim=1)`` is the
-# predicted class. (``min`` and ``argmin`` work alike. All four take one axis at
-# a time. If you want the values alone, there are ``amax`` and ``amin``, which
-# can also take several axes at once, like ``sum`` and ``mean``.)
+# predicted class. (``min`` and ``argmin`` work the same way. All four take one
+# axis at a time. If you want the values alone, there are ``amax`` and ``amin``,
+# which can also take several axes at once, like ``sum`` and ``mean``.)
 
 # %%
 # .. check::
@@ -187,7 +187,7 @@ assert share.sum(dim=1).tolist() == [1, 1], "each row sums to 1"
 # from 0 (paper) to 1 (ink). How much ink is on each image? Rows and columns
 # have to disappear, so ``dim`` names two axes at once. What is the mean of all
 # images, pixel by pixel? Here the axis that counts the images disappears. And
-# what share of the images is light, with a mean ink below 0.07?
+# what share of the images are light, with a mean ink below 0.07?
 
 train, _ = datasets.mnist()
 images = train.x.squeeze(1)  # (10000, 28, 28)
@@ -258,7 +258,7 @@ axes[0, 1].set(title="sum(dim=1)", xlabel="ink", ylim=(27.5, -0.5))
 axes[1, 1].set_axis_off()
 
 # %%
-# To sum each row is to add up its columns, so the columns' axis has to
+# Summing a row means adding across its columns, so the columns' axis has to
 # disappear: ``dim=1``. Where two axes are of equal length, try the line on a
 # small table whose axes are not, as above.
 #
@@ -276,11 +276,11 @@ print("nan in each row:", shares.isnan().sum(dim=1))
 # In the third row, 0 was divided by 0. Python's own ``0 / 0`` raises an error,
 # but with tensors the result is ``nan``, *not a number*. (Any other number
 # divided by 0 gives ``inf``, infinity, or ``-inf``.) A ``nan`` is a value like
-# others, and a sum or a mean that contains it is ``nan`` as well. So one closed
-# shop spoils the mean of all three. The last line says where to look: ``isnan``
-# gives ``True`` for each ``nan``, and ``sum`` counts them along the rows.
-# (Searching with ``shares == float("nan")`` finds nothing, because a ``nan`` is
-# not equal to itself.)
+# any other, and a sum, a mean or a ``max`` that contains it is ``nan`` as well.
+# So one closed shop spoils the mean of all three. The last line says where to
+# look: ``isnan`` gives ``True`` for each ``nan``, and ``sum`` counts them along
+# the rows. (Searching with ``shares == float("nan")`` finds nothing, because a
+# ``nan`` is not equal to itself.)
 
 # %%
 # .. check::
@@ -288,6 +288,7 @@ print("nan in each row:", shares.isnan().sum(dim=1))
 assert right.argmax() == 9, "row 9 has the most ink"
 assert wrong.argmax() == 15, "column 15 has the most ink"
 assert shares.mean().isnan(), "one row of nan spoils the mean of all"
+assert shares.max().isnan(), "and the max of all"
 assert shares.isnan().sum(dim=1).tolist() == [0, 0, 4], "the third row is nan"
 
 # %%
@@ -318,11 +319,12 @@ maps = torch.stack([mean, std, (std == 0).float()])
 figure = plots.image_grid(maps, titles=["mean", "std", "std is 0"], ncols=3)
 
 # %%
-# In the corners, all 10,000 images are paper. Each value is equal to the mean,
-# and again 0 was divided by 0. A pixel that never changes tells nothing about
-# the digit, so divide it by 1, and it becomes 0 everywhere. (``std == 0`` finds
-# these pixels because their values are exactly 0. With other constants it can
-# fail; the recipe below has a safer way.)
+# At these pixels, in the corners and along the edges, all 10,000 images are
+# paper. Each value is equal to the mean, and again 0 was divided by 0. A pixel
+# that never changes tells us nothing about the digit, so divide it by 1, and it
+# becomes 0 everywhere. (``std == 0`` finds these pixels because their values
+# are exactly 0. With other constants it can fail in some shapes; the recipe
+# below has a safer way.)
 
 std[std == 0] = 1
 standard = (images - mean) / std
@@ -346,12 +348,15 @@ assert standard.mean().abs() < 1e-4, "the mean of all is 0"
 # Standardize the columns of a table, a constant column included. Mean and
 # standard deviation come from the training rows alone, and the test rows are
 # treated in the same way. A column is constant if its largest and its smallest
-# value are equal. Do not test ``column_std == 0`` for it: rounding can make the
-# standard deviation 1e-8 instead of 0.
+# value are equal. Do not test ``column_std == 0`` for it: depending on the
+# shape of the table, rounding can leave a tiny number instead of 0, as in
+# ``torch.full((10, 1), 0.1).std(dim=0)``.
 #
-# ``std`` divides by N − 1, here 2, because the mean was calculated from the
-# same N numbers. So the standard deviation of 160, 180 and 170 is 10. With
-# ``correction=0`` it divides by N, which hardly matters when N is large.
+# ``std`` adds up the squared distances from the mean, divides by N − 1 (here
+# 2), and takes the root. For 160, 180 and 170 this is √((100 + 100 + 0) / 2),
+# which makes 10. It is N − 1 and not N because the numbers lie a little closer
+# to their own mean than to the true one. With ``correction=0`` it divides by N,
+# which hardly matters when N is large.
 
 import torch
 
@@ -386,8 +391,8 @@ assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (
 # - Keep the axis with ``keepdim=True`` when you go on calculating with the
 #   tensor you reduced.
 # - The mean of ``True`` and ``False``, as floating-point numbers, is a share.
-# - 0 / 0 is ``nan``, and one ``nan`` spoils every sum that contains it;
-#   ``isnan`` finds it.
+# - 0 / 0 is ``nan``, and one ``nan`` spoils every sum, mean and ``max`` that
+#   contains it; ``isnan`` finds it.
 #
 # Exercises
 # ---------
@@ -400,7 +405,9 @@ assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (
 #    let a reduction answer.
 # 3. **Extend.** There is no ``nan`` left in ``standard``, but one value is
 #    almost 100. Find the image and the pixel, look at how many images have ink
-#    on that pixel, and decide what you would do.
+#    on that pixel, and decide what you would do. (Without ``dim``, ``argmax``
+#    counts through the flattened tensor; give that position and the shape to
+#    :func:`torch.unravel_index`, and you get image, row and column.)
 
 # %%
 # .. answer:: 1
@@ -445,12 +452,10 @@ assert ink_of_digit.argmin() == 1, "a 1 takes the least"
 # %%
 # .. answer:: 3
 #
-#    Without ``dim``, ``argmax`` gives the position in the flattened tensor, and
-#    :func:`torch.unravel_index` turns it into image, row and column. This image
-#    is the only one of 10,000 with ink on that pixel, so the standard deviation
-#    is tiny, and dividing by it turns a little ink into a huge value. One
-#    remedy is a lower limit for the standard deviation: ``clamp(min=0.1)``
-#    raises smaller values to 0.1.
+#    This image is the only one of 10,000 with ink on that pixel, so the
+#    standard deviation is tiny, and dividing by it turns a little ink into a
+#    huge value. One remedy is a lower limit for the standard deviation:
+#    ``clamp(min=0.1)`` raises smaller values to 0.1.
 
 position = torch.unravel_index(standard.argmax(), standard.shape)
 image, row, column = position

@@ -59,7 +59,7 @@ print(column + row)
 figure = plots.broadcast(column, row, names=("column", "row"))
 
 # %%
-# Neither of the two has the shape (2, 3), but the result has. The column is
+# Neither of the two has the shape (2, 3), but the result does. The column is
 # repeated to the right, the row is repeated downwards, and then the numbers in
 # the same place are added. The pale cells exist in the picture only: PyTorch
 # does not copy them, it reads the same numbers again.
@@ -107,8 +107,8 @@ print(torch.broadcast_shapes((5, 1, 4), (3, 1)))
 # %%
 # Take the fourth pair, from the right: 4 and 1 give 4, 1 and 3 give 3, and 5
 # has nothing below it, so it stays. The fifth pair is the error, because the 6
-# stands below the 4. Now let this happen with our table. It has two rows, and
-# we want to add one number to each of them:
+# stands below the 4. Now let us cause this error with our table. It has two
+# rows, and we want to add one number to each of them:
 
 for_each_row = torch.tensor([100, 200])  # (2,)
 message = ""
@@ -210,19 +210,19 @@ print(f"differences: {differences.nbytes / 1e6:.1f} MB")
 print(f"distances:   {distances.nbytes / 1e6:.2f} MB")
 
 # %%
-# Three lines without a loop, and four of five digits are read. But look at the
-# memory. Stretching costs nothing, yet the *result* is a tensor of full size:
-# on the way to 0.08 MB of distances, we filled 63 MB with differences, and as
-# much again with their squares. If that becomes too much, take the images in
-# parts, or use a function that does not need the large tensors, such as
-# ``torch.cdist`` in the quickstart.
+# Three lines without a loop, and four out of five digits are read correctly.
+# But look at the memory. Stretching costs nothing, yet the *result* is a tensor
+# of full size: on the way to 0.08 MB of distances, we filled 63 MB with
+# differences, and as much again with their squares. If that becomes too much,
+# take the images in parts, or use a function that does not need the large
+# tensors, such as ``torch.cdist`` in the quickstart.
 
 # %%
 # .. check::
 
 assert distance.argmin() == 9, "the mean 9 is the nearest one"
 assert torch.allclose(distances[0], distance), "all at once gives what one gave"
-assert 0.78 < accuracy < 0.85, "four of five digits are read"
+assert 0.78 < accuracy < 0.85, "four out of five digits are read correctly"
 assert differences.nbytes == 2000 * 10 * 784 * 4, "63 MB of differences"
 assert distances.nbytes == 2000 * 10 * 4, "0.08 MB of distances"
 
@@ -239,10 +239,10 @@ print(square - square.mean(dim=1, keepdim=True))
 
 # %%
 # The second one. The row means are 1, 4 and 7, and without ``keepdim`` they
-# have the shape (3,), which stands for a row. So 1 was subtracted from the
-# first *column*, 4 from the second and 7 from the third. With two rows and
-# three columns, the means would have the shape (2,), which does not fit (2, 3),
-# and you would get an error, as above. In a square table it fits.
+# have the shape (3,), which counts as a row. So 1 was subtracted from the first
+# *column*, 4 from the second and 7 from the third. With two rows and three
+# columns, the means would have the shape (2,), which does not fit (2, 3), and
+# you would get an error, as above. In a square table it fits.
 #
 # **A loss.** A model returns one guess for each example, shape (3, 1), and the
 # true values have shape (3,). The :term:`mean squared error` is the mean of the
@@ -381,9 +381,9 @@ assert each_with_each.shape == (6, 3, 4), "each row of x with each row of y"
 #
 # Exercises
 # ---------
-# 1. **Predict.** Which shape has the sum of tensors of the shapes (5, 1, 3) and
-#    (4, 1); (2, 3) and (2, 1, 1); (4, 1) and (1, 4)? Which of these is an
-#    error: (3,) and (4,); (3,) and (1,)?
+# 1. **Predict.** What is the shape of the sum of two tensors of the shapes (5,
+#    1, 3) and (4, 1); (2, 3) and (2, 1, 1); (4, 1) and (1, 4)? Which of these
+#    is an error: (3,) and (4,); (3,) and (1,)?
 # 2. **Change.** Choose the nearest training *image* instead of the nearest
 #    mean. Compare the first 200 test images with the first 2,000 training
 #    images. How much memory would the differences take at once? Do it with a
@@ -424,9 +424,9 @@ assert torch.broadcast_shapes((2, 3), (2, 1, 1)) == (2, 2, 3), (
 #    The differences would take 200 × 2,000 × 784 numbers of 4 bytes, more than
 #    1 GB, and their squares as much again. In the loop, one image at a time is
 #    compared with all the others, which takes two tensors of 6 MB. Of these 200
-#    digits, the nearest image reads more than the nearest mean. (The nearest
-#    mean reads fewer here than the four of five before, because these are the
-#    first 200 test images alone.)
+#    digits, the nearest image gets more right than the nearest mean. (The
+#    nearest mean gets fewer right here than the four out of five above, because
+#    these are the first 200 test images alone.)
 
 others = train.x[:2000].flatten(1)  # (2000, 784)
 labels = train.y[:2000]
@@ -444,7 +444,7 @@ print(f"nearest mean:  {by_mean:.1%}")
 # %%
 # .. check::
 
-assert hits / 200 > by_mean, "the nearest image reads more digits"
+assert hits / 200 > by_mean, "the nearest image gets more digits right"
 
 # %%
 # .. answer:: 3

@@ -128,9 +128,10 @@ except RuntimeError as error:
 print(message)
 
 # %%
-# In ``2x3 and 2x3``, look at the two numbers in the middle, 3 and 2: they had
-# to be equal. Transposing one side makes them so. Then each row is multiplied
-# with each *row*, and the result says how much any two orders have in common.
+# In ``2x3 and 2x3``, look at the two numbers in the middle, 3 and 2: they
+# should have been equal. Transposing one side makes them so. Then each row
+# meets each *row* in a dot product, and the result says how much any two orders
+# have in common.
 
 print(orders @ orders.T)  # (2, 3) @ (3, 2)
 
@@ -228,12 +229,13 @@ averages = totals / counts.unsqueeze(1)
 print(averages.shape)
 
 # %%
-# An image :math:`p` has the squared distance
-# :math:`|p - q|^2 = |p|^2 - 2\,p \cdot q + |q|^2` from an average :math:`q`.
-# The term :math:`|p|^2` is the same for all ten averages, so the nearest one is
-# the one with the largest :math:`p \cdot q - |q|^2 / 2`. (:math:`|p|^2` is the
-# sum of the squares of :math:`p`. Leave it out, divide by −2, and the smallest
-# becomes the largest.) All those dot products are one matrix product:
+# For each pixel, :math:`(p - q)^2 = p^2 - 2pq + q^2`. Summed over all pixels,
+# this says that an image :math:`p` has the squared distance :math:`|p - q|^2 =
+# |p|^2 - 2\,p \cdot q + |q|^2` from an average :math:`q`. The term
+# :math:`|p|^2` is the same for all ten averages, so the nearest one is the one
+# with the largest :math:`p \cdot q - |q|^2 / 2`. (:math:`|p|^2` is the sum of
+# the squares of :math:`p`. Leave it out, divide by −2, and the smallest becomes
+# the largest.) All those dot products are one matrix product:
 
 test_x = test.x.flatten(1)  # (2000, 784)
 bias = -(averages**2).sum(dim=1) / 2  # (10,)
@@ -244,21 +246,33 @@ print(f"{accuracy:.1%} right")
 # %%
 # That is more than four out of five, as in the quickstart, and there is no
 # loop. Now look at the line that computes ``scores``. *Images times a matrix,
-# plus one number for each class* is a linear layer of a network. Here its
+# plus one number for each class*: that is a linear layer of a network. Here its
 # numbers are averages, and training will find better ones.
 #
 # Sometimes the product is known and one of the two factors is not, as when you
-# have the bills and look for the prices. Such a system of equations is solved
-# by :func:`torch.linalg.solve`. Do not multiply by the inverse of the matrix,
-# :func:`torch.linalg.inv`: ``solve`` has less to do, and its result is closer.
-# Such equations come up in :doc:`/lessons/autograd/03_jacobians`, where solving
-# one of them leads to a minimum in one step.
+# have the orders and the bills of three people and look for the prices of three
+# fruits. Such a system, with as many equations as unknowns, is solved by
+# :func:`torch.linalg.solve`. Suppose that Cleo buys one apple and one melon and
+# pays 4:
+
+cleo = torch.tensor([[1.0, 0.0, 1.0]])
+three_orders = torch.cat([orders, cleo])  # 3 people, 3 fruits
+three_bills = torch.tensor([11.0, 16.0, 4.0])  # 3 people
+found = torch.linalg.solve(three_orders, three_bills)
+print(found)  # the prices in that shop
+
+# %%
+# Do not multiply by the inverse of the matrix, :func:`torch.linalg.inv`:
+# ``solve`` has less to do, and its result is more accurate. Such equations come
+# up in :doc:`/lessons/autograd/03_jacobians`, where solving one of them leads
+# to a minimum in one step.
 #
 # Name the axes: einsum
 # ---------------------
 # To get the shapes right we had to flatten and transpose. With
-# :func:`torch.einsum` you give each axis a letter instead and say which ones
-# you want. Take ``p`` for people, ``f`` for fruits and ``s`` for shops:
+# :func:`torch.einsum`, named after Einstein's summation convention, you give
+# each axis a letter instead and say which ones you want. Take ``p`` for people,
+# ``f`` for fruits and ``s`` for shops:
 
 print(torch.einsum("pf,fs->ps", orders, prices))
 
@@ -282,11 +296,12 @@ print(torch.einsum("wpf,fs->wps", weeks, prices).shape)
 
 # %%
 # They are ``orders * price``, ``orders @ price``, a dot product, a transpose
-# and a product of a batch.
+# and a product of a batch. (You will also read ``"ii->i"``, the diagonal, and
+# ``"...ij"``, where ``...`` stands for any number of axes.)
 #
-# Like ``@``, ``einsum`` refuses lengths that differ, with one exception: it
-# stretches an axis of length 1, as broadcasting does. This can hide a mistake.
-# Here two of the three prices are missing, and only ``@`` says so:
+# Like ``@``, ``einsum`` refuses lengths that differ, but it also stretches an
+# axis of length 1 that is summed over, and ``@`` does not. This can hide a
+# mistake. Here two of the three prices are missing, and only ``@`` says so:
 
 one_price = torch.tensor([3.0])
 print(torch.einsum("pf,f->p", orders, one_price))
@@ -314,6 +329,7 @@ figure = plots.image_grid(shown, titles=range(10), ncols=5)
 # .. check::
 
 assert 0.78 < accuracy < 0.85, "more than four out of five are right"
+assert torch.allclose(found, price), "solve finds the prices"
 assert torch.equal(torch.einsum("pf,fs->ps", orders, prices), bills), (
     "letters give what @ gives"
 )
@@ -429,8 +445,8 @@ assert torch.allclose(pairs[2], matrices[2] @ vectors[2]), "the last pair"
 # Three products that you will meet again, each in both notations: a layer, a
 # dot product for each row, and the dot products of all pairs of rows in a
 # batch, as in attention. There the rows of one tensor are called queries and
-# those of the other keys. So the letters of the last line are ``b`` for the
-# batch, ``q`` and ``k`` for the rows, and ``d`` for the numbers of a row.
+# those of the other keys. So the letters of the last ``einsum`` are ``b`` for
+# the batch, ``q`` and ``k`` for the rows, and ``d`` for the numbers of a row.
 
 import torch
 
@@ -469,30 +485,30 @@ assert torch.allclose(queries @ keys.mT, similar), "all pairs of rows"
 # Exercises
 # ---------
 # 1. **Predict.** Let ``a = torch.ones(5, 2, 3)``, ``b = torch.ones(3, 4)`` and
-#    ``v = torch.ones(3)``. Which shapes do ``a @ b``, ``a @ v``, ``a * v``,
-#    ``v @ v``, ``torch.einsum("bij,bij->b", a, a)`` and
-#    ``torch.einsum("ji", b)`` have? Which two of ``a @ a.mT``, ``a @ a`` and
-#    ``b @ v`` raise an error?
+#    ``v = torch.ones(3)``. Which shapes do ``a @ b``, ``a @ v``, ``a * v``, ``v
+#    @ v``, ``torch.einsum("bij,bij->b", a, a)`` and ``torch.einsum("ji->ij",
+#    b)`` have? Which two of ``a @ a.mT``, ``a @ a`` and ``b @ v`` raise an
+#    error?
 # 2. **Change.** Leave ``bias`` out of the scores. How many digits are right
 #    now, and which digit is never predicted? Why?
 # 3. **Extend.** Find for each test image the nearest of all 10,000 training
-#    images, with one matrix product, and let it give its label. How many are
-#    right? How much memory would ``test_x.unsqueeze(1) - x`` have needed?
+#    images, with one matrix product, and predict that image's label. How many
+#    are right? How much memory would ``test_x.unsqueeze(1) - x`` have needed?
 
 # %%
 # .. answer:: 1
 #
 #    ``@`` takes the last two axes and keeps the batch of 5; ``*`` sums nothing;
-#    ``"bij,bij->b"`` keeps only ``b``. Without an arrow, the result has the
-#    letters that occur once, in alphabetical order: ``"ji"`` means
-#    ``"ji->ij"`` and transposes. So always write the arrow. In ``a @ a``, the
-#    inner lengths are 3 and 2; in ``b @ v``, they are 4 and 3.
+#    ``"bij,bij->b"`` keeps only ``b``; ``"ji->ij"`` transposes. (Without an
+#    arrow, the letters that occur once come out in alphabetical order, so
+#    ``"ji"`` means the same. Always write the arrow.) In ``a @ a``, the inner
+#    lengths are 3 and 2; in ``b @ v``, they are 4 and 3.
 
 a = torch.ones(5, 2, 3)
 b = torch.ones(3, 4)
 v = torch.ones(3)
 print((a @ b).shape, (a @ v).shape, (a * v).shape, (v @ v).shape)
-print(torch.einsum("bij,bij->b", a, a).shape, torch.einsum("ji", b).shape)
+print(torch.einsum("bij,bij->b", a, a).shape, torch.einsum("ji->ij", b).shape)
 print((a @ a.mT).shape)
 messages = []
 try:
@@ -513,17 +529,19 @@ assert (a @ v).shape == (5, 2), "the axis of length 3 is summed"
 assert (a * v).shape == (5, 2, 3), "* sums nothing"
 assert (v @ v).shape == (), "a dot product is one number"
 assert torch.einsum("bij,bij->b", a, a).shape == (5,), "only b is kept"
-assert torch.einsum("ji", b).shape == (4, 3), "ji transposes"
+assert torch.einsum("ji->ij", b).shape == (4, 3), "ji->ij transposes"
+assert torch.equal(torch.einsum("ji", b), b.T), "so does ji without the arrow"
 assert (a @ a.mT).shape == (5, 2, 2), "a row times a row"
 assert len(messages) == 2, "a @ a and b @ v raise an error"
 
 # %%
 # .. answer:: 2
 #
-#    The dot product alone prefers averages with many bright pixels. The average
-#    of the zeros has the largest sum of squares, and 0 and 8 are chosen far too
-#    often. No image is taken for a 5. The term :math:`|q|^2 / 2` makes up for
-#    that.
+#    The dot product alone prefers averages with many bright pixels: the sums of
+#    squares of 0 and 8 are the largest, and these two are chosen far too often.
+#    Even the average 5 has a larger dot product with the averages of 0, 8 and 3
+#    than with itself, and no image is taken for a 5. The term :math:`|q|^2 / 2`
+#    makes up for that.
 
 without_bias = (test_x @ averages.T).argmax(dim=1)
 correct = (without_bias == test.y).float().mean().item()
@@ -531,12 +549,20 @@ print(f"{correct:.1%} right")
 chosen = without_bias.unsqueeze(1) == torch.arange(10)  # (2000, 10)
 print("predicted:", chosen.sum(dim=0).tolist())
 print("squares:  ", (averages**2).sum(dim=1).int().tolist())
+with_5 = averages @ averages[5]  # (10,)
+print("dot with 5:", with_5.int().tolist())
 
 # %%
 # .. check::
 
 assert correct < accuracy - 0.1, "without the bias, far fewer are right"
 assert not (without_bias == 5).any(), "no image is taken for a 5"
+assert (averages**2).sum(dim=1).topk(2).indices.tolist() == [0, 8], (
+    "0 and 8 have the largest sums of squares"
+)
+assert with_5[[0, 3, 8]].min() > with_5[5], (
+    "the average 5 has larger dot products with 0, 3 and 8"
+)
 
 # %%
 # .. answer:: 3

@@ -12,7 +12,7 @@ message says so. And autograd may still need the numbers that you overwrite.
 After this lesson you can
 
 - tell an operation that changes its tensor from one that returns a new tensor;
-- predict which views and names change along, and make a copy in time;
+- predict which views and names change with it, and make a copy in time;
 - read the two errors that autograd raises, and fix what caused them.
 """
 
@@ -55,8 +55,9 @@ print("x:", x)
 
 # %%
 # The suffix ``_`` marks the methods that work in place: ``mul_``, ``zero_``,
-# ``fill_``, ``copy_``. Two other ways have no underscore, an assignment to a
-# part and operators such as ``+=``:
+# ``fill_``, ``copy_``. (Some layers and functions have the switch
+# ``inplace=True``, such as ``torch.nn.ReLU(inplace=True)``.) Two other ways
+# have no underscore, an assignment to a part and operators such as ``+=``:
 
 x[0] = 7
 print("x:", x)
@@ -155,7 +156,7 @@ print(weights)
 
 assert same_after_operator, "x += 100 writes into the same memory"
 assert not same_after_name, "x = x + 100 is a new tensor"
-assert row.tolist() == [10, 11, 12], "the view changed along"
+assert row.tolist() == [10, 11, 12], "the view changed, too"
 assert alias.tolist() == [[10, 11, 12], [13, 14, 15]], "so did the alias"
 assert copy.tolist() == [[0, 1, 2], [3, 4, 5]], "the clone did not"
 assert grid.tolist() == [[110, 111, 112], [113, 114, 115]], "grid is new"
@@ -192,8 +193,8 @@ print(f"mean after:  {bright:.2f}")
 figure = plots.image_grid(train.x[:8], ncols=8)
 
 # %%
-# A network would be trained on these, and no error would ever tell. And if you
-# run the cell again to find out what happened, the images turn back:
+# A network would be trained on these, and no error would ever tell you. And if
+# you run the cell again to find out what happened, the images turn back:
 
 shown = negative(train.x[:4])
 print(f"mean after a second call: {train.x[:4].mean():.2f}")
@@ -278,9 +279,10 @@ print(counts.tolist())
 # Why would one work in place at all? For memory. ``train.x * 2`` needs room for
 # another 31 MB, and so does every step of a longer formula. ``mul_`` needs
 # none. Between the two lies ``out=``: it writes the result over *another*
-# tensor, which you can use again and again. This tensor must have the right
-# shape, and autograd refuses to record such a call. ``torch.empty_like`` makes
-# a tensor of the same shape and dtype, whose numbers mean nothing yet.
+# tensor, which you can use again and again. This tensor should have the right
+# shape: PyTorch resizes any other one, with a warning unless it was empty.
+# Autograd refuses to record such a call. ``torch.empty_like`` makes a tensor of
+# the same shape and dtype, whose numbers mean nothing yet.
 
 print(f"{train.x.nbytes / 1e6:.0f} MB")
 room = torch.empty_like(train.x)
@@ -306,10 +308,10 @@ assert room.data_ptr() == address, "the result lies where room was"
 # What autograd refuses
 # ---------------------
 # Autograd has a part of this book to itself. You may meet two of its errors
-# before, because in-place operations cause them. For the first one, take a step
-# of training by hand: the loss is the sum of the squares, and each weight moves
-# against its :term:`gradient`. How far it moves is set by the learning rate,
-# here 0.1.
+# before then, because in-place operations cause them. For the first one, take a
+# step of training by hand: the loss is the sum of the squares, and each weight
+# moves against its :term:`gradient`. How far it moves is set by the learning
+# rate, here 0.1.
 
 w = torch.tensor([1.0, 2.0], requires_grad=True)
 loss = (w * w).sum()
@@ -386,7 +388,7 @@ print(v.grad)
 # print the one that matters:
 
 found = ""
-# record the warnings in the list caught instead of showing them
+# collect the warnings in caught; the first one's message quotes the code
 with (
     torch.autograd.set_detect_anomaly(True),
     warnings.catch_warnings(record=True, action="always") as caught,
@@ -439,6 +441,7 @@ assert torch.allclose(weight, torch.tensor([1.0, 2.0]) * 0.8**3), (
     "each step multiplies by 0.8"
 )
 assert weight.is_leaf, "weight is still the beginning of the graph"
+assert weight.requires_grad, "and it still requires a gradient"
 
 # %%
 # What you learnt
@@ -545,10 +548,10 @@ assert counts[7] == (labels == 7).sum(), "the sevens are counted correctly"
 #    Some notes call the underscore a *prefix*, say that such an operation
 #    "replaces the variable", and write ``x.copy(y)``. It is a suffix, the
 #    operation changes the memory and with it every view, and the method is
-#    called ``copy_``. Nor are there about a hundred operations: a tensor has
-#    more than 500 public names, nearly all of them methods, and more than 100
-#    have the suffix. A few of these write no numbers. ``requires_grad_()`` sets
-#    a flag, to ``True`` unless you say otherwise.
+#    called ``copy_``. Some also count only about a hundred operations, but a
+#    tensor has more than 500 public names, nearly all of them methods, and more
+#    than 100 have the suffix. A few of these write no numbers.
+#    ``requires_grad_()`` sets a flag, to ``True`` unless you say otherwise.
 #
 #    Old code also writes into ``y.data``. Autograd does not see that, so there
 #    is no error, and the gradient is wrong. Below it should be 1 and 2.72.
