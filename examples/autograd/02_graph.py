@@ -136,7 +136,7 @@ for keeps in (False, True):
 assert accuracy[False] > accuracy[True] + 0.02 and accuracy[True] > 0.8
 
 # %%
-# Both learn, and nobody complains; the second could pass for a network that is a bit small. Walk
+# Both learn, and no error appears; the second could pass for a network that is a bit small. Walk
 # from the loss to the leaves, and see which parameters you meet.
 #
 # .. alt:: The graph of the second network: below the loss a log-softmax, then one matrix product
@@ -292,8 +292,8 @@ scores = model(image)[0]
 slopes = [
     torch.autograd.grad(score, image, retain_graph=True)[0] for score in scores
 ]
-anew = [torch.autograd.grad(model(image)[0, k], image)[0] for k in range(10)]
-assert torch.allclose(torch.cat(slopes), torch.cat(anew), atol=1e-6)
+again = [torch.autograd.grad(model(image)[0, k], image)[0] for k in range(10)]
+assert torch.allclose(torch.cat(slopes), torch.cat(again), atol=1e-6)
 
 # %%
 # One forward pass or ten, the gradients are the same; you pay with memory or with time. And one
@@ -320,7 +320,7 @@ assert type(wrapped) is torch.Tensor and wrapped.is_leaf
 # - Read ``grad_fn`` and ``next_functions`` to see what was recorded; ``plots.graph`` draws it.
 # - Look for parameters that the loss does not reach: ``grad`` is ``None`` after ``backward``.
 # - Count memory by what the graph keeps, not by the weights.
-# - Collect numbers, not losses: whoever holds the end of a graph holds all of it.
+# - Collect numbers, not losses: what holds the end of a graph holds all of it.
 #
 # Exercises
 # ---------
@@ -328,7 +328,7 @@ assert type(wrapped) is torch.Tensor and wrapped.is_leaf
 #    something, and how many tensors? Both ``a`` and ``b`` require a gradient.
 # 2. **Change.** Losses jump, so you smooth them, ``smooth = 0.9 * smooth + 0.1 * loss``, and call
 #    ``smooth.backward()`` in each step. Mend the error with ``retain_graph=True``, and count the
-#    nodes. Then mend it well.
+#    nodes. Then fix it well.
 # 3. **Extend.** ``x = x + x``, thirty times: ``walk_back`` would take more than a billion steps.
 #    Write it so that each node is entered once, when all that is due to it has arrived.
 

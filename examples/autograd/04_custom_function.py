@@ -132,13 +132,13 @@ assert "Jacobian mismatch" in verdict and "3.0000" in verdict
 # our constant: ``backward`` forgot it.
 
 
-class MendedScale(Scale):
+class FixedScale(Scale):
     @staticmethod
     def backward(ctx, grad_output):
         return grad_output * ctx.constant, None
 
 
-print("mended:", gradcheck(lambda x: MendedScale.apply(x, 3.0), numbers))
+print("fixed:", gradcheck(lambda x: FixedScale.apply(x, 3.0), numbers))
 print("cube:", gradcheck(Cube.apply, numbers))
 
 # %%
@@ -159,7 +159,7 @@ for optimizer, lr, color in (
         lambda x, weight: Scale.apply(x @ weight, 5.0), lr, optimizer
     )
     good, _ = train_weight(
-        lambda x, weight: MendedScale.apply(x @ weight, 5.0), lr, optimizer
+        lambda x, weight: FixedScale.apply(x @ weight, 5.0), lr, optimizer
     )
     ax.plot(
         bad,

@@ -293,7 +293,7 @@ assert losses[0] == losses[1] == 100 and grads == [0, 1]
 
 # %%
 # From about 17 on, the sigmoid is 1 in float32. The loss, infinite, is cut at 100, and the gradient
-# is 0: the worst mistakes are never mended. ``binary_cross_entropy_with_logits`` mends them.
+# is 0: the worst mistakes are never corrected. ``binary_cross_entropy_with_logits`` corrects them.
 #
 # .. _class-index-or-one-hot:
 #
@@ -408,7 +408,7 @@ assert history[-1]["loss"] > 0.5 and share > 0.93 and 0.78 < sure < 0.88
 #    straight from there, and see how far ``mse_loss``, ``l1_loss`` and yours end from the true
 #    widths.
 #
-# The loss says what is wrong; who mends it is :doc:`/lessons/networks/04_optimizers`.
+# The loss says what is wrong; what puts it right is :doc:`/lessons/networks/04_optimizers`.
 
 # %%
 # .. answer:: 1

@@ -381,7 +381,7 @@ assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(
 # .. answer:: 1
 #
 #    64, 64, 64 and 8. Left out are the last eight, all of them nines: in an evaluation nobody looks
-#    at them. (In training, shuffling leaves out others each time.) The class works, since somebody
+#    at them. (In training, shuffling leaves out others each time.) The class works, since someone
 #    gave the indices. The name has an invisible character in front, a byte order mark; looking up
 #    ``"file"`` fails.
 

@@ -163,7 +163,7 @@ def learn(
     batches = Batches(first(x), y, batch_size=50, shuffle=True, seed=seed)
     for _ in range(30):
         for images, labels in batches:
-            if augment is not None:  # anew in each epoch, image by image
+            if augment is not None:  # again in each epoch, image by image
                 images = torch.stack([augment(image) for image in images])
             loss = F.cross_entropy(
                 model(last(images).to(device)), labels.to(device)
@@ -380,7 +380,7 @@ assert type(sample["image"] / 255) is torch.Tensor
 
 # %%
 # Mirrored, the boxes are exact. Turned, each is the box around the turned *box*, larger than the
-# digit needs: where you have the mask, compute it anew. ``SanitizeBoundingBoxes`` removed the box
+# digit needs: where you have the mask, compute it again. ``SanitizeBoundingBoxes`` removed the box
 # that was cut away, and its label. Mind arithmetic: ``sample["image"] / 255`` is a plain tensor.
 #
 # What you learnt

@@ -34,7 +34,7 @@ torch.manual_seed(0)
 # %%
 # Data
 # ----
-# Whoever tries ten networks and reports the best test result has chosen by the :term:`test set`,
+# Anyone who tries ten networks and reports the best test result has chosen by the :term:`test set`,
 # and the result is too good to be true. So 1,000 of the training images become a
 # :term:`validation set`. Choices are made with it: which network, which learning rate, how many
 # epochs. The test set stays closed until the end.

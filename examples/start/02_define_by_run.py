@@ -237,7 +237,7 @@ assert average < 16 and hits > fixed[-1] - 0.02 and same < fixed[-1] - 0.02
 assert abs(max(fixed) - max(accuracy)) < 0.02
 
 # %%
-# Half of the rows, and about one answer in a hundred is lost; whoever gives that half to all
+# Half of the rows, and about one answer in a hundred is lost; anyone who gives that half to all
 # images alike loses three. The network was not told which digits are hard: an ``if`` asks it,
 # image by image. Where there is time for 20 rows or more, stopping early buys nothing.
 #
