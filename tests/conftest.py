@@ -1,8 +1,10 @@
 """Settings that all tests share."""
 
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -34,3 +36,26 @@ def nothing_leaks_into_pytest():
     before = process_settings()
     yield
     assert process_settings() == before
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Build the miniature site once, strictly; a test that changes it does so in a copy."""
+    from bilingual import build  # only where Sphinx is installed
+
+    root = tmp_path_factory.mktemp("tiny") / "site"
+    shutil.copytree(Path(__file__).parent / "tinysite", root)
+    build.build_sites(root / "docs")
+    return root
+
+
+@pytest.fixture(scope="session")
+def page(tiny):
+    """Return a function that parses a page of the miniature site in one language."""
+    from bs4 import BeautifulSoup
+
+    def read(folder, name):
+        file = tiny / "docs/_build/html" / folder / f"{name}.html"
+        return BeautifulSoup(file.read_text("utf-8"), "html.parser")
+
+    return read

@@ -12,33 +12,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from PIL import Image
 
 from bilingual import archives, build
 
 TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Build the site once."""
-    root = tmp_path_factory.mktemp("tiny") / "site"
-    shutil.copytree(TINY, root)
-    build.build_sites(root / "docs")
-    return root
-
-
-@pytest.fixture(scope="module")
-def page(tiny):
-    """Return a function that parses a page of one language."""
-
-    def read(folder, name):
-        file = tiny / "docs/_build/html" / folder / f"{name}.html"
-        return BeautifulSoup(file.read_text("utf-8"), "html.parser")
-
-    return read
 
 
 def program_of(body):

@@ -17,26 +17,6 @@ TINY = Path(__file__).parent / "tinysite"
 FIRST, SECOND = "lessons/part/01_first", "lessons/part/02_second"
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Build the site once."""
-    root = tmp_path_factory.mktemp("tiny") / "site"
-    shutil.copytree(TINY, root)
-    build.build_sites(root / "docs")  # with -n -W, so any warning ends the build
-    return root
-
-
-@pytest.fixture(scope="module")
-def page(tiny):
-    """Return a function that parses a page of one language."""
-
-    def read(folder, name):
-        file = tiny / "docs/_build/html" / folder / f"{name}.html"
-        return BeautifulSoup(file.read_text("utf-8"), "html.parser")
-
-    return read
-
-
 def code_of(soup):
     """Return the text of the code blocks, without the outputs."""
     blocks = soup.select("div.highlight pre")
