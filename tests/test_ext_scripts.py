@@ -254,6 +254,7 @@ def test_another_version_is_installed_over(config, monkeypatch, installed):
         return installed
 
     monkeypatch.setattr("importlib.metadata.version", find)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())  # pip is there
     exec(cell, {})
     assert len(calls) == 1
 

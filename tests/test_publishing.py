@@ -67,7 +67,7 @@ def test_llms_txt_lists_the_lessons_as_markdown(html: Path) -> None:
         page = html / folder / f"lessons/{ORDER[0]}.md"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(f"# {title}\n\nText.\n", "utf-8")
-    write_site_root(html, "https://example.org/handbook")
+    write_site_root(html, LANGUAGES, "https://example.org/handbook")
     lines = (html / "llms.txt").read_text("utf-8").splitlines()
     assert lines[0].startswith("# ") and lines[2].startswith("> ")
     assert [line for line in lines if line.startswith("- ")] == [
@@ -131,7 +131,7 @@ def page_links(root: Path, language: str) -> dict[str, dict[str, str]]:
     project = Project(root / "docs")
     options = ("-D", "bilingual_lessons=text")
     sphinx_build.run_sphinx(
-        project, "html", html, *options, language=language, echo=lambda line: None
+        project, "html", html, *options, language=language, 
     )
     found = {}
     for file in html.rglob("*.html"):
@@ -148,9 +148,12 @@ def tiny(tmp_path: Path) -> Path:
     root = tmp_path / "site"
     shutil.copytree(TINY, root)
     conf = root / "docs/conf.py"
-    text = conf.read_text().replace('"course"]', '"course", "publishing", "search"]')
-    text = text.replace('html_theme = "basic"', 'html_theme = "pydata_sphinx_theme"')
-    conf.write_text(f"{text}\ntemplates_path = [{str(TEMPLATES)!r}]\n")
+    with conf.open("a", encoding="utf-8") as file:
+        file.write(
+            'extensions += ["publishing", "search"]\n'
+            'html_theme = "pydata_sphinx_theme"\n'
+            f"templates_path = [{str(TEMPLATES)!r}]\n"
+        )
     return root
 
 
