@@ -36,6 +36,7 @@ default_role = "literal"  # `name` in a docstring is code
 
 # The languages, each by its code for Sphinx, folder, tag for browsers, and name
 bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
+bilingual_title_marks = {"zh_CN": "《》"}
 bilingual_earlier = "If you learned PyTorch earlier"
 language = "en"
 locale_dirs = ["locale"]

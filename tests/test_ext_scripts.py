@@ -130,6 +130,9 @@ def test_a_different_program_is_noticed():
     assert not scripts.same_program('"""a"""\nx = 1', '"""a"""\nx = 2')
 
 
+SETTINGS = SimpleNamespace(html_context={}, language="zh_CN", bilingual_title_marks={})
+
+
 @pytest.mark.parametrize(
     ("role", "content", "plain"),
     [
@@ -142,7 +145,7 @@ def test_a_different_program_is_noticed():
 )
 def test_plain_role(role, content, plain):
     """A role has a plain form for readers without Sphinx."""
-    env = SimpleNamespace(config=SimpleNamespace(html_context={}))
+    env = SimpleNamespace(config=SETTINGS)
     assert downloads.plain_role(env, role, content) == plain
 
 
@@ -262,7 +265,7 @@ def test_another_version_is_installed_over(config, monkeypatch, installed):
 def test_plain_role_links_if_the_address_is_known():
     """The downloads of a published site lead back to it."""
     context = {"base_url": "https://example.org/book", "folder": "zh"}
-    env = SimpleNamespace(config=SimpleNamespace(html_context=context))
+    env = SimpleNamespace(config=SimpleNamespace(**vars(SETTINGS) | {"html_context": context}))
     link = "`上一页 <https://example.org/book/zh/start/one.html>`__"
     assert downloads.plain_role(env, "doc", "上一页 </start/one>") == link
 

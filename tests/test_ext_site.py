@@ -378,3 +378,13 @@ def test_the_extension_imports_neither_torch_nor_handbook():
             ]
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & {"torch", "handbook"}, file
+
+
+def test_titles_of_pages_are_marked_in_chinese_sentences(page):
+    """A link in a sentence has the marks; one with words of its own or in the head has none."""
+    text = page("zh", FIRST).get_text()
+    assert "《其次》，另一页，函数" in text and "《另一页》" not in text
+    assert "《首先》" in page("zh", SECOND).get_text()
+    head = page("zh", SECOND).select_one(".lesson-head").get_text()
+    assert "首先" in head and "《" not in head
+    assert not any("《" in page("en", name).get_text() for name in (FIRST, SECOND))

@@ -130,9 +130,7 @@ def page_links(root: Path, language: str) -> dict[str, dict[str, str]]:
     html = root / language
     project = Project(root / "docs")
     options = ("-D", "bilingual_lessons=text")
-    sphinx_build.run_sphinx(
-        project, "html", html, *options, language=language, 
-    )
+    sphinx_build.run_sphinx(project, "html", html, *options, language=language)
     found = {}
     for file in html.rglob("*.html"):
         page = BeautifulSoup(file.read_text("utf-8"), "html.parser")

@@ -49,6 +49,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         requirements,
         settings,
         shared_words,
+        title_marks,
     )
 
     for part in (
@@ -64,6 +65,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         alt_text,
         folds,
         shared_words,
+        title_marks,
     ):
         part.setup(app)
     app.connect("config-inited", localize)

@@ -22,6 +22,7 @@ from bilingual import (
     notebooks,
     requirements,
     scripts,
+    title_marks,
     titles,
     transform_priorities,
 )
@@ -112,9 +113,12 @@ def plain_role(env: BuildEnvironment, role: str, content: str) -> str:
         return f"``{text.rpartition('.')[2] if text.startswith('~') else text}``"
     page = (target or text).lstrip("/")
     text = text if target else titles.page_title(env, page)
+    marks = "" if target else title_marks.marks_of(env.config)
     if address := titles.page_address(env, page):
-        return f"`{text} <{address}>`__"
-    return text if target else f"“{text}”"
+        text = f"`{text} <{address}>`__"
+    elif not target:
+        marks = marks or "“”"
+    return f"{marks[:1]}{text}{marks[1:]}"
 
 
 def hold_addresses(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:

@@ -82,7 +82,7 @@ class Writer(NamedTuple):
             text = titles.page_title(self.env, page)
         if address := titles.page_address(self.env, page):
             return f"[{text}]({address})"
-        return text if node["refexplicit"] else f"“{text}”"
+        return text if node["refexplicit"] or node.get("marked") else f"“{text}”"
 
     def _item(self, mark: str, item: nodes.Element) -> str:
         rows = self.blocks(item).split("\n")

@@ -19,6 +19,9 @@ CHECK_COMPLETENESS = 15
 CHECK_MARKUP = 21
 TRANSLATE_CODE_COMMENTS = 21
 
+# The links stand in their translated sentences, and none is added yet.
+MARK_TITLES = 22
+
 # The texts are translated, and still stand where the script has them.
 MOVE_ALT_TEXT = 30
 

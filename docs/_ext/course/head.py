@@ -113,6 +113,7 @@ def link(env: BuildEnvironment, page: str) -> addnodes.pending_xref:
         refexplicit=False,
         refwarn=True,
         refdoc=env.current_document.docname,
+        listed=True,  # no sentence is around it: see bilingual.title_marks
     )
 
 
