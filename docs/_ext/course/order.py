@@ -34,7 +34,6 @@ ORDER = [
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
 # here, and one that has the form is removed.
 NOT_YET = [
-    "start/01_quickstart",
     "start/02_define_by_run",
     "autograd/01_gradients",
     "autograd/02_graph",
