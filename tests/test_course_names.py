@@ -203,6 +203,29 @@ def test_an_old_lesson_introduces_what_its_text_has(tmp_path):
     assert found.new("old2") == ["torch.ones"]
 
 
+def test_a_lesson_of_the_first_part_may_tell_what_a_later_one_introduces(tmp_path):
+    """Its text has to say what the name does; advanced syntax is declared in any case."""
+    for folder in ("start", "later"):
+        (tmp_path / folder).mkdir()
+    found = book(
+        tmp_path,
+        "'later/03' = ['torch.ones']",
+        **{
+            "start/01": "|torch.ones(2)",
+            "start/02": "ones arange|torch.ones(2)\ntorch.arange(2)\ntorch.eye(2)\nx = lambda: 1",
+            "later/03": "ones rand|torch.ones(2)\ntorch.arange(2)\ntorch.rand(2)",
+        },
+    )
+    assert faults(found, "start/02") == [
+        "torch.eye is new: explain it and declare it in introduces.toml",
+        "Python: lambda is new: explain it and declare it in introduces.toml",
+    ]
+    assert faults(found, "later/03") == [
+        "torch.rand is new: explain it and declare it in introduces.toml"
+    ]
+    assert found.where == {"torch.ones": "later/03", "torch.arange": "start/02"}
+
+
 def test_what_is_declared_is_used_and_explained_once(tmp_path):
     found = book(
         tmp_path,

@@ -95,6 +95,7 @@ EXAMPLES = {
             "x = 0\nfor i in n:\n    x += i\nprint(x)",
             "for i in n: pass\nfor i in n:\n    print(i)",
             "for i in n:\n    x = i\nx = [i for i in n]\nprint(x)",
+            "def g(x):\n    while x < n:\n        x = 2 * x\n    return x",
         ],
     ),
     "one name for two things": (

@@ -299,7 +299,7 @@ assert torch.allclose(torch.cat(slopes), torch.cat(again), atol=1e-6)
 # One forward pass or ten, the gradients are the same; you pay with memory or with time. And one
 # graph was walked ten times: so it is not *reverse mode*, the walk backwards, that makes graphs
 # changeable, as older notes have it. They are changeable because each run records a new one
-# (:doc:`/lessons/start/02_define_by_run`); a :term:`static graph` is walked backwards just as well.
+# (:doc:`/lessons/start/02_dynamic_graph`); a :term:`static graph` is walked backwards just as well.
 #
 # .. _what-variable-was:
 #

@@ -267,12 +267,16 @@ assert torch.randint(1, 7, (1000,)).unique().tolist() == [1, 2, 3, 4, 5, 6], (
 
 noise = 0.3 * torch.randn(28, 28)
 noisy = image + noise
-pictures = torch.stack([image, noise, noisy])
+pictures = torch.zeros(3, 28, 28)
+pictures[0] = image
+pictures[1] = noise
+pictures[2] = noisy
 
 # %%
-# ``torch.stack`` makes one stack of the three, and
-# :func:`handbook.plots.image_grid` draws it. You can still read the digit.
-# Images like these are used to test whether a network can read it, too.
+# ``pictures`` is a stack with room for three images, and the last three lines
+# write an image into each place. :func:`handbook.plots.image_grid` draws the
+# stack. You can still read the digit. Images like these are used to test
+# whether a network can read it, too.
 #
 # .. alt:: Three pictures: a handwritten 5, light on dark; grey noise; and their
 #    sum, a 5 that shines through the noise.

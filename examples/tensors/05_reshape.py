@@ -178,7 +178,8 @@ assert column.squeeze(0).shape == (3, 1), "axis 0 has length 3: it stays"
 # ------------
 # The digits come as (N, 1, 28, 28), where the 1 counts the channels of a grey
 # image. A plain stack of images does not need it, and a simple layer wants one
-# row for each image. The way back restores each pixel.
+# row for each image. The way back restores each pixel, as ``equal`` confirms:
+# it is ``True`` if two tensors have the same shape and the same numbers.
 
 train, _ = datasets.mnist()
 images = train.x.squeeze(1)  # (10000, 28, 28)

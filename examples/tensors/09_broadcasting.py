@@ -214,8 +214,8 @@ print(f"distances:   {distances.nbytes / 1e6:.2f} MB")
 # But look at the memory. Stretching costs nothing, yet the *result* is a tensor
 # of full size: on the way to 0.08 MB of distances, we filled 63 MB with
 # differences, and as much again with their squares. If that becomes too much,
-# take the images in parts, or use a function that does not need the large
-# tensors, such as ``torch.cdist`` in the quickstart.
+# take the images in parts, or one mean at a time, as the quickstart does. (The
+# function ``torch.cdist`` computes distances without the large tensors.)
 
 # %%
 # .. check::

@@ -541,7 +541,7 @@ assert len(messages) == 2, "a @ a and b @ v raise an error"
 #    squares of 0 and 8 are the largest, and these two are chosen far too often.
 #    Even the average 5 has a larger dot product with the averages of 0, 8 and 3
 #    than with itself, and no image is taken for a 5. The term :math:`|q|^2 / 2`
-#    makes up for that.
+#    makes up for that. (``int()`` drops the fractions of what is printed.)
 
 without_bias = (test_x @ averages.T).argmax(dim=1)
 correct = (without_bias == test.y).float().mean().item()

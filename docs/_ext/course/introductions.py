@@ -4,7 +4,9 @@ A lesson introduces a name if it explains it: `examples/introduces.toml` says so
 that has the form of CONTRIBUTING.md. Of the lessons in `NOT_YET`, the first that uses a name and
 has it in its text introduces it, or else the first that uses it. The first lesson of the book shows
 the whole road and leaves the explanations to later ones: it introduces what it declares and the
-names of `handbook`, whose inside a reader need not know, and may use the others.
+names of `handbook`, whose inside a reader need not know, and may use the others. The other lessons
+of the first part belong to the tour: they may use a name that a later lesson introduces, if their
+own text has it and says what it does there.
 """
 
 from __future__ import annotations
@@ -57,6 +59,9 @@ class Introductions:
                 for name in self.uses[lesson]:
                     if not explained or names.mentioned(self.lessons[lesson], name):
                         found.setdefault(name, lesson)
+        for lesson in self._tour():
+            for name in self._told(lesson):
+                found.setdefault(name, lesson)
         for name in self._of_the_house():
             found.setdefault(name, self.order[0])
         return found
@@ -66,11 +71,30 @@ class Introductions:
         first = [name for lesson in self.order[:1] for name in self.uses[lesson]]
         return [name for name in first if name.startswith("handbook.")]
 
+    def _tour(self) -> list[str]:
+        """Return the lessons of the first part, without the first one and those in `not_yet`."""
+        part = self.order[0].partition("/")[0] if self.order else ""
+        return [
+            name
+            for name in self.order[1:]
+            if name.partition("/")[0] == part and name not in self.not_yet
+        ]
+
+    def _told(self, lesson: str) -> list[str]:
+        """Return the names that a lesson uses and has in its text; syntax has to be declared."""
+        return [
+            name
+            for name in self.uses[lesson]
+            if not name.startswith("Python: ") and names.mentioned(self.lessons[lesson], name)
+        ]
+
     def _known(self, place: int) -> set[str]:
         """Return the names that a reader has met before the lesson at a place of the book."""
         known = {name for name, lesson in self.where.items() if lesson in self.order[: place + 1]}
         for lesson in self.order[1:place]:
             known |= set(self.uses[lesson]) if lesson in self.not_yet else set()
+        for lesson in self._tour():
+            known |= set(self._told(lesson)) if lesson in self.order[: place + 1] else set()
         return known | set(self._of_the_house())
 
     def new(self, lesson: str) -> list[str]:

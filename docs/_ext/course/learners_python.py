@@ -215,14 +215,14 @@ def or_for_its_value(lesson: Lesson) -> Iterator[Fault]:
 
 @rule
 def name_from_a_loop_used_after_it(lesson: Lesson) -> Iterator[Fault]:
-    for body in scopes(lesson.tree):
+    for body, arguments in scopes(lesson.tree):
         history = list(events(body))
         for loop in _own_loops(body):
             inside = {id(event.node) for event in events([loop])}
             places = [n for n, event in enumerate(history) if id(event.node) in inside]
             if not places:
                 continue
-            before = {event.name for event in history[: places[0]] if event.bound}
+            before = {event.name for event in history[: places[0]] if event.bound} | arguments
             targets = (
                 {e.name for e in events([loop.target])} if isinstance(loop, ast.For) else set()
             )

@@ -2,7 +2,7 @@
 
 ORDER = [
     "start/01_quickstart",
-    "start/02_define_by_run",
+    "start/02_dynamic_graph",
     "tensors/01_create",
     "tensors/02_shape_dtype_device",
     "tensors/03_number_types",
@@ -34,8 +34,6 @@ ORDER = [
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
 # here, and one that has the form is removed.
 NOT_YET = [
-    "start/01_quickstart",
-    "start/02_define_by_run",
     "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/03_jacobians",

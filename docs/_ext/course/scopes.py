@@ -88,8 +88,10 @@ def _free(body: Iterable[ast.AST], own: set[str]) -> Iterator[Event]:
     yield from (event for event in inside if event.name not in own)
 
 
-def scopes(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Yield the statements of the module and of each function."""
+def scopes(tree: ast.AST) -> Iterator[tuple[list[ast.stmt], set[str]]]:
+    """Yield the statements of the module and of each function, with the names of its arguments."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.body
+        if isinstance(node, ast.Module):
+            yield node.body, set()
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.body, {arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
