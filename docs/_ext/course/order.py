@@ -36,7 +36,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
