@@ -16,6 +16,7 @@ ORDER = [
     "tensors/11_in_place",
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
+    "autograd/02_accumulation",
     "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
