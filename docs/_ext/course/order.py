@@ -17,6 +17,7 @@ ORDER = [
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
     "autograd/02_accumulation",
+    "autograd/03_no_grad",
     "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
