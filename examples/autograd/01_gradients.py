@@ -1,401 +1,454 @@
 """
-Gradients, by hand and by autograd
-==================================
+Gradients and autograd
+======================
 
-How does PyTorch get my gradient?
+If I change a number a little, how fast does the result change?
 
-Training asks each weight the same thing: would a little more of you make the loss larger or
-smaller, and how fast? The answers together are the gradient. Here it is found in three ways, then
-lost in several, some of them silent. The page before is :doc:`/lessons/tensors/12_numpy_bridge`.
+To train a network is to change its numbers so that the loss gets smaller. For
+each number you need to know whether a little more of it makes the loss larger
+or smaller, and how fast. You can find out by trying, or with the rules from
+school, or you can let PyTorch do it. In this lesson you do all three, and they
+give the same answer.
+
+After this lesson you can
+
+- find a slope with a nudge, with the chain rule and with ``backward()``
+- say what the sign and the size of a gradient tell you
+- notice a nudge that is too small and a step that is too large, which raise no
+  error
 """
 
 # %%
 # Setup
 # -----
-# Threes and eights, 1,000 of each, to be told apart, with one :term:`weight` for each pixel. The
-# sum of pixel times weight is the score, the :term:`logit <logits>`; a positive one says "eight".
-# The :term:`loss <loss function>` is the :term:`cross-entropy`.
-
-import warnings
 
 import matplotlib.pyplot as plt
 import torch
-import torch.nn.functional as F
 
-from handbook import datasets
-
-torch.manual_seed(0)
-train, _ = datasets.mnist()
-pair = (train.y == 3) | (train.y == 8)
-x, y = (
-    train.x[pair].flatten(1),
-    (train.y[pair] == 8).float(),
-)  # (2000, 784), (2000,)
-
-
-def loss_of(w):  # (784,)
-    return F.binary_cross_entropy_with_logits(x @ w, y)
-
+from handbook import datasets, plots
 
 # %%
-# By trying
-# ---------
-# A :term:`gradient` can be tried out. Raise one weight by very little, as the definition of a
-# derivative wants it: by a millionth. Divide the move of the loss by that; then the next weight.
+# A nudge
+# -------
+# Here is a very small model. It multiplies an input ``x`` by a weight ``w`` and
+# adds ``b``. The result should be 5. The loss ``L`` is the squared distance
+# from 5:
+#
+# .. math:: L = (w \cdot x + b - 5)^2
+#
+# For w = 2, x = 3 and b = 1, work out the loss in your head before you run the
+# cell.
 
-w, h = torch.zeros(784), 1e-6
-start = loss_of(w)
-tried = torch.stack(
-    [(loss_of(w + h * unit) - start) / h for unit in torch.eye(784)]
-)
+
+def loss(w, x, b):
+    return (w * x + b - 5) ** 2
+
+
+print(loss(2, 3, 1))
+
+# %%
+# The model says 7, which is 2 too many, and 2 squared is 4. Would a larger
+# ``w`` make the loss larger or smaller, and how fast? Try it. Make ``w`` larger
+# by a thousandth, a *nudge*, and see how far the loss moves:
+
+nudge = 0.001
+print(loss(2 + nudge, 3, 1))
+slope_w = (loss(2 + nudge, 3, 1) - loss(2, 3, 1)) / nudge
+print(f"slope for w: {slope_w:.3f}")
+
+# %%
+# The loss rose from 4 to about 4.012. It moved about 12 times as far as ``w``.
+# This number is the *slope* of the loss for ``w``. It is positive, so a larger
+# ``w`` makes the loss larger. The other two numbers can be nudged in the same
+# way, always one at a time:
+
+slope_x = (loss(2, 3 + nudge, 1) - loss(2, 3, 1)) / nudge
+slope_b = (loss(2, 3, 1 + nudge) - loss(2, 3, 1)) / nudge
+print(f"slope for x: {slope_x:.3f}")
+print(f"slope for b: {slope_b:.3f}")
+
+# %%
+# The slopes are about 12, 8 and 4. With a smaller nudge they would come closer
+# to these whole numbers (until the nudge gets too small, as you will see).
+
+# %%
+# .. check::
+
+assert loss(2, 3, 1) == 4, "the loss is 4"
+assert abs(loss(2 + nudge, 3, 1) - 4.012) < 1e-4, "it rises to 4.012"
+assert abs(slope_w - 12) < 0.01, "the slope for w is about 12"
+assert abs(slope_x - 8) < 0.01, "the slope for x is about 8"
+assert abs(slope_b - 4) < 0.01, "the slope for b is about 4"
 
 # %%
 # By hand
 # -------
-# The chain rule gives two factors. A small move of a logit moves this loss :math:`(p-y)/N` times as
-# far, where :math:`p` is its :term:`sigmoid` and :math:`N` the number of images; a move of a weight
-# moves each logit by that, times its pixel. Multiplied, summed over images: :math:`X^T(p-y)/N`.
+# School has a rule for this, the chain rule. Give the inner part a name, the
+# error e = w·x + b − 5, so that L = e². If ``w`` grows a little, ``e`` grows x
+# times as much. If ``e`` grows a little, ``L`` grows 2e times as much, because
+# 2e is the derivative of e². One change sets off the next, so the two rates are
+# multiplied:
+#
+# .. math::
+#
+#    \frac{dL}{dw} = \frac{dL}{de} \cdot \frac{de}{dw} = 2e \cdot x
+#
+# For ``x`` the second factor is w, and for ``b`` it is 1. With the numbers from
+# above:
 
-p = torch.sigmoid(x @ w)  # (2000,), all 1/2: the weights are 0
-hand = x.T @ (p - y) / len(x)  # (784,)
-three, eight = (x[y == k].mean(0) for k in (0, 1))
-assert torch.allclose(hand, (three - eight) / 4, atol=1e-5)
+error = 2 * 3 + 1 - 5
+print("error:", error)
+print("for w:", 2 * error * 3)
+print("for x:", 2 * error * 2)
+print("for b:", 2 * error * 1)
 
 # %%
-# As all weights are 0, the gradient is a picture: a quarter of the mean three minus the mean eight.
-#
+# These are the 12, 8 and 4 that the nudges came close to. The first factor, 2e
+# = 4, is in all three of them, so it has to be computed only once.
+
+# %%
+# .. check::
+
+assert error == 2, "the error is 2"
+assert 2 * error == 4, "the factor in all three"
+assert 2 * error * 3 == 12, "12 for w"
+assert 2 * error * 2 == 8, "8 for x"
+
+# %%
 # .. _requires-grad-underscore:
 #
 # By autograd
 # -----------
-# Now ask :term:`autograd` to watch ``w``, compute the loss, say ``backward``, and read ``w.grad``.
-# Older notes say that ``requires_grad_()`` without an argument sets ``False``; see what it prints.
-#
-# .. alt:: Three pictures. Tried: a blot that covers the place of the digits. By hand, by autograd:
-#    the same clear picture, blue on the left, where an eight has ink and a three has none.
+# PyTorch can apply the chain rule for you. This part of it is called
+# :term:`autograd`. You say which tensors you want slopes for, with
+# ``requires_grad=True``, and then you calculate as always. After that,
+# ``backward()`` works out the slopes of the result, and each tensor has its own
+# in ``grad``.
 
-w.requires_grad_()
-loss_of(w).backward()
-figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.6), layout="constrained")
-results = {"tried": tried, "by hand": hand, "by autograd": w.grad}
-for axis, (name, grad) in zip(axes, results.items(), strict=True):
-    shown = axis.imshow(
-        grad.view(28, 28).numpy(), cmap="RdBu_r", vmin=-0.15, vmax=0.15
-    )
-    axis.set(title=name, xticks=[], yticks=[])
-figure.colorbar(
-    shown, ax=axes, label="gradient", shrink=0.8, ticks=[-0.15, 0, 0.15]
-)
-rounding = torch.finfo().eps / 2 / h
-print(
-    f"requires_grad {w.requires_grad}, largest {hand.abs().max():.2f}, rounding {rounding:.2f}"
-)
-assert (
-    w.requires_grad
-    and torch.allclose(w.grad, hand, atol=1e-5)
-    and hand.abs().max() > 0.1
-)
-assert (tried - hand).abs().max() > 0.05 and (
-    tried - hand
-).abs().mean() > hand.abs().mean()
+w = torch.tensor(2.0, requires_grad=True)
+x = torch.tensor(3.0, requires_grad=True)
+b = torch.tensor(1.0, requires_grad=True)
+
+result = loss(w, x, b)
+result.backward()
+print("loss:", result.item())
+print("slopes:", w.grad, x.grad, b.grad)
 
 # %%
-# The last two agree: where an eight has ink and a three has none, a larger weight lowers the loss.
-# What was tried is mostly rounding error: one rounding, divided by a millionth, is 0.06, and the
-# largest gradient 0.15. A better step, as in :doc:`/lessons/autograd/04_custom_function`, costs no
-# less: at least one more loss for each weight.
+# The same numbers again: 12, 8 and 4. All the slopes of one result together are
+# called its :term:`gradient`. (If a tensor exists already,
+# ``w.requires_grad_()`` sets the mark later. The underscore at the end says
+# that it changes ``w`` itself.)
 #
-# Autograd does not try, and it has no formula for your loss. While ``loss_of`` ran, it recorded
-# the operations in a :term:`graph <computational graph>`; it knows the derivative of each, and
-# ``backward`` walks back from the loss and multiplies: one walk, however many weights there are.
-#
-# .. _update-makes-a-new-tensor:
-#
-# One step
-# --------
-# Now go a little against the gradient, twice. This is how it often gets written:
-
-w = torch.zeros(784, requires_grad=True)
-with warnings.catch_warnings(record=True, action="always") as caught:
-    try:
-        for _ in range(2):
-            loss = loss_of(w)
-            loss.backward()
-            print(f"loss {loss:.3f}, leaf {w.is_leaf}")
-            w = w - 0.1 * w.grad
-    except TypeError as error:
-        print("TypeError:", error)
-print("warning:", str(caught[0].message).split(". ")[0])
-assert loss < 0.65 and not w.is_leaf and len(caught) == 1
+# How did PyTorch do it? It does not nudge anything, and it does not know your
+# formula. While ``loss`` ran, autograd recorded each operation: a product, a
+# sum, a difference, a square. It knows the derivative of each of them.
+# ``backward()`` goes through this record from the result back to the start, and
+# multiplies as you did by hand. How this record looks is the subject of
+# :doc:`/lessons/autograd/02_graph`.
 
 # %%
-# The first step works, the second finds no gradient: ``w - …`` makes a *new* tensor, and the name
-# ``w`` moves over to it. A recorded operation made it, so it is no :term:`leaf <leaf tensor>`;
-# ``backward`` goes on through it to the old one, which has no name any more. The tensor itself must
-# change, by an :term:`in-place operation`, and then there is one more refusal.
+# .. check::
 
-w = torch.zeros(784, requires_grad=True)
-loss_of(w).backward()
-try:
-    w -= 0.1 * w.grad
-except RuntimeError as error:
-    print("RuntimeError:", error)
-with torch.no_grad():
-    w -= 0.1 * w.grad
-print(f"loss {loss_of(w):.3f}, leaf {w.is_leaf}")
-assert w.is_leaf and loss_of(w) < 0.65
+assert w.grad == 12, "autograd finds 12"
+assert x.grad == 8, "autograd finds 8"
+assert b.grad == 4, "autograd finds 4"
 
 # %%
-# Recorded, the step would have turned the leaf into a result. It is no part of the loss, so it is
-# taken under :class:`torch.no_grad`, unrecorded; an :term:`optimizer` does the same.
-#
-# .. _who-gets-a-gradient:
-#
-# Who gets a gradient
-# -------------------
-# Older notes say: every tensor; or: every leaf. Look; ``retain_grad`` orders one for the logits.
+# A gradient is a rate
+# --------------------
+# A slope of 12 does not say that the loss will rise by 12. It is a rate, as a
+# speed is: how fast the loss rises at this place. For a step of ``w``, it
+# predicts a change of 12 times the step. Compare that with the real change, for
+# steps of three sizes:
 
-logits = x @ w
-logits.retain_grad()
-loss = F.binary_cross_entropy_with_logits(logits, y)
-w.grad = None
-loss.backward()
-with warnings.catch_warnings(record=True, action="always") as caught:
-    for name, tensor in {
-        "x": x,
-        "w": w,
-        "logits": logits,
-        "loss": loss,
-    }.items():
-        flags = f"leaf {tensor.is_leaf!s:5}  requires_grad {tensor.requires_grad!s:5}"
-        print(
-            f"{name:6}  {flags}  grad {None if tensor.grad is None else 'yes'}"
-        )
-assert x.grad is None and len(caught) == 1
-assert torch.allclose(
-    logits.grad, (torch.sigmoid(logits) - y) / len(x), atol=1e-7
-)
-assert torch.allclose(w.grad, x.T @ logits.grad, atol=1e-5)
+for step in [0.01, 0.1, 1.0]:
+    change = loss(2 + step, 3, 1) - loss(2, 3, 1)
+    print(f"step {step}: predicted {12 * step:.2f}, real {change:.2f}")
 
 # %%
-# ``x`` is a leaf, but nobody asked for its gradient. The loss is in the graph, but no leaf: reading
-# its ``grad`` warns. So ``backward`` leaves a gradient on those leaves of the graph that *require*
-# one, and elsewhere on order. The order shows autograd at work: the gradient of the logits is our
-# first factor, :math:`(p-y)/N`, and the second turns it into that of the weights.
+# The figure shows why the prediction gets worse. The curve is the loss for each
+# ``w``, and the straight line has the slope 12.
 #
-# .. _gradients-accumulate:
-# .. _zero-grad-sets-none:
-#
-# It adds up
-# ----------
-# The derivative of :math:`a+1` is 1, that of :math:`a^2` at 3 is 6. Go back from both.
-
-a = torch.tensor(3.0, requires_grad=True)
-for result in (a + 1, a**2):
-    result.backward()
-    print(a.grad.item())
-assert a.grad.item() == 7
+# .. alt:: The loss against w: a parabola that is 0 at w = 1.33. A dashed line
+#    of slope 12 touches it at w = 2, where the loss is 4. At w = 3 the line has
+#    reached 16, and the curve 25.
 
 # %%
-# Seven: ``backward`` *adds* to ``grad``. This :term:`gradient accumulation` is a mistake when you
-# forget it, and a tool when memory is short (:doc:`/lessons/networks/07_training_loop` has both).
-#
-# Between two steps ``optimizer.zero_grad()`` clears the gradients. Older notes print zeros after
-# it; today it sets ``None``, and that is not the same. Take a step, clear, and step again:
+# .. drawing::
 
-for to_none in (False, True):
-    b = torch.tensor(1.0, requires_grad=True)
-    optimizer = torch.optim.SGD([b], lr=0.1, momentum=0.9)
-    b.backward()
-    for _ in range(2):
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=to_none)
-    print(f"grad {b.grad}: b = {b:.2f}")
-assert b.grad is None and abs(b.item() - 0.9) < 1e-5
+places = torch.linspace(0, 3.2, 65)
+figure, axis = plt.subplots(figsize=(4.8, 3.2), layout="constrained")
+axis.plot(places.numpy(), loss(places, 3, 1).numpy(), label="loss")
+line = torch.tensor([1.67, 3.2])
+axis.plot(line.numpy(), (4 + 12 * (line - 2)).numpy(), "--", label="slope 12")
+axis.plot([2], [4], "o", color="black")
+axis.set(xlabel="w", ylabel="loss", xlim=(0, 3.2), ylim=(0, 28))
+axis.legend()
 
 # %%
-# Momentum, the memory of earlier steps, pushed on where zeros stood; ``None`` is passed over.
-#
-# Not recorded
+# Near w = 2 the line and the curve can hardly be told apart. At w = 3 the line
+# is at 16 and the loss at 25. So a gradient is valid *here*, and for small
+# steps.
+
+# %%
+# .. check::
+
+assert abs(loss(2.01, 3, 1) - 4 - 0.12) < 0.002, "0.12, nearly as predicted"
+assert loss(3, 3, 1) == 25, "at w = 3 the loss is 25"
+assert 4 + 12 * 1 == 16, "the line is at 16"
+
+# %%
+# On real data
 # ------------
-# Under ``no_grad`` nothing is recorded, nor under :class:`torch.inference_mode`; ``detach`` takes a
-# result out of the graph. Use the results of all three later, in a calculation that is recorded:
+# What would make this handwritten 9 look more like a 4? In
+# :doc:`/lessons/tensors/09_broadcasting` we compared an image with the mean of
+# each digit. Let the *score* of the 4 be minus the squared distance between the
+# image and the mean 4: the closer they are, the larger the score. This time the
+# numbers that could change are the 784 pixels. Autograd finds a slope for each
+# of them, with one call of ``backward()``.
 
-with torch.no_grad():
-    plain = x @ w
-with torch.inference_mode():
-    fast = x @ w
-cut = logits.detach()
-print("requires_grad:", [result.requires_grad for result in (plain, fast, cut)])
-(w.sum() * plain * cut).sum().backward()
-try:
-    w.sum() * fast
-except RuntimeError as error:
-    print(str(error).split(". ")[0])
-assert (
-    fast.is_inference()
-    and torch.equal(fast, plain)
-    and cut.data_ptr() == logits.data_ptr()
+train, test = datasets.mnist()
+mean_4 = train.x[train.y == 4].mean(dim=0)  # (1, 28, 28)
+
+image = test.x[0].clone().requires_grad_()  # (1, 28, 28)
+score = -((image - mean_4) ** 2).sum()
+score.backward()
+print(f"score: {score.item():.1f}")
+print("slopes:", tuple(image.grad.shape))
+
+# %%
+# The gradient has the shape of the image, so it can be shown as an image.
+#
+# .. alt:: Three pictures. A handwritten 9. The blurred mean of all 4s. The
+#    gradient: blue along the arc at the top of the 9 and at its foot, red along
+#    the inside of the loop, where the mean 4 has strokes.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.5), layout="constrained")
+axes[0].imshow(image.detach()[0].numpy(), cmap="gray")
+axes[0].set(title="the image", xticks=[], yticks=[])
+axes[1].imshow(mean_4[0].numpy(), cmap="gray")
+axes[1].set(title="mean 4", xticks=[], yticks=[])
+shown = axes[2].imshow(image.grad[0].numpy(), cmap="RdBu_r", vmin=-2, vmax=2)
+axes[2].set(title="gradient", xticks=[], yticks=[])
+figure.colorbar(shown, ax=axes[2], shrink=0.8, label="slope of the score")
+
+# %%
+# Where the gradient is red, more ink would raise the score. This is so on the
+# inside of the loop, where the mean 4 has strokes and the 9 has none. Where it
+# is blue, less ink would raise the score. This is so along the arc at the top,
+# where a 4 is open, and at the foot, which reaches further down than that of
+# the mean 4.
+#
+# The chain rule gives the slope of a pixel by hand, too: it is 2 · (mean −
+# pixel). And one pixel can be nudged. We take the bluest one, whose row and
+# column :func:`torch.unravel_index` finds. The three ways agree:
+
+row, column = torch.unravel_index(image.grad[0].argmin(), (28, 28))
+by_hand = 2 * (mean_4 - image.detach())
+nudged = image.detach().clone()
+nudged[0, row, column] += 0.01
+moved = -((nudged - mean_4) ** 2).sum() - score.detach()
+print(f"nudge:    {moved.item() / 0.01:.2f}")
+print(f"by hand:  {by_hand[0, row, column].item():.2f}")
+print(f"autograd: {image.grad[0, row, column].item():.2f}")
+
+# %%
+# To nudge all the pixels you would have to compute 784 more scores.
+# ``backward()`` went back once. In a network with a million weights, this is
+# what makes training possible.
+
+# %%
+# .. check::
+
+assert test.y[0] == 9, "the image is a 9"
+assert image.grad.shape == (1, 28, 28), "a slope for each pixel"
+assert torch.allclose(image.grad, by_hand, atol=1e-5), "by hand = autograd"
+assert abs(moved / 0.01 - image.grad[0, row, column]) < 0.1, "and the nudge"
+
+# %%
+# What goes wrong
+# ---------------
+# **A nudge that is too small.** In theory, a smaller nudge is better. Try it
+# with tensors, whose numbers have about seven digits:
+
+w = torch.tensor(2.0)
+for nudge in [0.01, 0.001, 1e-6, 1e-8]:
+    slope = (loss(w + nudge, 3, 1) - loss(w, 3, 1)) / nudge
+    print(f"nudge {nudge}: slope {slope.item():.2f}")
+
+# %%
+# The last slope is 0, and there is no error. Two plus a hundred-millionth has
+# too many digits for ``float32``, so it is rounded to 2 and nothing is nudged.
+# A millionth suffers from rounding as well. So use nudges to check a gradient,
+# with a moderate size, and ``backward()`` to compute it.
+#
+# **A step that is too large.** The gradient is 12, so a smaller ``w`` makes the
+# loss smaller. How much smaller should ``w`` be? It is tempting to subtract the
+# gradient, but then the step is far too large:
+
+print("before:       ", loss(2, 3, 1))
+print("w - 12:       ", loss(2 - 12, 3, 1))
+print("w - 0.1 * 12: ", round(loss(2 - 0.1 * 12, 3, 1), 2))
+
+# %%
+# The loss went from 4 to 1,156, though we went in the right direction. The
+# gradient is a rate and has to be multiplied by something small, the
+# :term:`learning rate`, here 0.1. Then the loss gets smaller.
+
+# %%
+# .. check::
+
+assert (loss(w + 1e-8, 3, 1) - loss(w, 3, 1)) == 0, "nothing was nudged"
+assert abs((loss(w + 0.001, 3, 1) - loss(w, 3, 1)) / 0.001 - 12) < 0.1, (
+    "a thousandth is a good nudge"
 )
+assert abs((loss(w + 1e-6, 3, 1) - loss(w, 3, 1)) / 1e-6 - 12) > 0.1, (
+    "a millionth is not"
+)
+assert loss(2 - 12, 3, 1) == 1156, "the whole step is too large"
+assert loss(2 - 0.1 * 12, 3, 1) < 4, "a tenth of it is not"
 
 # %%
-# All three give the same numbers. What ``inference_mode`` makes cannot be kept for a backward pass;
-# in return it saves some bookkeeping. Use it where a model only answers, ``no_grad`` for the rest.
-# ``detach`` copies nothing: it is a :term:`view` of the same memory.
-#
-# .. _data-or-detach:
-#
-# A silent way out
-# ----------------
-# Older notes leave the graph by ``.data``. Say you want to know, at each step, how many digits are
-# read right, and round the probabilities for it; perhaps in place, to save memory.
+# Recipe
+# ------
+# A gradient by autograd, and a nudge that checks one number of it. For the
+# check, take a tensor of ``float64``, which has more digits:
+
+import torch
 
 
-def train_with(rounded):
-    w, curve = torch.zeros(784, requires_grad=True), []
-    for _ in range(100):
-        p = torch.sigmoid(x @ w)
-        loss = F.binary_cross_entropy(p, y)
-        accuracy = (rounded(p) == y).float().mean().item()
-        w.grad = None
-        loss.backward()
-        with torch.no_grad():
-            w -= 0.1 * w.grad
-        curve.append(loss.item())
-    return w.detach(), curve, accuracy
+def function(x):
+    return (x**3).sum()
 
+
+x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+function(x).backward()
+print("autograd:", x.grad)
+
+nudged = x.detach().clone()
+nudged[1] += 1e-6
+moved = function(nudged) - function(x.detach())
+print("nudge:   ", moved / 1e-6)
 
 # %%
-# .. alt:: The loss over 100 steps: with detach it falls from 0.69 to below 0.2, with .data it
-#    stays flat, on the dotted line of guessing.
+# .. check::
 
-ways = {"p.data.round_()": lambda p: p.data.round_()}
-ways["p.detach().round_()"] = lambda p: p.detach().round_()
-ways["p.detach().round()"] = lambda p: p.detach().round()
-figure, axis = plt.subplots(figsize=(5.6, 3), layout="constrained")
-for name, rounded in ways.items():
-    try:
-        learnt, curve, accuracy = train_with(rounded)
-    except RuntimeError as error:
-        print(
-            f"{name:19}  refused:",
-            str(error).split("has been ")[1].split(":")[0],
-        )
-        continue
-    print(f"{name:19}  last loss {curve[-1]:.3f}, {accuracy:.1%} right")
-    axis.plot(curve, "--" if "data" in name else "-", linewidth=2.5, label=name)
-    assert (curve[-1] < 0.2) == (accuracy > 0.9) == ("data" not in name)
-axis.axhline(start, color="black", linestyle=":", label="guessing")
-axis.set(xlabel="step", ylabel="loss", ylim=(0, 0.8))
-axis.legend(loc="center right")
-
-# %%
-# ``.data``: no error, no warning, and nothing learnt. The derivative of the sigmoid is
-# :math:`p(1-p)`, from the :math:`p` that was kept; rounded to 0 or 1 behind autograd's back, it
-# makes every gradient exactly 0. ``detach`` shares the memory, too, but also the count of its
-# changes, so ``backward`` notices. Without the underscore, all is well.
-#
-# .. _floating-point-only:
-#
-# A closer look
-# -------------
-# Only floating-point and complex tensors can require a gradient: a slope needs steps as small as
-# you like. In the complex plane, too, ``grad`` points where the loss grows fastest.
-
-try:
-    torch.arange(3).requires_grad_()
-except RuntimeError as error:
-    print(error)
-z = torch.tensor(1 + 2j, requires_grad=True)
-(z.abs() ** 2).backward()
-print("complex:", z.grad.item())
-assert abs(z.grad.item() - (2 + 4j)) < 1e-5
+assert x.grad.tolist() == [3, 12], "the derivative of x**3 is 3 x**2"
+assert abs(moved / 1e-6 - 12) < 1e-3, "the nudge agrees"
 
 # %%
 # What you learnt
 # ---------------
-# - Let autograd multiply the known derivatives of your operations: one walk back for all weights.
-# - Expect ``grad`` on leaves that require it; order it elsewhere with ``retain_grad``.
-# - Change weights in place under ``no_grad``, and clear ``grad`` between steps: it adds up.
-# - Leave the graph by ``detach``, not by ``.data``, which lets wrong gradients pass in silence.
+# - A slope says how fast a result changes when one number grows. All the slopes
+#   of a result are its gradient.
+# - Set ``requires_grad=True``, calculate, call ``backward()`` and read
+#   ``grad``.
+# - The chain rule multiplies rates. Autograd applies it to the operations that
+#   it recorded.
+# - A gradient is valid for small steps: multiply it by a learning rate.
 #
 # Exercises
 # ---------
-# 1. **Predict.** Weights should begin small: ``v = torch.randn(784, requires_grad=True) * 0.01``.
-#    What is ``v.grad`` after ``loss_of(v).backward()``, and how would you write the line?
-# 2. **Change.** What you care about is the share of wrong answers. Make it the loss. What does
-#    ``backward`` say to that, and what does trying say?
-# 3. **Extend.** Keep the learnt weights and let the gradient change the *image*: in small steps,
-#    until an eight is read as a three. What changes, and how much?
+# 1. **Predict.** The same loss, at w = 1, x = 3 and b = 1. What are the three
+#    slopes, and should ``w`` become larger or smaller?
+# 2. **Change.** Nudge ``w`` to both sides: take the loss at w + h and at w − h,
+#    and divide the difference by 2h. How good is this for ``h = 0.1``, and for
+#    ``h = 1``? Compare it with the nudge to one side.
+# 3. **Extend.** Change the 9 in small steps along the gradient until it is
+#    closer to the mean 4 than to the mean 9. The recipe in
+#    :doc:`/lessons/tensors/11_in_place` shows how to take a step. How much does
+#    a pixel change on average?
 
 # %%
 # .. answer:: 1
 #
-#    ``None``, with a warning: the leaf is the large tensor before ``* 0.01``, and it has no name.
-#    The same happens with ``.to(device)``, where it copies. Ask for the gradient last.
+#    The error is 3 + 1 − 5 = −1, so the first factor is −2. The slopes are −6
+#    for ``w``, −2 for ``x`` and −2 for ``b``. The slope for ``w`` is negative,
+#    so ``w`` should become larger.
 
-v = torch.randn(784, requires_grad=True) * 0.01
-u = (torch.randn(784) * 0.01).requires_grad_()
-for weights in (u, v):
-    loss_of(weights).backward()
-with warnings.catch_warnings(record=True, action="always") as caught:
-    missing = v.grad
-print(f"v: {missing}, u: {tuple(u.grad.shape)}; warnings: {len(caught)}")
-assert missing is None and u.is_leaf and len(caught) == 1
+w = torch.tensor(1.0, requires_grad=True)
+x = torch.tensor(3.0, requires_grad=True)
+b = torch.tensor(1.0, requires_grad=True)
+loss(w, x, b).backward()
+print(w.grad, x.grad, b.grad)
+
+# %%
+# .. check::
+
+assert w.grad == -6, "-2 times 3"
+assert x.grad == -2, "-2 times 1"
+assert b.grad == -2, "-2 times 1"
 
 # %%
 # .. answer:: 2
 #
-#    A comparison has no derivative, so nothing was recorded, and there is no way back. Trying gives
-#    0 everywhere: a little more of one weight changes no answer. That is why one trains with
-#    another loss, and counts errors afterwards.
+#    For this loss it is exact for every h. The curve rises above its straight
+#    line by the same amount on both sides, so the difference cancels it. (For a
+#    curve that is not a parabola a small error remains. With small nudges it is
+#    smaller than that of the nudge to one side.)
 
+for h in [0.1, 1.0]:
+    one_side = (loss(2 + h, 3, 1) - loss(2, 3, 1)) / h
+    both_sides = (loss(2 + h, 3, 1) - loss(2 - h, 3, 1)) / (2 * h)
+    print(f"h {h}: one side {one_side:.1f}, both sides {both_sides:.1f}")
 
-def errors_of(w):
-    return ((x @ w > 0) != (y == 1)).float().mean()
+# %%
+# .. check::
 
-
-try:
-    errors_of(learnt.clone().requires_grad_()).backward()
-except RuntimeError as error:
-    print(error)
-errors = errors_of(learnt)
-slopes = [
-    (errors_of(learnt + h * unit) - errors) / h for unit in torch.eye(784)
-]
-print("tried:", {slope.item() for slope in slopes})
-assert not any(slopes)
+assert abs((loss(3, 3, 1) - loss(1, 3, 1)) / 2 - 12) < 1e-6, "exact for h = 1"
+assert loss(3, 3, 1) - loss(2, 3, 1) == 21, "one side says 21"
 
 # %%
 # .. answer:: 3
 #
-#    The image is the leaf now. Its gradient is :math:`(p-y)\,w`, so each step wipes ink from the
-#    left side of the eight and adds a little elsewhere.
+#    Each step goes *with* the gradient, because the score is to rise. A few
+#    steps are enough, and the image still looks like a 9: it has only become
+#    paler where a 4 has no ink.
 #
-#    .. alt:: An eight; the change, blue on its left side and pale red elsewhere; and the changed
-#       image, to our eyes still an eight, with a few faint smears.
+#    .. alt:: Two pictures: the 9, and the same 9 after the steps, with paler
+#       strokes and faint traces of a 4.
 
-eight = x[(y == 1) & (x @ learnt > 0)][0]
-image = eight.clone().requires_grad_()
-while image @ learnt > -1:
-    F.binary_cross_entropy_with_logits(
-        image @ learnt, torch.tensor(0.0)
-    ).backward()
+mean_9 = train.x[train.y == 9].mean(dim=0)
+image = test.x[0].clone().requires_grad_()
+steps = 0
+while ((image - mean_4) ** 2).sum() > ((image - mean_9) ** 2).sum():
+    score = -((image - mean_4) ** 2).sum()
+    score.backward()
     with torch.no_grad():
-        image -= 0.2 * image.grad
-        image.clamp_(0, 1)
+        image += 0.01 * image.grad
     image.grad = None
-change = image.detach() - eight
-figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.4), layout="constrained")
-for axis, picture in zip(axes, (eight, change, image.detach()), strict=True):
-    cmap, low = ("RdBu_r", -1) if picture is change else ("gray_r", 0)
-    axis.imshow(picture.view(28, 28).numpy(), cmap=cmap, vmin=low, vmax=1)
-    title = "change" if picture is change else f"logit {picture @ learnt:.1f}"
-    axis.set(title=title, xticks=[], yticks=[])
-print(f"mean change of a pixel {change.abs().mean():.3f}")
-assert image @ learnt < -1 and change.abs().mean() < 0.1
+    steps += 1
+changed = image.detach()
+change = (changed - test.x[0]).abs().mean()
+print(steps, "steps, mean change of a pixel:", round(change.item(), 3))
+pictures = torch.stack([test.x[0], changed])
+figure = plots.image_grid(pictures, titles=["before", "after"])
 
 # %%
-# Next
-# ----
-# :doc:`/lessons/autograd/02_graph`: what was recorded, and what it costs to keep.
+# .. check::
+
+assert ((changed - mean_4) ** 2).sum() < ((changed - mean_9) ** 2).sum(), (
+    "it is closer to the mean 4"
+)
+assert change < 0.1, "no pixel needs to change much"
+
+# %%
+# .. earlier::
+#
+#    Older notes say that ``requires_grad_()`` without an argument sets the mark
+#    to ``False``. It sets it to ``True``. And ``require_grad()``, which some
+#    tables list, does not exist.
+
+ones = torch.ones(2)
+ones.requires_grad_()
+print(ones.requires_grad)
+
+# %%
+# .. check::
+
+assert ones.requires_grad, "requires_grad_() sets True"
+assert not hasattr(ones, "require_grad"), "there is no require_grad"

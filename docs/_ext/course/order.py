@@ -16,6 +16,8 @@ ORDER = [
     "tensors/11_in_place",
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
+    "autograd/02_accumulation",
+    "autograd/03_no_grad",
     "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
@@ -34,7 +36,6 @@ ORDER = [
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
 # here, and one that has the form is removed.
 NOT_YET = [
-    "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
