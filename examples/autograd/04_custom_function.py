@@ -7,7 +7,7 @@ a better one, and how do you know that you are right?
 
 A weight that gets rounded, a formula that overflows: sooner or later you want to write a gradient
 yourself. A dozen lines are enough, and PyTorch believes whatever they say. So this page is as much
-about checking as about writing. The page before is :doc:`/lessons/autograd/03_jacobians`.
+about checking as about writing. The page before is :doc:`/lessons/autograd/06_jacobian`.
 """
 
 # %%
