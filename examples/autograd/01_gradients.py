@@ -102,7 +102,7 @@ assert (tried - hand).abs().max() > 0.05 and (
 # %%
 # The last two agree: where an eight has ink and a three has none, a larger weight lowers the loss.
 # What was tried is mostly rounding error: one rounding, divided by a millionth, is 0.06, and the
-# largest gradient 0.15. A better step, as in :doc:`/lessons/autograd/04_custom_function`, costs no
+# largest gradient 0.15. A better step, as in :doc:`/lessons/autograd/07_custom_function`, costs no
 # less: at least one more loss for each weight.
 #
 # Autograd does not try, and it has no formula for your loss. While ``loss_of`` ran, it recorded

@@ -60,8 +60,6 @@ assert a.grad.item() == 48
 # You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd
 # knew the cube already, so we can tell that ours is right: 3 · 4² = 48.
 #
-# .. _forgotten-constant:
-#
 # A wrong one that looks right
 # ----------------------------
 #
@@ -335,8 +333,6 @@ assert w.grad.tolist() == [1, 1]
 #
 # Exercises
 # ---------
-#
-# .. _static-methods-only:
 #
 # 1. **Predict.** Older notes hand the constant to ``__init__``, and write ``OldScale(3.0)(a)``.
 #    What happens today?

@@ -18,6 +18,7 @@ ORDER = [
     "autograd/01_gradients",
     "autograd/02_graph",
     "autograd/06_jacobian",
+    "autograd/07_custom_function",
     "autograd/04_custom_function",
     "networks/01_module",
     "networks/02_layers",
