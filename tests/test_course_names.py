@@ -134,6 +134,15 @@ def test_plain_python_is_no_name(tmp_path):
     assert set(names.SYNTAX) >= {name.removeprefix("Python: ") for name in names.ASSUMED}
 
 
+def test_apply_of_an_own_class_is_no_method_of_modules(tmp_path):
+    head = SCRIPT.partition("# %%")[0]
+    code = "class A(F):\n    pass\n\nA.apply(1)"
+    assert names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\n{code}\n")) == {}
+    assert list(names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\nnet.apply(1)\n"))) == [
+        "Module.apply"
+    ]
+
+
 def test_a_name_is_explained_where_the_text_has_it(tmp_path):
     found = lesson(tmp_path)
     assert names.mentioned(found, "Tensor.reshape") and names.mentioned(found, "torch.full")

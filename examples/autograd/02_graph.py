@@ -416,5 +416,5 @@ assert calls == 31 and leaf.grad == 2**30
 # %%
 # Next
 # ----
-# :doc:`/lessons/autograd/03_jacobians`: what goes back when the end of the graph is more than one
+# :doc:`/lessons/autograd/06_jacobian`: what goes back when the end of the graph is more than one
 # number.

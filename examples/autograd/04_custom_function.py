@@ -7,7 +7,7 @@ a better one, and how do you know that you are right?
 
 A weight that gets rounded, a formula that overflows: sooner or later you want to write a gradient
 yourself. A dozen lines are enough, and PyTorch believes whatever they say. So this page is as much
-about checking as about writing. The page before is :doc:`/lessons/autograd/03_jacobians`.
+about checking as about writing. The page before is :doc:`/lessons/autograd/06_jacobian`.
 """
 
 # %%
@@ -59,8 +59,6 @@ assert a.grad.item() == 48
 # %%
 # You call ``apply``, never ``forward``: that is where the function enters the graph. Autograd
 # knew the cube already, so we can tell that ours is right: 3 · 4² = 48.
-#
-# .. _forgotten-constant:
 #
 # A wrong one that looks right
 # ----------------------------
@@ -335,8 +333,6 @@ assert w.grad.tolist() == [1, 1]
 #
 # Exercises
 # ---------
-#
-# .. _static-methods-only:
 #
 # 1. **Predict.** Older notes hand the constant to ``__init__``, and write ``OldScale(3.0)(a)``.
 #    What happens today?

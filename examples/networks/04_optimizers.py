@@ -222,7 +222,7 @@ assert above["AdamW"] < above["momentum"] < 80 and above["SGD"] == 101
 
 # %%
 # Adam has it easy, since this valley lies along an axis; exercise 3 turns it. It also hides a wrong
-# scale, as :doc:`/lessons/autograd/04_custom_function` shows.
+# scale, as :doc:`/lessons/autograd/07_custom_function` shows.
 #
 # A fair comparison
 # -----------------

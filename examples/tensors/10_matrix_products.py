@@ -263,9 +263,7 @@ print(found)  # the prices in that shop
 
 # %%
 # Do not multiply by the inverse of the matrix, :func:`torch.linalg.inv`:
-# ``solve`` has less to do, and its result is more accurate. Such equations come
-# up in :doc:`/lessons/autograd/03_jacobians`, where solving one of them leads
-# to a minimum in one step.
+# ``solve`` has less to do, and its result is more accurate.
 #
 # Name the axes: einsum
 # ---------------------

@@ -25,7 +25,7 @@ PAGE_KINDS = {
     "prose": "install.html",
     "glossary": "glossary.html",
     "names": "where.html",
-    "lesson with formulas": "lessons/autograd/04_custom_function.html",
+    "lesson with formulas": "lessons/autograd/07_custom_function.html",
     "lesson with figures": "lessons/practice/02_mnist.html",
     "all lessons": "lessons/index.html",
     "part": "lessons/start/index.html",

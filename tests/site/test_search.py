@@ -14,7 +14,7 @@ pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
 
 CREATE = "lessons/tensors/01_create.html"
-CUSTOM = "lessons/autograd/04_custom_function.html"
+CUSTOM = "lessons/autograd/07_custom_function.html"
 LOOP = "lessons/networks/07_training_loop.html"
 MNIST = "lessons/practice/02_mnist.html"
 

@@ -99,11 +99,15 @@ def _imports(lesson: Lesson) -> dict[str, str]:
 
 
 def _own_attributes(lesson: Lesson) -> set[str]:
-    """Return the methods and attributes of the lesson's own classes."""
+    """Return the methods and attributes of the lesson's own classes.
+
+    `Own.apply` of an ``autograd.Function`` is not ``Module.apply``, so it stands with its class.
+    """
     found = set()
     for node in ast.walk(lesson.tree):
         if isinstance(node, ast.ClassDef):
             found |= {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            found.add(f"{node.name}.apply")
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             found |= {node.attr} if ast.unparse(node.value) == "self" else set()
     return found
@@ -120,7 +124,12 @@ def _names(node: ast.AST, modules: dict[str, str], own: set[str]) -> Iterator[tu
     if full:
         yield _canonical(full), line
         return
-    if isinstance(node, ast.Attribute) and node.attr not in own and node.attr in _methods():
+    of_own_class = isinstance(node, ast.Attribute) and ast.unparse(node) in own
+    if (
+        isinstance(node, ast.Attribute)
+        and not of_own_class
+        and (node.attr not in own and node.attr in _methods())
+    ):
         yield from _names(node.value, modules, own)
         yield _methods()[node.attr], line
         return

@@ -19,7 +19,8 @@ ORDER = [
     "autograd/02_accumulation",
     "autograd/03_no_grad",
     "autograd/02_graph",
-    "autograd/03_jacobians",
+    "autograd/06_jacobian",
+    "autograd/07_custom_function",
     "autograd/04_custom_function",
     "networks/01_module",
     "networks/02_layers",
@@ -37,7 +38,6 @@ ORDER = [
 # here, and one that has the form is removed.
 NOT_YET = [
     "autograd/02_graph",
-    "autograd/03_jacobians",
     "autograd/04_custom_function",
     "networks/01_module",
     "networks/02_layers",
