@@ -1,6 +1,6 @@
 """
-Gradient accumulation and zero_grad
-===================================
+Gradient accumulation and ``zero_grad``
+=======================================
 
 Why does every training loop clear the gradients?
 

@@ -1,6 +1,6 @@
 """
-no_grad, inference_mode and detach
-==================================
+``no_grad``, ``inference_mode`` and ``detach``
+==============================================
 
 How do I compute something that autograd should not record?
 

@@ -11,7 +11,7 @@ from bilingual import catalogs, scripts
 
 
 def page_title(env: BuildEnvironment, page: str) -> str:
-    """Return the translated title of a page, which Sphinx may not have read yet."""
+    """Return the translated title of a page without markup; Sphinx may not have read it yet."""
     script, prose = (Path(env.srcdir, page + suffix) for suffix in (".py", ".md"))
     if script.exists():
         text = _title(script, script.stat().st_mtime_ns)
@@ -20,7 +20,7 @@ def page_title(env: BuildEnvironment, page: str) -> str:
         text = next(row for row in rows if row.startswith("# ")).removeprefix("# ")
     else:
         return page.replace("_", " ")  # Sphinx itself warns about the link
-    return catalogs.translations(env, page).get(text, text)
+    return catalogs.translations(env, page).get(text, text).replace("``", "")
 
 
 def page_address(env: BuildEnvironment, page: str) -> str:
