@@ -131,7 +131,8 @@ figure = plots.image_grid(torch.stack(averages), titles=range(10), ncols=5)
 # They look good. How many of the 2,000 test images does the rule read
 # correctly? For each image, we compute its distance to the ten averages, and
 # ``argmin`` returns the position of the smallest one. Positions count from 0,
-# so the position is the digit.
+# so the position is the digit. (``sum(dim=(1, 2, 3))`` adds up all pixels of
+# each image, and ``dim=1`` puts the ten distances of an image side by side.)
 
 distances = []
 for average in averages:
@@ -163,7 +164,7 @@ assert 0.78 < rule < 0.85, "the rule reads about four out of five"
 # A :term:`neural network` is a formula with many numbers in it, its
 # :term:`parameters <parameter>`. ``LeNet`` is a small one, published in 1998,
 # when banks used such networks to read cheques. ``numel()`` counts the numbers
-# in a tensor.
+# in a tensor, and ``:,`` prints a large number with commas.
 
 model = models.LeNet()
 count = 0
@@ -231,7 +232,7 @@ def train_network(model, lr, epochs):
 # ``zero_grad()`` forgets what step 3 found out for the mini-batch before, and
 # ``train()`` is the opposite of ``eval()``. We train for three epochs, and then
 # for one more with a tenth of the learning rate, so that the parameters can
-# settle.
+# settle. (``:.3f`` prints three decimals.)
 
 train_network(model, lr=0.003, epochs=3)
 train_network(model, lr=0.0003, epochs=1)
@@ -382,8 +383,8 @@ on_its_500 = history[-1]["accuracy"]
 print(f"on its 500 images: {on_its_500:.1%} right")
 
 # %%
-# Nearly all are right, more than with our own network, and nothing reports an
-# error. But the network has had 30 epochs to learn these 500 answers by heart.
+# That looks even better than our own network, and nothing reports an error. But
+# the network has had 30 epochs to learn these 500 answers by heart.
 # :func:`handbook.evaluate` measures the same network on the test images:
 
 test_batches = Batches(test.x, test.y, batch_size=1000)

@@ -48,8 +48,8 @@ def double_until_ten(x):
 # %%
 # Try it in your head: 3 becomes 6 and 12, and 1 becomes 2, 4, 8 and 16. How
 # fast does the result grow if the start grows a little? From 3, the result is
-# 2 · 2 · x = 4x, so it grows four times as fast as x. From 1, it is
-# 2 · 2 · 2 · 2 · x = 16x, sixteen times as fast. This factor is the slope.
+# 2 × 2 × x = 4x, so it grows four times as fast as x. From 1, it is
+# 2 × 2 × 2 × 2 × x = 16x, sixteen times as fast. This factor is the slope.
 #
 # PyTorch finds the slope by itself. ``torch.tensor(3.0, requires_grad=True)``
 # makes a tensor of one number, and asks PyTorch to record what is computed
@@ -162,9 +162,11 @@ assert replay(steps, 3.0) == 48, "and wrong for another one"
 # scores from the memory, one for each digit.
 #
 # A network in PyTorch is a class that builds on ``nn.Module``. ``__init__``
-# makes its parts, and ``forward`` says what it computes. ``softmax`` turns the
-# ten scores into shares that sum to 1, and the largest of them, found by
-# ``max()``, says how sure the network is.
+# makes its parts, after ``super().__init__()`` has prepared the object, and
+# ``forward`` says what it computes. In it, ``images[:, 0, i]`` is row i of
+# every image, taken from channel 0, the only one. ``softmax`` turns the ten
+# scores into shares that sum to 1, and the largest of them, found by ``max()``,
+# says how sure the network is.
 
 
 class RowReader(nn.Module):
