@@ -7,7 +7,7 @@ a vector, so what is ``backward(v)``?
 
 Older notes name the wrong product. Two rows of numbers settle it, and the right answer is a tool:
 it shows which pixels a reader of digits looks at, how far a step may go, and which images pull
-hardest at the weights. The page before is :doc:`/lessons/autograd/02_graph`.
+hardest at the weights. The page before is :doc:`/lessons/autograd/04_graph`.
 """
 
 # %%

@@ -18,7 +18,7 @@ ORDER = [
     "autograd/01_gradients",
     "autograd/02_accumulation",
     "autograd/03_no_grad",
-    "autograd/02_graph",
+    "autograd/04_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
     "networks/01_module",
@@ -38,7 +38,6 @@ ORDER = [
 NOT_YET = [
     "start/01_quickstart",
     "start/02_define_by_run",
-    "autograd/02_graph",
     "autograd/03_jacobians",
     "autograd/04_custom_function",
     "networks/01_module",
