@@ -145,7 +145,7 @@ print("slopes:", w.grad, x.grad, b.grad)
 # sum, a difference, a square. It knows the derivative of each of them.
 # ``backward()`` goes through this record from the result back to the start, and
 # multiplies as you did by hand. How this record looks is the subject of
-# :doc:`/lessons/autograd/02_graph`.
+# :doc:`/lessons/autograd/04_graph`.
 
 # %%
 # .. check::

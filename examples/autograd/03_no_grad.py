@@ -463,4 +463,4 @@ assert final_losses[1] < 0.001, "with b the line fits"
 #    ``data`` was the usual way until version 0.4 of 2018, and so was the switch
 #    ``volatile=True``, which ``no_grad`` has replaced. Code from before then
 #    often wraps tensors in ``Variable``; see
-#    :doc:`/lessons/autograd/02_graph`.
+#    :doc:`/lessons/autograd/04_graph`.

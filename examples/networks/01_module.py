@@ -72,7 +72,7 @@ assert not hasattr(layer, "backward")
 # %%
 # :class:`torch.nn.Linear` with the same numbers gives the same result. You call the module,
 # ``layer(x)``, and it calls ``forward``. Nobody writes a ``backward``: the operations are recorded
-# as they run, see :doc:`/lessons/autograd/02_graph`.
+# as they run, see :doc:`/lessons/autograd/04_graph`.
 #
 # A :class:`torch.nn.Parameter` is a tensor that becomes a :term:`parameter` when you store it.
 # ``parameters()`` gives a generator, not a list: it is empty once you have walked through it.
