@@ -222,7 +222,7 @@ for additions in [5, 10, 15]:
 # different sizes, and none of them contains a loop. The graph is not a picture
 # of the code. It is a record of the operations that ran, and each run makes a
 # new one. This is why a PyTorch program may use any ``if`` and ``for``, as in
-# :doc:`/lessons/start/02_define_by_run`.
+# :doc:`/lessons/start/02_dynamic_graph`.
 
 # %%
 # .. check::
