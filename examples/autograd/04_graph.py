@@ -65,8 +65,7 @@ figure = plots.graph(y, names=names)
 #
 # .. math::
 #
-#    \frac{dy}{da} = \underbrace{1 \cdot 3}_{\text{triple}}
-#    + \underbrace{1 \cdot a + 1 \cdot a}_{\text{square}} = 3 + 2 + 2 = 7
+#    \frac{dy}{da} = 1 \cdot 3 + 1 \cdot a + 1 \cdot a = 7
 #
 # Each 1 is the slope of a sum for one of its parts. In 3·a, the slope for ``a``
 # is 3. In a·a, the slope for one factor is the other factor, which is 2.
