@@ -131,7 +131,11 @@ def page_links(root: Path, language: str) -> dict[str, dict[str, str]]:
     project = Project(root / "docs")
     options = ("-D", "bilingual_lessons=text")
     sphinx_build.run_sphinx(
-        project, "html", html, *options, language=language, 
+        project,
+        "html",
+        html,
+        *options,
+        language=language,
     )
     found = {}
     for file in html.rglob("*.html"):

@@ -214,8 +214,6 @@ assert saved[0] == 0 and saved[1] == made[1] and sum(saved) > 20 * weights
 # *result*, so what the convolution made is free to go; a pooling shares that, and adds where each
 # maximum was, in numbers of 8 bytes; flattening needs nothing.
 #
-# .. _what-keeps-a-graph-alive:
-#
 # What keeps the graph alive
 # --------------------------
 # The graph lives as long as anybody holds its end. You compute the loss on test images, batch by

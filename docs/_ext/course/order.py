@@ -17,6 +17,7 @@ ORDER = [
     "tensors/12_numpy_bridge",
     "autograd/01_gradients",
     "autograd/02_graph",
+    "autograd/05_graph_memory",
     "autograd/06_jacobian",
     "autograd/07_custom_function",
     "autograd/08_straight_through",
