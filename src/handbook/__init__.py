@@ -5,12 +5,14 @@ from typing import Any
 
 from .batches import Batches
 from .checkpoint import load_checkpoint
+from .saved_memory import SavedMemory
 from .steps import classification_step, regression_step
 from .summary import summary
 from .training import evaluate, fit
 
 __all__ = [
     "Batches",
+    "SavedMemory",
     "classification_step",
     "datasets",
     "evaluate",

@@ -19,6 +19,7 @@ ORDER = [
     "autograd/02_accumulation",
     "autograd/03_no_grad",
     "autograd/04_graph",
+    "autograd/05_graph_memory",
     "autograd/06_jacobian",
     "autograd/07_custom_function",
     "autograd/08_straight_through",
