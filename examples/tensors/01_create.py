@@ -58,10 +58,11 @@ print(table.shape)
 # tensor without an axis is called a :term:`scalar`, one with one axis a
 # :term:`vector`, and one with two axes a :term:`matrix`.
 #
-# It goes on in the same way. The digits of
-# :doc:`/lessons/start/01_quickstart` are a stack of images, which has three
-# axes. Pick one image from the stack, one row of pixels from the image, and one
-# pixel from the row: each time, the first axis disappears.
+# It goes on in the same way. The digits of :doc:`/lessons/start/01_quickstart`
+# are a stack of images, which has three axes. Pick one image from the stack,
+# one row of pixels from the image, and one pixel from the row: each time, the
+# first axis disappears. (``[:, 0]`` takes channel 0 of every image; the lesson
+# on indexing explains it.)
 
 train, _ = datasets.mnist()
 stack = train.x[:, 0]  # all images, channel 0, the only one: (10000, 28, 28)
@@ -260,10 +261,10 @@ assert torch.randint(1, 7, (1000,)).unique().tolist() == [1, 2, 3, 4, 5, 6], (
 # %%
 # On real data
 # ------------
-# What does a digit look like in a bad photograph? Add random numbers to it,
-# one for each pixel. In such a line, several ways of creating a tensor come
-# together: the image came from data, ``torch.randn`` makes noise of the same
-# shape, and 0.3 says how strong it is.
+# What does a digit look like in a bad photograph? Add random numbers to it, one
+# for each pixel. Two ways of creating a tensor meet below: the image comes from
+# data, and ``torch.randn`` makes noise of the same shape. The 0.3 says how
+# strong the noise is.
 
 noise = 0.3 * torch.randn(28, 28)
 noisy = image + noise
@@ -276,7 +277,7 @@ pictures[2] = noisy
 # ``pictures`` is a stack with room for three images, and the last three lines
 # write an image into each place. :func:`handbook.plots.image_grid` draws the
 # stack. You can still read the digit. Images like these are used to test
-# whether a network can read it, too.
+# whether a network can read the digit, too.
 #
 # .. alt:: Three pictures: a handwritten 5, light on dark; grey noise; and their
 #    sum, a 5 that shines through the noise.
@@ -292,8 +293,8 @@ assert noise.shape == image.shape, "one random number for each pixel"
 # What goes wrong
 # ---------------
 # **Whole numbers stay whole.** We have 3 apples, 1 pear and 2 plums, and want
-# to know what share of the 6 fruits each kind has. So we create a tensor of the
-# same shape, and fill it:
+# to know what share of the 6 fruits each kind makes up. So we create a tensor
+# of the same shape, and fill it:
 
 counts = torch.tensor([3, 1, 2])
 shares = torch.zeros_like(counts)
@@ -355,9 +356,9 @@ print(weights_later)
 # **Empty is not empty.** ``torch.empty(5)`` creates a tensor of five numbers,
 # too, but it is :term:`uninitialized`: it holds whatever was in the memory
 # before. That saves the time it takes to write zeros, and it is right where you
-# write every number yourself before you read one. If you forget one, you
-# calculate with whatever was there, and that may be another number each time.
-# If in doubt, use ``torch.zeros``.
+# write every number yourself before you read any of them. If you forget one,
+# you calculate with whatever was there, and that may be another number each
+# time. If in doubt, use ``torch.zeros``.
 
 # %%
 # .. check::
@@ -507,7 +508,7 @@ assert downwards[27].tolist() == [1] * 28, "light at the bottom"
 #    is taken for a *length*: ``torch.FloatTensor(3)`` is not the number 3, it
 #    is three numbers, uninitialized as with ``torch.empty``. ``torch.Tensor``
 #    with a capital T does the same. Deterministic mode makes such memory
-#    visible: PyTorch then fills it with ``nan``, *not a number*.
+#    visible: PyTorch then fills it with ``nan`` ("not a number").
 
 print(torch.LongTensor([1.7]))
 print(torch.FloatTensor(3).shape, torch.Tensor(3).shape)

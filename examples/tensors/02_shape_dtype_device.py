@@ -100,8 +100,8 @@ assert block.size() == block.shape, "size() returns the shape"
 # What dtype?
 # -----------
 # All elements of a tensor have the same :term:`dtype`, that is, the same type
-# of number. The number in the name is how many bits each element takes. Of some
-# forty dtypes, you will meet these five again and again:
+# of number. The number in the name is how many bits each element takes. Of more
+# than forty dtypes, you will meet these five again and again:
 #
 # .. list-table::
 #    :header-rows: 1
@@ -168,7 +168,7 @@ print(device)
 
 # %%
 # ``current_accelerator`` names the accelerator, once ``is_available`` has said
-# that there is one. This page was made on a machine without, so it says
+# that there is one. This page was made on a machine without one, so it says
 # ``cpu``. With a card from Nvidia or AMD you read ``cuda``, with one from Intel
 # ``xpu``, on an Apple computer ``mps``. The rest of the code is the same
 # everywhere: move a tensor with ``to(device)``, or create it there at once.
@@ -213,9 +213,9 @@ describe("scores", scores)
 # the same dtype and device as the batch.
 #
 # Is the GPU really being used? Print ``batch.device`` and
-# ``next(model.parameters()).device``: both should name the accelerator. A
-# program that never says ``to(device)`` runs on the CPU, however many cards
-# there are.
+# ``next(model.parameters()).device`` (the device of the first parameter): both
+# should name the accelerator. A program that never names a device runs on the
+# CPU, however many cards there are.
 
 # %%
 # .. check::
@@ -262,7 +262,8 @@ for refused in (wide, double, elsewhere):
 # 3. *Where?* The weights are on the CPU, and the input is not.
 #
 # Now the GPU. If the model is there and the batch is not, or the other way
-# round, the message is one of these two, with the names of your devices:
+# round, the message names the devices. On an Nvidia card you may read one of
+# these three (this page was made without a GPU):
 #
 # .. code-block:: text
 #
@@ -272,16 +273,23 @@ for refused in (wide, double, elsewhere):
 #    Expected all tensors to be on the same device, but got mat1 is on cpu,
 #    different from other tensors on cuda:0 (when checking argument ...)
 #
-# The model and the batch are moved in the same lines in every program, so these
-# are rarely the culprits. Look for the tensor that was forgotten:
+#    Input type (torch.FloatTensor) and weight type (torch.cuda.FloatTensor)
+#    should be the same ...
+#
+# The third one comes from a convolutional layer, and ``torch.cuda`` marks what
+# is on the GPU. The model and the batch are moved in the same lines in every
+# program, so these are rarely the culprits. Look for the tensor that was
+# forgotten:
 #
 # - the labels, which go into the loss together with the scores;
 # - a tensor that is created on the way, such as ``torch.zeros(3)`` in a loss or
 #   in a model: write ``torch.zeros(3, device=x.device)``;
-# - a tensor that a model holds as an ordinary attribute, neither a parameter
-#   nor a buffer: ``model.to`` does not move it.
+# - a tensor that a model holds as an ordinary attribute, such as
+#   ``self.scale = torch.ones(3)``: ``model.to`` moves only parameters and
+#   buffers (other tensors that the model has registered).
 #
-# **A move that does not happen.** The last mistake gives no error at once:
+# **A move that does not happen.** One more mistake gives no error where it is
+# made:
 
 y = torch.zeros(3)
 y.to("meta")
@@ -308,6 +316,7 @@ assert "device" in messages[2], "the third one is about the device"
 assert double.dtype == torch.float64, "the second input is float64"
 assert elsewhere.device.type == "meta", "the third input is on meta"
 assert y.device.type == "meta", "after the assignment, y is on meta"
+assert next(layer.parameters()) is layer.weight, "the first parameter"
 assert x.to(x.device) is x, "where nothing has to be done, x itself comes back"
 
 # %%
@@ -430,7 +439,7 @@ assert len(train) == 2, "it has images and labels"
 #      with a capital S, and it is a tuple.
 #    - A parameter of a network is not a "variable" of a separate kind. It is a
 #      tensor, and so is the result of ``torch.autograd.Variable``. And
-#      ``Tensor`` is not written in C++ alone: it is a Python class that stands
+#      ``Tensor`` is not written in C++ alone: it is a Python class that builds
 #      on a class in C++.
 
 print(torch.cuda.is_available(), torch.accelerator.is_available())

@@ -44,7 +44,8 @@ print(shades - 5)
 # has run out of digits: 300 - 256 = 44. In the other direction, 255 comes
 # before 0. The numbers *wrap around*, and there is no error. (Writing 300 into
 # a ``uint8`` tensor yourself, as in ``torch.tensor([300], dtype=torch.uint8)``,
-# is an error.) :func:`torch.iinfo` says which range an integer dtype has:
+# is an error; writing -1 is not, it becomes 255.) :func:`torch.iinfo` says
+# which range an integer dtype has:
 
 print(torch.iinfo(torch.uint8))
 print(torch.iinfo(torch.int64).max)
@@ -59,6 +60,7 @@ print(torch.iinfo(torch.int64).max)
 
 assert (shades + 100).tolist() == [44, 103], "300 - 256 is 44"
 assert (shades - 5).tolist() == [195, 254], "-2 + 256 is 254"
+assert torch.tensor([-1], dtype=torch.uint8).item() == 255, "-1 becomes 255"
 assert torch.iinfo(torch.uint8).max == 255, "uint8 ends at 255"
 assert torch.iinfo(torch.int64).max > 9e18, "int64 reaches beyond 9e18"
 assert torch.iinfo(torch.int8).min == -128, "int8 begins at -128"
@@ -76,10 +78,10 @@ print(torch.tensor(255.0, dtype=torch.bfloat16) + 1)
 print(torch.tensor(256.0, dtype=torch.bfloat16) + 1)
 
 # %%
-# 256 + 1 is 256. There is room for 8 significant binary digits, and 257 is
-# 100000001 in binary, nine digits. The next number after 256 is 258, so the sum
-# is rounded back. The usual ``float32`` has 24 binary digits, about 7 decimal
-# ones. The same happens there, only much later:
+# 256 + 1 is 256. ``bfloat16`` has room for 8 significant binary digits, and 257
+# is 100000001 in binary, nine digits. The next number after 256 is 258, so the
+# sum is rounded back. The usual ``float32`` has 24 binary digits, about 7
+# decimal ones. The same happens there, only much later:
 
 print(torch.tensor(16_777_216.0) + 1)
 
@@ -194,8 +196,9 @@ print("uint8 + 300:", small + 300)
 print("uint8 + 1.5:", small + 1.5)
 
 # %%
-# It does not. **A plain number, or a tensor without axes, changes the family,
-# but not the size within a family.** 300 is whole, like ``uint8``, so the
+# It does not. **Beside a tensor with axes, a plain number, or a tensor without
+# axes, changes the family, but not the size within a family.** (Two tensors
+# without axes follow the rules above.) 300 is whole, like ``uint8``, so the
 # result stays ``uint8`` and wraps: 1 + 300 - 256 = 45. 1.5 is of a later
 # family, and the result becomes ``float32``, the default for Python's
 # fractions. This is useful in general: ``half * 2`` stays ``float16`` instead
@@ -214,6 +217,8 @@ assert (whole + half).dtype == torch.float16, "floating point wins"
 assert (whole / whole).dtype == torch.float32, "a division has a fraction"
 assert (small + 300).tolist() == [45, 46], "300 does not widen uint8"
 assert (small + 300).dtype == torch.uint8, "the result stays uint8"
+assert (small + whole[0]).dtype == torch.uint8, "no axes: no wider dtype"
+assert (small[0] + whole[0]).dtype == torch.int64, "both without axes"
 assert (small + 1.5).tolist() == [2.5, 3.5], "1.5 changes the family"
 assert (half * 2).dtype == torch.float16, "2 does not widen float16"
 
@@ -290,9 +295,10 @@ for axis, part, title in zip(axes, [image, wrong, right], titles, strict=True):
     axis.set(title=title, xticks=[], yticks=[])
 
 # %%
-# The same happens in the mean of two images, ``(first + second) / 2``, and in
-# their difference, ``first - second``. A network would train on such images
-# without any complaint.
+# The same happens in the mean of two images, ``(first + second) / 2``, where
+# the sum wraps before it is divided, and in their difference,
+# ``first - second``. A network would train on such images without any
+# complaint.
 
 # %%
 # .. check::
@@ -327,12 +333,12 @@ assert result.tolist() == [[51, 151, 255]], "0.2 of 255 is 51"
 # %%
 # What you learnt
 # ---------------
-# - Whole numbers that are calculated wrap around at the end of their range,
+# - Calculations with whole numbers wrap around at the end of their range,
 #   without an error.
 # - Floating-point numbers keep a few digits, and become ``inf`` at the end of
 #   their range.
 # - When dtypes meet, the later family wins; a single number never makes the
-#   dtype wider within its family.
+#   dtype of a tensor with axes wider within its family.
 # - Convert before you calculate, and cut and round before you convert back.
 #
 # Exercises

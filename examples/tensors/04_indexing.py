@@ -183,7 +183,8 @@ assert x[0].tolist() == [0, 1, 2, 3], "x has not changed"
 # A list picks by position
 # ------------------------
 # A list, or a tensor of ``int64``, picks positions in any order, and one
-# position as often as you like. (A ``uint8`` tensor is taken for a mask.)
+# position as often as you like. (A ``uint8`` tensor is still taken for a mask,
+# with a warning. Convert it: ``long()`` for positions, ``bool()`` for a mask.)
 
 print(x[[2, 0, 0]])
 
@@ -211,8 +212,9 @@ assert x[[0, 2]][:, [1, 3]].tolist() == [[1, 3], [21, 23]], "the block"
 # --------------------------------
 # Often each row has a position of its own. We want column 2 of row 0, column 0
 # of row 1 and column 3 of row 2. Write these positions below each other, and
-# :func:`torch.gather`, which is a method, too, picks the numbers. The 1 says
-# that they are positions along axis 1.
+# :func:`torch.gather` picks the numbers, as ``x.gather(1, places)`` or
+# ``torch.gather(x, 1, places)``. The 1 says that ``places`` holds positions
+# along axis 1.
 
 places = torch.tensor([[2], [0], [3]])  # (3, 1)
 print(x.gather(1, places))
@@ -253,8 +255,9 @@ axis.set_axis_off()
 # Along axis 0, ``result[i, j]`` is ``x[index[i, j], j]``: the column stays, and
 # the index says which row.
 #
-# ``scatter_`` goes the other way: it *writes* at the positions. The underscore
-# says that it changes the tensor on which it is called.
+# ``scatter_`` goes the other way: it *writes* a value, here 1.0, at the
+# positions. The underscore says that it changes the tensor on which it is
+# called.
 
 hits = torch.zeros(3, 4)
 hits.scatter_(1, places, 1.0)
@@ -264,6 +267,7 @@ print(hits)
 # .. check::
 
 assert x.gather(1, places).tolist() == [[2], [10], [23]], "one from each row"
+assert torch.gather(x, 1, places).equal(x.gather(1, places)), "both forms"
 assert result.tolist() == [[2, 0], [10, 10], [23, 21]], "the index says where"
 assert hits.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], (
     "a 1 in each row"

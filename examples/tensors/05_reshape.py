@@ -123,9 +123,9 @@ for axis, grid, title in zip(axes, grids, titles, strict=True):
 # colours first. So this is the order for it:
 
 photo = torch.arange(24).reshape(2, 4, 3)  # height 2, width 4, 3 colours
-first = photo.permute(2, 0, 1)
-print(first.shape)
-print(photo[1, 3, 2], first[2, 1, 3])
+colours_first = photo.permute(2, 0, 1)
+print(colours_first.shape)
+print(photo[1, 3, 2], colours_first[2, 1, 3])
 
 # %%
 # The colour 2 of the pixel in row 1, column 3 is the same number as before;
@@ -138,8 +138,8 @@ print(photo[1, 3, 2], first[2, 1, 3])
 assert x.T.tolist() == [[0, 10], [1, 11], [2, 12]], "rows became columns"
 assert x.T.shape == x.reshape(3, 2).shape, "the same shape"
 assert not x.T.equal(x.reshape(3, 2)), "but not the same tensor"
-assert first.shape == (3, 2, 4), "colours first"
-assert photo[1, 3, 2] == first[2, 1, 3], "the same number"
+assert colours_first.shape == (3, 2, 4), "colours first"
+assert photo[1, 3, 2] == colours_first[2, 1, 3], "the same number"
 assert x.permute(1, 0).equal(x.T), "permute(1, 0) is T"
 assert x.transpose(0, 1).equal(x.T), "transpose(0, 1) is T, too"
 
@@ -300,7 +300,8 @@ assert column.shape == (8, 1), "a column"
 #    ``block.permute(1, 2, 0)`` is the number ``block[1, 2, 3]``?
 # 2. **Change.** Put the 25 digits ``train.x[10:35, 0]`` into one picture of 140
 #    × 140 pixels, five rows of five digits, with ``reshape`` and ``permute``
-#    and without a loop.
+#    and without a loop. Hint: split the 25 into 5 × 5 first. Which two axes
+#    must be neighbours before you join them?
 # 3. **Extend.** Cut an image into its 16 patches of 7 × 7 pixels, shape (16, 7,
 #    7), as a Vision Transformer does (a network that reads an image patch by
 #    patch). Then put it together again, and check that it is the same image.

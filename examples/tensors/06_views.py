@@ -64,8 +64,8 @@ assert copy.tolist() == [99, -1, 12], "the copy has numbers of its own"
 # Memory and strides
 # ------------------
 # The memory of a computer is one long row of cells, and a table lies in it row
-# after row: 0, 1, 2, 10, 11, 12 in the cells 0 to 5. To find a number, PyTorch
-# only needs to know how far it has to go for one step along each axis. These
+# after row: 0, 1, 2, 10, 11, 12 in cells 0 to 5. To find a number, PyTorch only
+# needs to know how far it has to go for one step along each axis. These
 # distances are the :term:`strides <stride>`.
 
 x = torch.tensor([[0, 1, 2], [10, 11, 12]])
@@ -92,13 +92,13 @@ print(column.stride(), column.storage_offset())
 
 # %%
 # The column begins in cell 1, and each step goes 3 cells further, which gives
-# the cells 1 and 4. The function :func:`handbook.plots.memory_layout` draws
-# each tensor above the memory it uses (storage). Each cell of the memory has
-# its own colour, and the numbers of a tensor have the colours of their cells.
+# cells 1 and 4. The function :func:`handbook.plots.memory_layout` draws each
+# tensor above the memory it uses (storage). Each cell of the memory has its own
+# colour, and the numbers of a tensor have the colours of their cells.
 #
 # .. alt:: Four grids, each above the same row of six memory cells from pale to
 #    dark. x walks through the cells row by row. x.T has the same cells in
-#    columns. x[:, 1] uses the cells 1 and 4. x[:, ::2] leaves these two out.
+#    columns. x[:, 1] uses cells 1 and 4. x[:, ::2] leaves these two out.
 
 names = ["x", "x.T", "x[:, 1]", "x[:, ::2]"]
 figure = plots.memory_layout(x, x.T, x[:, 1], x[:, ::2], names=names, ncols=2)
@@ -114,7 +114,7 @@ assert x.as_strided((6,), (1,)).tolist() == [0, 1, 2, 10, 11, 12], (
 )
 assert column.stride() == (3,), "3 cells for each step"
 assert column.storage_offset() == 1, "it begins in cell 1"
-assert column.tolist() == [1, 11], "the cells 1 and 4"
+assert column.tolist() == [1, 11], "cells 1 and 4"
 
 # %%
 # View or copy?
@@ -129,7 +129,7 @@ assert column.tolist() == [1, 11], "the cells 1 and 4"
 #
 #    * - A view
 #      - A copy
-#      - The tensor or a view if possible, else a copy
+#      - The tensor itself or a view if possible, else a copy
 #    * - ``x[1]``, ``x[:, 1:3]``, ``x[:, ::2]``
 #      - ``x[[0, 1]]``, ``x[x > 5]``
 #      - ``reshape``
@@ -176,13 +176,13 @@ except RuntimeError as error:
 print(message)
 
 # %%
-# Read row by row, ``x.T`` is 0, 10, 1, 11, 2, 12, the cells 0, 3, 1, 4, 2, 5.
+# Read row by row, ``x.T`` is 0, 10, 1, 11, 2, 12, from cells 0, 3, 1, 4, 2, 5.
 # The steps are 3, −2, 3, −2, 3 cells. No single stride fits, so this row of six
 # cannot be a view. A tensor whose numbers lie in memory in the order in which
 # they are read is called :term:`contiguous`. ``is_contiguous()`` says that
-# ``x`` is and ``x.T`` is not, and ``contiguous()`` makes a copy that is, where
-# there is a need. ``reshape`` gives a view where it can, and copies where it
-# cannot.
+# ``x`` is and ``x.T`` is not. ``x.contiguous()`` returns a tensor that is:
+# ``x`` itself if it already is, otherwise a copy. ``reshape`` gives a view
+# where it can, and copies where it cannot.
 
 print(x.is_contiguous(), x.T.is_contiguous())
 print(x.T.contiguous().view(6))
@@ -190,7 +190,8 @@ print(x.T.reshape(6))
 
 # %%
 # "Where it can" also means that you do not see from the code whether you have a
-# copy. The same assignment arrives in ``x`` once and is lost once:
+# copy. An assignment of the same kind reaches ``x`` in the first line and is
+# lost in the second:
 
 x.reshape(6)[0] = 99
 x.T.reshape(6)[1] = 77
@@ -206,6 +207,7 @@ print(x)
 
 assert "view size is not compatible" in message, "no view of x.T as six"
 assert x.is_contiguous(), "x lies in memory as it is read"
+assert x.contiguous() is x, "contiguous already: x itself"
 assert not x.T.is_contiguous(), "x.T does not"
 assert x.T.contiguous().view(6).equal(x.T.reshape(6)), "the same numbers"
 assert x.tolist() == [[99, 1, 2], [10, 11, 12]], "only the first write arrived"

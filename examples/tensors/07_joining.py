@@ -139,9 +139,10 @@ print(numbers.split([2, 5]))
 print(both.unbind())
 
 # %%
-# All of these take ``dim`` for another axis. And they give :term:`views
-# <view>`: a part shares the memory of the whole. ``cat`` and ``stack`` give
-# copies, because numbers from several places have to come together in one.
+# ``split`` and ``unbind`` take ``dim`` for another axis. And they give
+# :term:`views <view>`: a part shares the memory of the whole. ``cat`` and
+# ``stack`` give copies, because numbers from several places have to come
+# together in one.
 
 part = numbers.split(3)[0]
 part[0] = 100
@@ -240,7 +241,7 @@ print(stack_message)
 
 # %%
 # The images have to be brought to the same size first. Sentences of different
-# length are filled up with zeros instead.
+# lengths are padded with zeros instead.
 
 # %%
 # .. check::

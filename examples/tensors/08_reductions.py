@@ -274,7 +274,7 @@ print("nan in each row:", shares.isnan().sum(dim=1))
 
 # %%
 # In the third row, 0 was divided by 0. Python's own ``0 / 0`` raises an error,
-# but with tensors the result is ``nan``, *not a number*. (Any other number
+# but with tensors the result is ``nan`` ("not a number"). (Any other number
 # divided by 0 gives ``inf``, infinity, or ``-inf``.) A ``nan`` is a value like
 # any other, and a sum, a mean or a ``max`` that contains it is ``nan`` as well.
 # So one closed shop spoils the mean of all three. The last line says where to
@@ -295,9 +295,9 @@ assert shares.isnan().sum(dim=1).tolist() == [0, 0, 4], "the third row is nan"
 # The same happens with real data. Before training, inputs are often
 # *standardized*: from each column of a table one subtracts its mean, and one
 # divides by its *standard deviation*, ``std``, which says how far the values
-# typically lie from their mean. Do this with each pixel of the digits. (How the
-# mean image fits under all 10,000 images is, again, the subject of the next
-# lesson.)
+# typically lie from their mean. Do this with each pixel of the digits. (How one
+# mean image is subtracted from all 10,000 images is, again, the subject of the
+# next lesson.)
 
 mean = images.mean(dim=0)  # (28, 28)
 std = images.std(dim=0)  # (28, 28)
@@ -348,15 +348,15 @@ assert standard.mean().abs() < 1e-4, "the mean of all is 0"
 # Standardize the columns of a table, a constant column included. Mean and
 # standard deviation come from the training rows alone, and the test rows are
 # treated in the same way. A column is constant if its largest and its smallest
-# value are equal. Do not test ``column_std == 0`` for it: depending on the
+# value are equal. Do not look for it with ``column_std == 0``: depending on the
 # shape of the table, rounding can leave a tiny number instead of 0, as in
 # ``torch.full((10, 1), 0.1).std(dim=0)``.
 #
-# ``std`` adds up the squared distances from the mean, divides by N − 1 (here
-# 2), and takes the root. For 160, 180 and 170 this is √((100 + 100 + 0) / 2),
-# which makes 10. It is N − 1 and not N because the numbers lie a little closer
-# to their own mean than to the true one. With ``correction=0`` it divides by N,
-# which hardly matters when N is large.
+# ``std`` adds up the squared distances from the mean, divides by N − 1, and
+# takes the root. The first column of the table below is 160, 180 and 170, so N
+# is 3 and this is √((100 + 100 + 0) / 2) = 10. It is N − 1 and not N because
+# the numbers lie a little closer to their own mean than to the true one. With
+# ``correction=0`` it divides by N, which hardly matters when N is large.
 
 import torch
 
@@ -376,6 +376,7 @@ print(test_standard)
 # %%
 # .. check::
 
+assert column_std[0] == 10, "the std of 160, 180 and 170"
 assert train_standard.isnan().sum() == 0, "no nan in the training rows"
 assert train_standard[:, 2].tolist() == [0, 0, 0], "the constant column is 0"
 assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (

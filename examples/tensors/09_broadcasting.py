@@ -318,7 +318,7 @@ assert abs(correct.float().mean() - 0.1) < 1e-6, "the accuracy reads 10 %"
 
 # %%
 # In all three cases, **one shape was not what its author thought**: (3,)
-# instead of (3, 1), or the other way round. So write the shapes into a comment,
+# instead of (3, 1), or the other way round. So write the shapes in a comment,
 # and where two shapes must be equal, let the program check it.
 #
 # Recipe

@@ -12,9 +12,9 @@ are multiplied, which ones are summed, and which ones stay.
 
 After this lesson you can
 
-- choose the product that you mean, and read the error when shapes do not fit;
-- say from the shapes alone what a product gives, for a batch as well;
-- write a product of tensors with any number of axes with ``einsum``.
+- choose the product that you mean, and read the error when shapes do not fit
+- say from the shapes alone what a product gives, for a batch as well
+- write a product of tensors with any number of axes with ``einsum``
 """
 
 # %%
@@ -230,12 +230,13 @@ print(averages.shape)
 
 # %%
 # For each pixel, :math:`(p - q)^2 = p^2 - 2pq + q^2`. Summed over all pixels,
-# this says that an image :math:`p` has the squared distance :math:`|p - q|^2 =
-# |p|^2 - 2\,p \cdot q + |q|^2` from an average :math:`q`. The term
-# :math:`|p|^2` is the same for all ten averages, so the nearest one is the one
-# with the largest :math:`p \cdot q - |q|^2 / 2`. (:math:`|p|^2` is the sum of
-# the squares of :math:`p`. Leave it out, divide by −2, and the smallest becomes
-# the largest.) All those dot products are one matrix product:
+# the squared distance of an image :math:`p` from an average :math:`q` is
+# :math:`|p - q|^2 = |p|^2 - 2\,p \cdot q + |q|^2`. Here :math:`|p|^2` is the
+# sum of the squares of :math:`p`, and :math:`p \cdot q` is the dot product. The
+# term :math:`|p|^2` is the same for all ten averages: leave it out, divide by
+# −2, and the smallest becomes the largest. So the nearest average is the one
+# with the largest :math:`p \cdot q - |q|^2 / 2`. All those dot products are one
+# matrix product:
 
 test_x = test.x.flatten(1)  # (2000, 784)
 bias = -(averages**2).sum(dim=1) / 2  # (10,)
@@ -263,7 +264,7 @@ print(found)  # the prices in that shop
 
 # %%
 # Do not multiply by the inverse of the matrix, :func:`torch.linalg.inv`:
-# ``solve`` has less to do, and its result is more accurate.
+# ``solve`` has less to do, and its result is as a rule more accurate.
 #
 # Name the axes: einsum
 # ---------------------

@@ -4,16 +4,17 @@ In-place operations
 
 When I change a tensor, what else changes with it?
 
-An in-place operation writes its result into the memory of its input. The
-result needs no memory of its own, and training moves the weights of a network
-this way. But every other tensor that uses the same memory changes too, and no
-message says so. And autograd may still need the numbers that you overwrite.
+An in-place operation writes its result into the memory of its input. The result
+needs no memory of its own, and training moves the weights of a network this
+way. But every other tensor that uses the same memory changes too, and no
+message says so. Autograd, the part of PyTorch that computes gradients, may
+still need the numbers that you overwrite.
 
 After this lesson you can
 
-- tell an operation that changes its tensor from one that returns a new tensor;
-- predict which views and names change with it, and make a copy in time;
-- read the two errors that autograd raises, and fix what caused them.
+- tell an operation that changes its tensor from one that returns a new tensor
+- predict which views and names change with it, and make a copy in time
+- read the two errors that autograd raises, and fix what caused them
 """
 
 # %%
@@ -218,7 +219,8 @@ print(f"mean of the training data: {train.x[:4].mean():.2f}")
 # There is also the opposite mistake: a change that you want, and that gets
 # lost. A list or a :term:`mask` picks a *copy*, so ``fill_`` fills a copy that
 # is then thrown away. An assignment writes into ``x`` itself, and so does
-# ``+=``, since it ends with an assignment.
+# ``+=``: Python reads ``x[x > 2]``, adds, and assigns the result back to
+# ``x[x > 2]``.
 
 x = torch.tensor([1, 2, 3, 4])
 x[x > 2].fill_(0)
@@ -278,11 +280,13 @@ print(counts.tolist())
 # %%
 # Why would one work in place at all? For memory. ``train.x * 2`` needs room for
 # another 31 MB, and so does every step of a longer formula. ``mul_`` needs
-# none. Between the two lies ``out=``: it writes the result over *another*
-# tensor, which you can use again and again. This tensor should have the right
-# shape: PyTorch resizes any other one, with a warning unless it was empty.
-# Autograd refuses to record such a call. ``torch.empty_like`` makes a tensor of
-# the same shape and dtype, whose numbers mean nothing yet.
+# none.
+#
+# Between the two lies ``out=``: it writes the result over *another* tensor,
+# which you can use again and again. This tensor should have the right shape. If
+# it has another shape, PyTorch resizes it, with a warning unless it was empty.
+# Autograd refuses to record a call with ``out=``. ``torch.empty_like`` makes a
+# tensor of the same shape and dtype, whose numbers mean nothing yet.
 
 print(f"{train.x.nbytes / 1e6:.0f} MB")
 room = torch.empty_like(train.x)
@@ -327,10 +331,10 @@ print(leaf_message)
 # %%
 # A :term:`leaf <leaf tensor>` is a tensor at the beginning of the graph, where
 # the gradients arrive, here ``w``. (``Variable`` is an old name for a tensor.)
-# Autograd would have to record the subtraction, and then ``w`` would be the
-# result of a subtraction, but gradients arrive only at beginnings. The step is
-# not a part of the calculation, so tell autograd not to record it. Optimizers
-# do this too.
+# Autograd would have to record the subtraction, and then ``w`` would no longer
+# be a beginning, and its gradient would have nowhere to arrive. The step is not
+# a part of the calculation, so tell autograd not to record it. Optimizers do
+# this too.
 
 with torch.no_grad():
     w -= 0.1 * w.grad
@@ -384,24 +388,20 @@ print(v.grad)
 # :class:`torch.autograd.set_detect_anomaly`, PyTorch also warns, and the
 # warning names the line that computed the kept tensor, here ``y = w.exp()``.
 # The line that overwrote it comes later. Anomaly detection is slow, so remove
-# it when you have found the line. The warning quotes many lines of code, and we
-# print the one that matters:
+# it when you have found the line. Below we make the mistake again, and look for
+# the line in the warning:
 
-found = ""
-# collect the warnings in caught; the first one's message quotes the code
-with (
-    torch.autograd.set_detect_anomaly(True),
-    warnings.catch_warnings(record=True, action="always") as caught,
-):
-    y = w.exp()
-    y += 1
+named = False
+# collect the warning in caught instead of printing it
+with warnings.catch_warnings(record=True, action="always") as caught:
     try:
-        y.sum().backward()
+        with torch.autograd.set_detect_anomaly(True):
+            y = w.exp()
+            y += 1
+            y.sum().backward()
     except RuntimeError:
-        for line in str(caught[0].message).splitlines():
-            if "w.exp()" in line:
-                found = line.strip()
-print(found)
+        named = "y = w.exp()" in str(caught[0].message)
+print("the warning names the line:", named)
 
 # %%
 # .. check::
@@ -415,7 +415,7 @@ assert torch.allclose(w.grad, torch.tensor([0.0, 1.0]).exp()), (
     "the derivative of exp is exp"
 )
 assert v.grad.tolist() == [3, 3], "the gradient of 3 v is 3"
-assert found == "y = w.exp()", "the warning names the line"
+assert named, "the warning names the line"
 
 # %%
 # Recipe

@@ -187,15 +187,17 @@ assert torch.from_numpy(narrow).dtype == torch.float32, "converted in NumPy"
 digits = train.x[:8, 0].numpy()  # (8, 28, 28)
 mirrored = digits[0][:, ::-1]
 refusals = []
-try:
-    torch.from_numpy(mirrored)
-except ValueError as error:
-    print(error)
-    refusals.append(str(error))
+for convert in (torch.from_numpy, torch.tensor, torch.as_tensor):
+    try:
+        convert(mirrored)
+    except ValueError as error:
+        refusals.append(str(error))
+print(refusals[0])
 
 # %%
 # Copy it first, as the message says: ``torch.from_numpy(mirrored.copy())``. Or
-# cross first, and mirror the tensor with ``flip``.
+# cross first, and mirror the tensor with ``flip``. (All three calls raise the
+# same error, even ``torch.tensor``, which copies.)
 #
 # **A tensor that requires a gradient.** Weights of a network are such tensors.
 # NumPy knows nothing of gradients, so you have to say that you do without them.
@@ -218,15 +220,17 @@ print(weight.detach().numpy())
 # Three cases are rarer. An array of texts or of dtype ``object``, such as a
 # table with a column of names, is refused: pick the columns of numbers and
 # convert them with ``astype``. NumPy has no ``bfloat16``, so write
-# ``x.float().numpy()``. And an array that is read-only, such as a memory-mapped
-# file, crosses with a warning (only the first time in a program), because a
-# tensor cannot be read-only: writing into it would write into locked memory.
-# Copy it with ``torch.tensor(array)``.
+# ``x.float().numpy()``. And an array that is read-only, such as a file that is
+# read from disk only where it is needed (memory-mapped), crosses with a warning
+# (only the first time in a program), because a tensor cannot be read-only:
+# writing into it would write into locked memory. Copy it with
+# ``torch.tensor(array)``.
 
 # %%
 # .. check::
 
-assert len(refusals) == 2, "the mirrored array and the weight are refused"
+assert len(refusals) == 4, "the mirrored array and the weight are refused"
+assert refusals[0] == refusals[1] == refusals[2], "the same error three times"
 assert torch.equal(
     torch.from_numpy(mirrored.copy()), torch.from_numpy(digits[0]).flip(1)
 ), "a copy of the mirrored array is the flipped tensor"
@@ -431,11 +435,11 @@ assert batch.max() == 1, "255 is 1"
 #
 #    Older notes say that a tensor and its array always share memory. They do so
 #    after ``from_numpy`` and ``numpy()``, not after ``torch.tensor`` or a
-#    change of dtype. Since then :func:`torch.from_dlpack` has come: it takes an
-#    array of any library that knows the standard DLPack, also on a GPU, and
+#    change of dtype. There is now also :func:`torch.from_dlpack`, which takes
+#    an array of any library that knows the standard DLPack, also on a GPU, and
 #    shares its memory. And do not mix the two in one calculation: ``x + array``
-#    gives a ``float64`` tensor and, with NumPy 2, a warning, and ``array + x``
-#    is an error. Convert first.
+#    gives a tensor (of ``float64`` if the array is) and, with NumPy 2, a
+#    warning, and ``array + x`` is an error. Convert first.
 
 y = torch.from_dlpack(digits)
 print(np.shares_memory(digits, y.numpy()))
