@@ -111,7 +111,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
-single = ("index", "install", "where", "glossary", "benchmarks", "search", "genindex")
+single = ("index", "install", "where", "glossary", "errata", "benchmarks", "search", "genindex")
 html_sidebars = {page: [] for page in single}
 html_sidebars |= {"lessons/**": ["contents"], "api/**": ["contents"]}
 html_title = "PyTorch Handbook"
