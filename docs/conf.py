@@ -64,6 +64,7 @@ bilingual_reads_environment = [f"HANDBOOK_{name}" for name in addresses]
 course_order = ORDER
 course_not_yet = NOT_YET
 course_levels = LEVELS
+course_earlier_page = "errata"
 
 # What a downloaded lesson installs: our wheel, and what it imports only when a name is used
 downloads_package = ("handbook", "torch-handbook")
