@@ -64,6 +64,7 @@ bilingual_reads_environment = [f"HANDBOOK_{name}" for name in addresses]
 course_order = ORDER
 course_not_yet = NOT_YET
 course_levels = LEVELS
+course_earlier_page = "errata"
 
 # What a downloaded lesson installs: our wheel, and what it imports only when a name is used
 downloads_package = ("handbook", "torch-handbook")
@@ -96,6 +97,7 @@ intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories"
 
 # What readers search for under another name
 search_synonyms = ["synonyms.txt", "terms.csv"]
+search_aside = ["errata"]  # has a line on nearly everything
 
 # The look (templates in _templates, style in _static/custom.css)
 html_theme = "pydata_sphinx_theme"
@@ -111,7 +113,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
-single = ("index", "install", "where", "glossary", "benchmarks", "search", "genindex")
+single = ("index", "install", "where", "glossary", "errata", "benchmarks", "search", "genindex")
 html_sidebars = {page: [] for page in single}
 html_sidebars |= {"lessons/**": ["contents"], "api/**": ["contents"]}
 html_title = "PyTorch Handbook"

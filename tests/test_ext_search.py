@@ -67,7 +67,7 @@ def test_an_article_is_cut_at_its_headings_and_terms() -> None:
 
 
 def test_the_index_is_a_script_that_holds_only_articles(site: Path) -> None:
-    search_index.write_index(site, [["tensor", "张量"]])
+    search_index.write_index(site, [["tensor", "张量"]], ["errata"])
     script = (site / "search-data.js").read_text("utf-8")
     found = re.fullmatch(r"window.handbookIndex=(.*);\nwindow.handbookWords=(.*);\n", script, re.S)
     assert found is not None
@@ -75,6 +75,7 @@ def test_the_index_is_a_script_that_holds_only_articles(site: Path) -> None:
     assert [url for url, _, _ in pages] == ["lessons/one.html"]
     assert not re.search("Menu|Licence|Script|#", script)
     assert words["synonyms"] == [["tensor", "张量"]]
+    assert words["aside"] == ["errata.html"]
     assert "張张" in words["traditional"] and "網网" not in words["traditional"]
 
 

@@ -116,6 +116,7 @@ def test_what_changed_is_folded(page):
         box = page(folder, FIRST).select("details.fold")[-1]
         assert box["class"] == ["fold", "earlier"] and box.summary.get_text() == title
         assert "quadratures" in box.get_text()
+        assert box.find_all("a")[-1]["href"].endswith("glossary.html"), "more of what has changed"
 
 
 def test_the_head_of_a_lesson(page):

@@ -4,7 +4,8 @@ The browser does the searching, so the site needs no server, and a page opened f
 can be searched as well. `static/search.js` is the box, `static/search-engine.js` finds the pages,
 on top of MiniSearch. Sphinx's own search is left out: it does not find Chinese words.
 
-`search_synonyms` in conf.py names files of words that mean the same (`same_words.py`).
+`search_synonyms` in conf.py names files of words that mean the same (`same_words.py`), and
+`search_aside` pages that touch on everything and come after the page that explains it.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ def write_site_index(app: Sphinx, exception: Exception | None) -> None:
     """Write the index of one language once all its pages are written."""
     if exception is None and app.builder.name == "html":
         files = [Path(app.confdir) / name for name in app.config.search_synonyms]
-        write_index(Path(app.outdir), [group for file in files for group in read_synonyms(file)])
+        synonyms = [group for file in files for group in read_synonyms(file)]
+        write_index(Path(app.outdir), synonyms, app.config.search_aside)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the files and the handlers."""
     app.add_config_value("search_synonyms", [], "")
+    app.add_config_value("search_aside", [], "")
     app.connect("config-inited", add_files)
     app.connect("builder-inited", disable_sphinx_search)
     app.connect("build-finished", write_site_index)

@@ -42,10 +42,13 @@ ARTICLE = SoupStrainer("article")
 Section = tuple[str, str, str, str]  # anchor, heading, text, names
 
 
-def write_index(site: Path, synonyms: Sequence[Sequence[str]] = ()) -> None:
+def write_index(
+    site: Path, synonyms: Sequence[Sequence[str]] = (), aside: Sequence[str] = ()
+) -> None:
     """Write the index of the site of one language into its folder; read only changed pages.
 
-    `synonyms` are groups of words, in any language, that mean the same.
+    `synonyms` are groups of words, in any language, that mean the same. `aside` are pages that
+    touch on everything: where both match, the page that explains it comes first.
     """
     index, pages = site / "search-data.js", find_pages(site)
     rows = {
@@ -58,7 +61,9 @@ def write_index(site: Path, synonyms: Sequence[Sequence[str]] = ()) -> None:
         rows[row[0]] = _to_json(row)
     lines = ",\n".join(rows[url] for url in pages if url in rows)
     words = _to_json(synonyms)
-    words = f'{{"synonyms":{words},"traditional":"{traditional_characters(lines + words)}"}}'
+    characters = traditional_characters(lines + words)
+    pages_aside = _to_json([f"{page}.html" for page in aside])
+    words = f'{{"synonyms":{words},"traditional":"{characters}","aside":{pages_aside}}}'
     index.write_text(f"{PREFIX}{lines}{SUFFIX}window.handbookWords={words};\n", "utf-8")
 
 

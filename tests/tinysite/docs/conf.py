@@ -24,4 +24,5 @@ sphinx_gallery_conf = {
 course_order = ["part/01_first", "part/02_second"]
 course_not_yet = ["part/02_second"]
 course_levels = {"part": "Beginner"}
+course_earlier_page = "glossary"
 nitpick_ignore = [("py:func", "tiny.area")]

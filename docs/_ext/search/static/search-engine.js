@@ -9,6 +9,7 @@
   const PART = 0.4; // of a name that the site does not have as a whole, such as fused_adam; 0.2 of one that it has
   const SYNONYM = 0.8; // of a word that the site does not have; 0.3 of one that it has
   const FURTHER = 0.5; // each further section of a page counts half as much as the one before
+  const ASIDE = 0.3; // a page that touches on everything comes after the one that explains it
 
   // What a question is asked with, not what it asks for. Chinese is cut at such words.
   const FILLERS = new Set(
@@ -48,7 +49,8 @@
   // The words of a text in one string, to look for names in it. A dotted name is one word, a hyphen parts two.
   const toKey = (text) => ` ${split(text.replace(/[-_]/g, " ")).map((word) => cutOnce(word)[0] ?? word).join(" ")} `;
 
-  async function createSearch(MiniSearch, pages, { synonyms, traditional }) {
+  async function createSearch(MiniSearch, pages, { synonyms, traditional, aside: pagesAside }) {
+    const aside = new Set(pagesAside);
     const simplified = new Map(traditional.match(/../gu).map((pair) => [...pair]));
     const known = new Set();
     const index = new MiniSearch({
@@ -117,7 +119,7 @@
         const { url } = sections[id];
         if (!results.has(url)) results.set(url, { section: sections[id], terms: new Set(terms), score: 0, weight: 1 });
         const page = results.get(url);
-        page.score += score * page.weight;
+        page.score += score * page.weight * (aside.has(url) ? ASIDE : 1);
         page.weight *= FURTHER;
       }
       return { results: [...results.values()].sort((a, b) => b.score - a.score), others };
