@@ -116,7 +116,8 @@ assert x.grad.tolist() == [4, 8, 12], "two passes add up"
 
 model = models.LeNet()
 weights = list(model.parameters())
-existing = [train.x, *weights]
+existing = [train.x]
+existing.extend(weights)
 
 sizes = [50, 100, 200, 400]
 kept = []
@@ -171,7 +172,8 @@ assert saved.nbytes == 0, "no_grad keeps nothing"
 # ten batches of test images, so you add up the losses. Look at these two loops.
 # They differ in a single call.
 
-existing = [test.x, *weights]
+existing = [test.x]
+existing.extend(weights)
 
 with_loss = []
 total = 0.0
@@ -360,7 +362,7 @@ assert abs(smooth.item() - 0.57) < 1e-6, "0.9 · 0.3 + 0.3"
 kept_by = {}
 for detached in (False, True):
     collected = []
-    saved = SavedMemory(exclude=[test.x, *model.parameters()])
+    saved = SavedMemory(exclude=existing)
     for i in range(0, 1000, 100):
         with saved:
             scores = model(test.x[i : i + 100])

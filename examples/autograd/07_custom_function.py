@@ -196,13 +196,17 @@ print("cube: ", gradcheck(Cube.apply, numbers))
 
 # %%
 # What had the mistake cost us? We train again with the right gradient.
-#
+
+right = train_with(FixedScale.apply)
+print(f"last loss: wrong {wrong[-1]:.2f}, right {right[-1]:.2f}")
+
+# %%
 # .. alt:: The loss over 60 steps. Both curves fall from 1. With the right
 #    gradient the loss falls steeply at first, and it stays below the curve with
 #    the wrong gradient, which falls far more slowly.
 
-right = train_with(FixedScale.apply)
-print(f"last loss: wrong {wrong[-1]:.2f}, right {right[-1]:.2f}")
+# %%
+# .. drawing::
 
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 axis.plot(wrong, label="wrong backward")

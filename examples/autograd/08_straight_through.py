@@ -58,6 +58,9 @@ print("slopes: ", weight.grad.tolist())
 # .. alt:: A staircase of three levels over the weights from −1 to 1, at −0.5, 0
 #    and 0.5, and a dashed straight line with the slope 1 through its middle.
 
+# %%
+# .. drawing::
+
 line = torch.linspace(-1, 1, 401)
 figure, axis = plt.subplots(figsize=(5, 2.8), layout="constrained")
 axis.plot(line, three_values(line), label="three_values: slope 0")
@@ -176,15 +179,19 @@ def train_weight(quantize, lr, seed):
 # %%
 # Three trainings with the same learning rate: rounded as it is, rounded with
 # the straight-through estimator, and not rounded at all.
-#
-# .. alt:: The loss over 60 steps. With plain rounding it stays at 2.30, a flat
-#    line. With the straight-through estimator it falls in jumps, to below 0.5.
-#    Without rounding it falls smoothly.
 
 _, flat = train_weight(three_values, 1.0, seed=0)
 _, through = train_weight(StraightThrough.apply, 1.0, seed=0)
 _, smooth = train_weight(keep, 1.0, seed=0)
 print(f"plain {flat[-1]:.2f}, straight through {through[-1]:.2f}")
+
+# %%
+# .. alt:: The loss over 60 steps. With plain rounding it stays at 2.30, a flat
+#    line. With the straight-through estimator it falls in jumps, to below 0.5.
+#    Without rounding it falls smoothly.
+
+# %%
+# .. drawing::
 
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 axis.plot(flat, ":", label="plain rounding")
@@ -326,12 +333,12 @@ y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 weight = torch.rand(4, 3, requires_grad=True)  # the real weight
 loss = F.cross_entropy(x @ round_straight_through(weight), y)
 loss.backward()
-print("it learns:", (weight.grad != 0).all().item())
+print("slopes that are not 0:", (weight.grad != 0).sum().item(), "of 12")
 
 # %%
 # .. check::
 
-assert (weight.grad != 0).all(), "every weight gets a gradient"
+assert (weight.grad != 0).sum() == 12, "every weight gets a gradient"
 
 # %%
 # What you learnt
