@@ -7,7 +7,7 @@ How do I compute something that autograd should not record?
 Most of a training program is not training. It counts correct answers, draws
 figures, moves weights and makes predictions. None of this needs a gradient, and
 recording it costs time and memory. PyTorch has three ways to leave it out.
-There is also an old one, which can give wrong gradients without an error.
+A fourth, older way, ``data``, can give wrong gradients without an error.
 
 After this lesson you can
 
@@ -88,20 +88,24 @@ assert w.grad == 3, "the other factor is a constant"
 # %%
 # Which one when
 # --------------
-# ``inference_mode`` is the fastest of the three, because it leaves out more of
-# PyTorch's bookkeeping. (*Inference* means that a finished model only answers.)
-# The price is that its results must not take part in training afterwards. The
-# result of ``no_grad`` may:
+# ``inference_mode`` is often a little faster than ``no_grad``, because it
+# leaves out more of PyTorch's bookkeeping. (*Inference* means that a finished
+# model only answers.) The price is that autograd may not keep its results for
+# the way back. A sum with such a tensor still works, but a product needs its
+# factors later and raises an error, so do not use it in training. The result of
+# ``no_grad`` may take part:
 
 (w * plain).backward()
-print("with plain: fine")
+print("w * plain: fine")
+(w + fast).backward()
+print("w + fast: fine")
 
 inference_message = ""
 try:
     w * fast
 except RuntimeError as error:
     inference_message = str(error)
-print("with fast:", inference_message)
+print("w * fast:", inference_message)
 
 # %%
 # So the choice is this:
@@ -126,13 +130,13 @@ print("with fast:", inference_message)
 # %%
 # .. check::
 
-assert inference_message, "an inference tensor cannot be used in training"
+assert "saved for backward" in inference_message, "fast may not be kept"
 
 # %%
 # On real data
 # ------------
-# Here is a small training with a measurement in it. The model tells threes from
-# eights. The score of an image should be 0 for a three and 1 for an eight.
+# Here is a small training with a measurement in it. The model tells a 3 from an
+# 8. The score of an image should be 0 for a 3 and 1 for an 8.
 
 train_set, _ = datasets.mnist()
 chosen = (train_set.y == 3) | (train_set.y == 8)
@@ -150,7 +154,8 @@ def share_wrong(errors):
 
 
 # %%
-# The training gets this function as its argument ``measure``.
+# The training gets this function as its argument ``measure``. (The ``.2g`` in
+# its last f-string keeps two significant digits.)
 
 
 def train(measure, steps):
@@ -192,8 +197,8 @@ assert good[-1] < 0.1, "the loss falls"
 # What goes wrong
 # ---------------
 # In older code you will find ``errors.data`` instead of ``errors.detach()``. It
-# seems to do the same. To save memory, its author also took the absolute value
-# in place, with ``abs_()``:
+# seems to do the same. Suppose the author also wanted to save memory and took
+# the absolute value in place, with ``abs_()``:
 
 
 def share_wrong_data(errors):
@@ -203,8 +208,7 @@ def share_wrong_data(errors):
 bad = train(share_wrong_data, steps=20)
 
 # %%
-# There was no error, and we changed only the measurement. But the loss has
-# exploded.
+# We changed only the measurement and got no error, yet the loss has exploded.
 #
 # .. alt:: The loss against the step, on a logarithmic axis. With detach it
 #    falls from 0.5 to below 0.1. With data it rises to more than a million.
@@ -220,8 +224,8 @@ axis.legend()
 
 # %%
 # The loss is the mean of e², and the derivative of e² is 2e. To compute it
-# later, autograd keeps the errors. But ``data`` is a view of the same memory,
-# and ``abs_()`` has made all the errors positive. So for a score that is too
+# later, autograd keeps the errors. But ``data`` shares their memory, so
+# ``abs_()`` has made the kept errors positive, too. So for a score that is too
 # low, the gradient says that it is too high, and each step makes it even lower.
 # You would look for the mistake in the learning rate, but it is in the
 # measurement.
@@ -242,8 +246,9 @@ print(data_message)
 
 # %%
 # This is the error that you know from :doc:`/lessons/tensors/11_in_place`.
-# PyTorch counts how often a tensor is written. ``detach()`` shares this count,
-# so ``backward()`` notices the change, and ``data`` does not. So write
+# PyTorch counts how often a tensor is written. The count is the version in the
+# message: ``abs_()`` raised it from 0 to 1. ``detach()`` shares this count, so
+# ``backward()`` notices the change, and ``data`` does not. So write
 # ``detach()`` instead of ``data``, and a new tensor (``abs``) instead of a
 # change in place.
 #
@@ -257,16 +262,19 @@ print(data_message)
 assert bad[0] == good[0], "the first loss is the same"
 assert bad[-1] > 1e6, "then it explodes"
 assert "modified by an inplace operation" in data_message, "detach notices"
+assert "at version 1; expected version 0" in data_message, "one write"
 
 # %%
 # .. _element-0-does-not-require-grad:
 #
 # ``element 0 of tensors does not require grad``
 # ----------------------------------------------
-# This is the most common error of ``backward()``. It says that the tensor has
-# not been recorded, so there is no way back. Here it is, together with the two
-# attributes that show it. ``grad_fn`` is the record of how a tensor was made,
-# which the next lesson explains. Here it is ``None``.
+# Sooner or later everyone meets this error of ``backward()``. It says that the
+# tensor has not been recorded, so there is no way back. (The *tensors* are
+# those that you call ``backward()`` for. Here there is only one, number 0.)
+# Here is the error, together with the two attributes that show the cause.
+# ``grad_fn`` is the record of how a tensor was made, which the next lesson
+# explains. Here it is ``None``.
 
 scores = torch.tensor([0.2, 0.9], requires_grad=True)
 truth = torch.tensor([1.0, 1.0])
@@ -282,8 +290,10 @@ print(element_message)
 
 # %%
 # A comparison has no derivative, so the way back ends there. These are the
-# usual causes. To find yours, print the ``requires_grad`` of each result, from
-# the start. The first line whose result has ``False`` is the cause.
+# usual causes. To find yours, print the ``requires_grad`` of each tensor, from
+# the start. Your data has ``False``, too, and that is fine. Look for the first
+# line that takes a tensor with ``True`` and gives a result with ``False``. If
+# no tensor has ``True``, it is one of the first two causes.
 #
 # .. list-table::
 #    :header-rows: 1
@@ -296,8 +306,8 @@ print(element_message)
 #      - Leave at least one to train
 #    * - The loss was computed under ``no_grad`` or ``inference_mode``
 #      - Take it out of the block
-#    * - ``detach()``, ``item()``, ``numpy()``, or a new tensor made from a
-#        result, such as ``torch.tensor(loss)``
+#    * - ``detach()``, ``item()``, ``detach().numpy()``, or a new tensor made
+#        from a result, such as ``torch.tensor(loss)``
 #      - Go on with the result itself
 #    * - A comparison, ``argmax``, or a conversion to whole numbers
 #      - Train with a loss that has a slope, and count mistakes beside it
@@ -306,18 +316,9 @@ print(element_message)
 #
 # .. _floating-point-only:
 #
-# Only numbers with a fraction
-# ----------------------------
-# A slope needs small steps, so whole numbers cannot have a gradient. Only
-# floating-point tensors and tensors of complex numbers can:
-
-integer_message = ""
-try:
-    torch.arange(3).requires_grad_()
-except RuntimeError as error:
-    integer_message = str(error)
-print(integer_message)
-print(torch.arange(3).float().requires_grad_())
+# A slope needs small changes, so whole numbers cannot have a gradient. Only
+# floating-point tensors can (and complex ones, which you will not need here).
+# So convert whole numbers with ``float()`` before you set ``requires_grad``.
 
 # %%
 # .. check::
@@ -325,7 +326,6 @@ print(torch.arange(3).float().requires_grad_())
 assert not accuracy.requires_grad, "a comparison is not recorded"
 assert accuracy.grad_fn is None, "there is no record"
 assert "element 0 of tensors" in element_message, "so there is no way back"
-assert "floating point" in integer_message, "whole numbers are refused"
 
 # %%
 # Recipe
@@ -373,8 +373,8 @@ assert not largest_error.requires_grad, "without a record"
 # - Autograd does not see what is written through ``data`` or NumPy, and then
 #   the gradient is wrong without an error. Use ``detach()``, and do not work in
 #   place.
-# - At ``element 0 of tensors does not require grad``, find the first line whose
-#   result has ``requires_grad`` set to ``False``.
+# - At ``element 0 of tensors does not require grad``, find the first line that
+#   turns ``True`` into ``False`` in ``requires_grad``.
 #
 # Exercises
 # ---------
@@ -410,8 +410,8 @@ assert w.grad == 6, "a is a constant"
 # %%
 # .. answer:: 2
 #
-#    The loss falls, so everything looks fine, but it stays almost twice as
-#    large. An error below 0.5 becomes 0 and has no gradient any more. Such
+#    The loss falls, so everything looks fine, but it stays more than 1.5 times
+#    as large. An error below 0.5 becomes 0 and has no gradient any more. Such
 #    images stop teaching the model anything.
 
 
