@@ -13,7 +13,7 @@ After this lesson you can
 
 - clear the gradients in the right place, with and without an optimizer
 - split a batch into parts that give the same gradient as the whole
-- say which tensors keep a gradient, and find out why yours has none
+- say which tensors keep a gradient, and find out why a tensor has none
 """
 
 # %%
@@ -48,10 +48,10 @@ second.backward()
 print("after the second:", a.grad)
 
 # %%
-# The second line says 7, not 6. ``backward()`` *added* the 6 to the 1 that was
-# in ``a.grad``. This is called :term:`gradient accumulation`. If you want the
-# 6 alone, remove the old gradient first. The attribute is then ``None``, as it
-# was in the beginning:
+# The second line says 7 and not 6, the derivative of a². ``backward()`` *added*
+# the 6 to the 1 that was in ``a.grad``. This is called :term:`gradient
+# accumulation`. If you want the 6 alone, remove the old gradient first. The
+# attribute is then ``None``, as it was in the beginning:
 
 a.grad = None
 second = a**2
@@ -145,8 +145,8 @@ axis.legend(ncols=3, loc="upper center", fontsize=8)
 
 # %%
 # With old gradients left in the sum, the weight swings around 2 and never comes
-# to rest. In a large network this looks like a loss that will not go down, or
-# like a learning rate that is too large.
+# to rest. In a large network this may look like a loss that will not go down,
+# or like a learning rate that is too large.
 
 # %%
 # .. check::
@@ -182,51 +182,23 @@ print("after zero_grad:", w.grad)
 # %%
 # The weights are the same as before. ``zero_grad()`` may stand anywhere between
 # ``step()`` and the next ``backward()``. Its name says "zero", but the last
-# line says ``None``. Does that make a difference? It does for an optimizer that
-# remembers earlier steps. This memory is called :term:`momentum`. The optimizer
-# keeps a sum. In each step it multiplies the sum by 0.9 and adds the new
-# gradient, and the weight moves by the learning rate times this sum.
-#
-# Take one step with a gradient of 1, clear the gradient, and call ``step()``
-# again. ``set_to_none=False`` writes zeros, as PyTorch did before version 2.0.
-
-
-def two_steps(to_none):
-    w = torch.tensor(1.0, requires_grad=True)
-    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
-    w.backward()  # the derivative of w itself is 1
-    optimizer.step()
-    after_one = w.item()
-    optimizer.zero_grad(set_to_none=to_none)
-    optimizer.step()
-    print(f"grad {w.grad}:  {after_one:.2f}, then {w.item():.2f}")
-    return w
-
-
-with_zeros = two_steps(to_none=False)
-with_none = two_steps(to_none=True)
-
-# %%
-# In the first step the sum was 1, and the weight moved by 0.1. A zero is a
-# gradient like any other. So with zeros the sum became 0.9 · 1 + 0, and the
-# weight moved on, to 0.81. ``None`` means that there is no gradient, and the
-# optimizer passes over this weight. So weights that took no part in a loss stay
-# where they are.
+# line says ``None``. That makes a difference: an optimizer skips weights whose
+# gradient is ``None``. So weights that took no part in a loss stay where they
+# are. (Exercise 3 compares this with zeros.)
 
 # %%
 # .. check::
 
-assert abs(with_zeros.item() - 0.81) < 1e-6, "with zeros it moves on"
-assert abs(with_none.item() - 0.9) < 1e-6, "with None the weight stays"
-assert with_none.grad is None, "zero_grad() sets None"
+assert w.item() == 1.75, "the same as by hand"
+assert w.grad is None, "zero_grad() sets None"
 
 # %%
 # On real data
 # ------------
-# Sometimes you want a large batch, and it does not fit into memory. Then
-# accumulation helps. We take 200 images of threes and eights. The score of an
-# image is the sum of its pixels, each multiplied by a weight, and it should be
-# 1 for an eight and 0 for a three. First, the gradient of the whole batch:
+# Sometimes a large batch does not fit into memory. Then accumulation helps. We
+# take 200 images, each of a 3 or an 8. The score of an image is the sum of its
+# pixels, each multiplied by a weight, and it should be 1 for an 8 and 0 for
+# a 3. First, the gradient of the whole batch:
 
 train_set, _ = datasets.mnist()
 chosen = (train_set.y == 3) | (train_set.y == 8)
@@ -255,10 +227,14 @@ print("same gradient:", torch.allclose(in_parts, whole, atol=1e-5))
 
 # %%
 # The loss of each part has to be divided by 4, because each loss is the mean
-# over 50 images, and the mean over all
-# 200 is the mean of the four means. Without the division the gradient would be
-# four times as large, and so would the step. For memory only one part counts at
-# a time: after each ``backward()``, what autograd has kept for it is freed.
+# over 50 images, and the mean over all 200 is the mean of the four means.
+# Without the division the gradient would be four times as large, and so would
+# the step. Only one part has to fit into memory at a time: after each
+# ``backward()``, what autograd has kept for it is freed.
+#
+# This holds if each image is computed on its own. Batch normalization, which a
+# later lesson explains, mixes the images of a batch, and then the parts give
+# another gradient.
 
 # %%
 # .. check::
@@ -287,10 +263,11 @@ print("prediction:", prediction.is_leaf, prediction.requires_grad)
 print("loss:      ", loss.is_leaf, loss.requires_grad)
 
 # %%
-# ``requires_grad`` is ``True`` where you have asked for gradients, and for all
-# that was computed from there. A tensor at the start of a calculation is a
-# :term:`leaf <leaf tensor>`, and ``is_leaf`` says so. Here these are ``x`` and
-# ``w``. Tensors that a recorded operation has made are not leaves.
+# ``requires_grad`` is ``True`` where you have asked for gradients, and for
+# every number that was computed from there while autograd recorded. A tensor at
+# the start of a calculation is a :term:`leaf <leaf tensor>`, and ``is_leaf``
+# says so. Here these are ``x`` and ``w``. Tensors that a recorded operation has
+# made are not leaves.
 #
 # ``backward()`` leaves a gradient on the leaves that *require* one, here on
 # ``w`` alone. On its way it computes the gradient of ``prediction`` as well,
@@ -319,41 +296,46 @@ assert not loss.is_leaf, "the result of a mean"
 #
 # When the gradient is None
 # -------------------------
-# It is easy to lose a leaf. The first line should make three small random
-# weights, and the second one should move a weight. But both make a *new*
-# tensor, the result of an operation:
+# It is easy to lose a leaf. This line is meant to make three small random
+# weights. But it makes a *new* tensor, the result of a product:
 
 small = torch.randn(3, requires_grad=True) * 0.01
-moved = w - 0.1 * w.grad
-print("leaves:", small.is_leaf, moved.is_leaf)
-
 small.sum().backward()
 # collect the warnings in caught instead of printing them
 with warnings.catch_warnings(record=True, action="always") as caught:
     lost = small.grad
-print("small.grad:", lost)
-print("warnings:", len(caught))
+print("leaf:", small.is_leaf, "  grad:", lost)
+print(str(caught[0].message).split(". ")[0])
 
 # %%
 # The gradient has gone to the tensor that ``randn`` made, before the
-# multiplication. It has no name, so you cannot reach it. You get ``None`` and a
-# warning. Ask for the gradient last:
+# multiplication by 0.01. It has no name, so you cannot reach it. You get
+# ``None`` and a warning. Ask for the gradient last:
 
 small = (torch.randn(3) * 0.01).requires_grad_()
 small.sum().backward()
-print("small.grad:", small.grad)
+print("leaf:", small.is_leaf, "  grad:", small.grad)
 
 # %%
-# And move a weight in place, under ``no_grad``, as in the loop above.
+# The next line is meant to move a weight. It makes a new tensor as well:
+
+moved = w - 0.1 * w.grad
+print("leaf:", moved.is_leaf, "  value:", moved.item())
+
+# %%
+# ``moved`` has the right value, but it is not a leaf, so the next
+# ``backward()`` leaves no gradient on it, and there is nothing to take the next
+# step with. Move a weight in place, under ``no_grad``, as in the loop above.
 
 # %%
 # .. check::
 
-assert not moved.is_leaf, "w - ... is a new tensor"
-assert lost is None, "it has no gradient"
+assert lost is None, "the result of a product has no gradient"
 assert len(caught) == 1, "reading the gradient warns"
 assert small.is_leaf, "asked for last, it is a leaf"
 assert small.grad.tolist() == [1, 1, 1], "and it has a gradient"
+assert moved == 1, "the right value"
+assert not moved.is_leaf, "w - ... is a new tensor"
 
 # %%
 # Recipe
@@ -387,10 +369,10 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 # ---------------
 # - ``backward()`` adds to ``grad``. Clear the gradients before the next
 #   ``backward()``.
-# - ``zero_grad()`` sets ``None``, and an optimizer passes over weights whose
-#   gradient is ``None``.
+# - ``zero_grad()`` sets ``None``, and an optimizer skips weights whose gradient
+#   is ``None``.
 # - Equal parts of a batch add up to its gradient if each loss is divided by the
-#   number of parts.
+#   number of parts, as long as no layer mixes the images of a batch.
 # - A gradient is kept on leaves that require it, and elsewhere after
 #   ``retain_grad()``.
 # - An operation makes a new tensor: use ``requires_grad_()`` last, and change
@@ -405,10 +387,13 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 # 2. **Change.** Split the 200 images into parts of 80, 80 and 40. Show that a
 #    division by 3 gives another gradient, and find the factors that give the
 #    right one.
-# 3. **Extend.** The loop that forgets to clear does the same as a known method
-#    with an unusual setting. Show that
-#    ``torch.optim.SGD([w], lr=0.1, momentum=1.0)``, cleared in each step,
-#    gives the same weights. Why?
+# 3. **Extend.** With :term:`momentum`, an optimizer keeps a sum. In each step
+#    it multiplies the sum by 0.9 and adds the new gradient. Then the weight
+#    moves against this sum, times the learning rate. Take one step of
+#    ``torch.optim.SGD([w], lr=0.1, momentum=0.9)`` with a gradient of 1, clear
+#    the gradient, and call ``step()`` again. Compare ``zero_grad()`` with
+#    ``zero_grad(set_to_none=False)``, which writes zeros, as PyTorch did before
+#    version 2.0.
 
 # %%
 # .. answer:: 1
@@ -463,31 +448,32 @@ assert not torch.allclose(gradients["thirds"], whole, atol=1e-5), "not thirds"
 # %%
 # .. answer:: 3
 #
-#    With momentum 1, nothing is taken away from the sum that the optimizer
-#    keeps. It is the sum of all gradients so far, as in the loop that forgets,
-#    so nothing ever slows the weight down. With momentum 0.9, older gradients
-#    fade, and the weight comes to rest.
+#    In the first step the sum is 1, and the weight moves by 0.1 · 1 = 0.1. A
+#    zero is a gradient like any other. So with zeros the sum becomes 0.9 · 1 +
+#    0, and the weight moves on, to 0.81. ``None`` means that there is no
+#    gradient, and the optimizer skips the weight.
 
-x = torch.tensor([1.0, 2.0])
-y = torch.tensor([2.0, 4.0])
-w = torch.tensor(0.0, requires_grad=True)
-optimizer = torch.optim.SGD([w], lr=0.1, momentum=1.0)
-by_momentum = [w.item()]
-for _ in range(5):
-    optimizer.zero_grad()
-    ((w * x - y) ** 2).mean().backward()
+
+def two_steps(to_none):
+    w = torch.tensor(1.0, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+    w.backward()  # the derivative of w itself is 1
     optimizer.step()
-    by_momentum.append(w.item())
-forgetful = train(clear=False, steps=5)
-print(by_momentum)
-print(forgetful)
+    after_one = w.item()
+    optimizer.zero_grad(set_to_none=to_none)
+    optimizer.step()
+    print(f"grad {w.grad}:  {after_one:.2f}, then {w.item():.2f}")
+    return w.item()
+
+
+with_zeros = two_steps(to_none=False)
+with_none = two_steps(to_none=True)
 
 # %%
 # .. check::
 
-assert torch.allclose(torch.tensor(by_momentum), torch.tensor(forgetful)), (
-    "the same weights"
-)
+assert abs(with_zeros - 0.81) < 1e-6, "with zeros it moves on"
+assert abs(with_none - 0.9) < 1e-6, "with None the weight stays"
 
 # %%
 # .. earlier::
