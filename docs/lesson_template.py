@@ -78,8 +78,8 @@ print(total)
 assert total == 15, "the recipe gives the same sum"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - The rule, as an instruction.
 # - The reason, in half a sentence.
 # - The mistake, and how it shows.

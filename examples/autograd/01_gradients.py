@@ -341,8 +341,8 @@ assert x.grad.tolist() == [3, 12], "the derivative of x**3 is 3 x**2"
 assert abs(moved / 1e-6 - 12) < 1e-3, "the nudge agrees"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - A slope says how fast a result changes when one number grows. All the slopes
 #   of a result are its gradient.
 # - Set ``requires_grad=True``, calculate, call ``backward()`` and read

@@ -365,8 +365,8 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 )
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``backward()`` adds to ``grad``. Clear the gradients before the next
 #   ``backward()``.
 # - ``zero_grad()`` sets ``None``, and an optimizer skips weights whose gradient

@@ -365,8 +365,8 @@ assert largest_error < 0.01, "and it fits"
 assert not largest_error.requires_grad, "without a record"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``no_grad`` is for steps and measurements, ``inference_mode`` for a model
 #   that only answers, and ``detach()`` for a single result.
 # - A detached tensor is a constant: no gradient goes through it.

@@ -335,8 +335,8 @@ assert not_reached({"used": used, "forgotten": forgotten}) == ["forgotten"], (
 )
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Each recorded operation is a node. ``grad_fn`` is the node of a tensor, and
 #   ``next_functions`` leads to the nodes before it.
 # - Multiply slopes along a path, and add them where paths meet.

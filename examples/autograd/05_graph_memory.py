@@ -285,8 +285,8 @@ print(f"mean loss: {total / 10:.2f}")
 assert 2.2 < total / 10 < 2.4, "an untrained network guesses"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Autograd keeps the numbers that the backward pass needs. They grow with the
 #   batch. For LeNet and 200 images they take over 30 times as much memory as
 #   the weights.

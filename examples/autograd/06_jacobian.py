@@ -418,8 +418,8 @@ assert jacrev(area_and_edge)(sides.detach()).tolist() == [[5, 3], [2, 2]], (
 )
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - The Jacobian has a row for each output and a column for each input.
 # - ``backward(v)`` computes :math:`v^TJ`: ``v`` says how much each output
 #   counts, and the result has one number for each input.

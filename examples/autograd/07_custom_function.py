@@ -334,8 +334,8 @@ print(gradcheck(Multiply.apply, (x, weight)))
 assert gradcheck(Multiply.apply, (x, weight)), "both gradients are right"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Write ``forward``, ``setup_context`` and ``backward`` as static methods, and
 #   call the function with ``apply``.
 # - ``backward`` returns one gradient for each input: ``grad_output`` times the

@@ -328,7 +328,7 @@ print([round(value, 2) for value in jumping])
 # %%
 # .. check::
 
-assert abs(losses[-1] - 2.30) < 0.01, "nothing was learnt"
+assert abs(losses[-1] - 2.30) < 0.01, "nothing was learned"
 assert kept.abs().max() == 0, "each step was rounded back to 0"
 assert max(losses) == min(losses), "all 60 times"
 assert max(jumping) < 0.75, "jumping weights learn worse"
@@ -362,8 +362,8 @@ print("weights with a gradient:", (weight.grad != 0).sum().item(), "of 12")
 assert (weight.grad != 0).sum() == 12, "every weight gets a gradient"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - The slope of a rounding is 0, so nothing that stands before it learns.
 # - The straight-through estimator rounds in ``forward`` and passes the gradient
 #   on as it is in ``backward``.
@@ -460,8 +460,8 @@ print(weight.grad.tolist())
 
 clipped = []
 for seed in range(5, 15):
-    learnt, _ = train_weight(Clipped.apply, 8.0, seed)
-    clipped.append(accuracy(three_values(learnt), x_test, test.y))
+    learned, _ = train_weight(Clipped.apply, 8.0, seed)
+    clipped.append(accuracy(three_values(learned), x_test, test.y))
 lost = final["straight through"] - torch.stack(clipped)
 print(f"clipped: {torch.stack(clipped).mean():.1%}")
 

@@ -242,7 +242,7 @@ assert (
 # Buffers
 # -------
 #
-# Some numbers belong to a network and are not to be learnt, here the mean and the standard
+# Some numbers belong to a network and are not to be learned, here the mean and the standard
 # deviation of the pixels. A :term:`buffer` is saved and moves along, and no optimizer gets it; a
 # plain tensor stays behind. The device ``"meta"``, where tensors have only a shape, shows it.
 
@@ -383,8 +383,8 @@ assert changed == [36, 8]
 # By default the eight images were eight steps, and each output knew all images before it. A model
 # like that trains, and no error ever tells you.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 #
 # - Subclass ``nn.Module``, begin with ``super().__init__()``, and call the module, not ``forward``.
 # - Store parameters, buffers and modules as attributes, and several modules in a ``ModuleList``.

@@ -96,7 +96,7 @@ by_hand = (x[:, :, 3:8, 10:15] * conv.weight[2]).sum((1, 2, 3)) + conv.bias[2]
 assert torch.allclose(
     h[:, 2, 3, 10], by_hand, atol=1e-5
 )  # channel 2, row 3, column 10
-print("learnt:", {name: tuple(p.shape) for name, p in conv.named_parameters()})
+print("learned:", {name: tuple(p.shape) for name, p in conv.named_parameters()})
 print(
     "one image:",
     tuple(conv(x[0]).shape),
@@ -403,8 +403,8 @@ assert (
 assert reach["Linear"].sum() == 12 and reach["Conv1d"].sum() == 34
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Read a shape error from the left: what came, then what the layer was made for.
 # - Calculate sizes by the formula, and distrust "``padding=1`` keeps the size".
 # - Say ``batch_first=True``: shapes can fit by accident. Gradients tell what an output depends on.

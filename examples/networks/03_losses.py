@@ -386,8 +386,8 @@ assert history[-1]["loss"] > 0.5 and share > 0.93 and 0.78 < sure < 0.88
 # %%
 # About as many are read. But right in about 95 % of all cases, the network is only some 83 % sure.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 #
 # - Match output, label and loss to the question: a number, a yes or no, one of many, any of many.
 # - Give logits to the loss, and turn them into probabilities only to read them.

@@ -375,8 +375,8 @@ for name in ("cosine", "one-cycle"):
 # A rate that falls to zero lets the weights settle: it may begin higher, and the loss ends lower.
 # Where the rate is too low, falling costs. Warm-up alone lessens the harm of too high a rate.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Move against the gradient, in place; the rate says how far, the optimizer what is remembered.
 # - Tune the learning rate first, for each optimizer by itself, on validation images.
 # - Use momentum for long valleys, AdamW for weights of different scale, and scale your data.

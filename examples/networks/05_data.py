@@ -359,8 +359,8 @@ assert "Îå" in gbk.read_text(encoding="latin-1") and "五" in gbk.read_text(
 # The error is the lucky case: Latin-1 reads any bytes, and gives garbage. On its own,
 # :func:`handbook.datasets.load_csv` finds UTF-8 or GBK; errors name the file and the line.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Write ``__len__`` and ``__getitem__``; convert to ``float32`` there, and name the encoding.
 # - Shuffle for training, with a ``generator`` of its own for an order that you can repeat.
 # - Weigh examples, mask the filling, share a stream among workers, and guard what starts them.

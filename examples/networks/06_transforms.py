@@ -383,8 +383,8 @@ assert type(sample["image"] / 255) is torch.Tensor
 # digit needs: where you have the mask, compute it again. ``SanitizeBoundingBoxes`` removed the box
 # that was cut away, and its label. Mind arithmetic: ``sample["image"] / 255`` is a plain tensor.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Prepare with ``v2``: ``ToImage``, ``ToDtype`` with ``scale=True``, ``Normalize`` last.
 # - Use the statistics of the training set, and the same preparation wherever you ask.
 # - Augment training images, one by one, and only in ways that leave the answer true.

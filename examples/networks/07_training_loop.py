@@ -33,7 +33,7 @@ device = torch.accelerator.current_accelerator(
 # Data
 # ----
 #
-# Three sets of digits. The :term:`training set` is learnt from. The :term:`validation set` tells
+# Three sets of digits. The :term:`training set` is learned from. The :term:`validation set` tells
 # how it goes, and is what we choose by. The :term:`test set` is asked once, at the end.
 
 digits, test = datasets.mnist()  # (10000, 1, 28, 28), (2000, 1, 28, 28)
@@ -333,8 +333,8 @@ assert math.isclose(rows[-1]["loss"], history[-1]["loss"], rel_tol=1e-9)
 # ``fit`` adds stands around the loop: checkpoints, several processes, and no ``loss.item()`` in
 # each step, which makes the CPU wait for the accelerator.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 #
 # - Repeat four lines for each batch: ``zero_grad``, the loss, ``backward``, ``step``.
 # - Shuffle the training data, and never judge a model by the loss on it.
@@ -352,7 +352,7 @@ assert math.isclose(rows[-1]["loss"], history[-1]["loss"], rel_tol=1e-9)
 # 3. **Extend.** Your memory holds no more than 50 images at a time, but you want the steps of a
 #    batch of 200. Write the loop, and show that the weights come out the same but for rounding.
 #
-# What was learnt should outlive the program: :doc:`/lessons/networks/08_save_load`.
+# What was learned should outlive the program: :doc:`/lessons/networks/08_save_load`.
 
 # %%
 # .. answer:: 1

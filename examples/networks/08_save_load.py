@@ -4,7 +4,7 @@ Saving and loading
 
 How do I keep a model, so that it comes back exactly as it was?
 
-What a program has learnt is gone when it ends, unless a file holds it. A file that holds most of it
+What a program has learned is gone when it ends, unless a file holds it. A file that holds most of it
 often loads as well, and in silence. So here parts are left out, one at a time, until nothing is
 missing. The page before is :doc:`/lessons/networks/07_training_loop`.
 """
@@ -355,8 +355,8 @@ assert (
 # The same, and safer: it writes beside the old file and renames, and refuses a file of another
 # network. :func:`handbook.load_checkpoint` takes the network alone out of it.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 #
 # - Save the state dict: parameters *and* buffers. Keep the code that builds the model beside it.
 # - Load with ``weights_only=True``, the default: a pickle can run anything, safetensors nothing.

@@ -369,8 +369,8 @@ assert (
 # The trace, ``trace.json``, opens at ``https://ui.perfetto.dev``: PyTorch's developers `removed
 # <https://github.com/pytorch/kineto/pull/1374>`__ the plug-in for the board in 2026.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 #
 # - Write into one folder for each run, and ``close`` the writer.
 # - Smooth a loss of single steps before you believe it.

@@ -292,8 +292,8 @@ assert left < 0.5 * wrong["CNN with shifts"]
 # %%
 # Most mistakes announce themselves. That is often worth more than another 0.1 %.
 #
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Choose by a validation set, and open the test set once.
 # - Use convolutions for images: fewer parameters, and less than half of the mistakes.
 # - Move the training images a little, in a function that takes the place of

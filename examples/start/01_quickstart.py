@@ -414,8 +414,8 @@ assert on_its_500 > 0.98, "it knows its 500 images by heart"
 assert 0.85 < result["accuracy"] < 0.95, "nine out of ten test images"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Images are tensors of the shape (N, 1, 28, 28), and labels have the shape
 #   (N,).
 # - Training repeats four steps: take a mini-batch, compute the loss, call

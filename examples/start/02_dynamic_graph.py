@@ -377,8 +377,8 @@ assert y == 12, "the result is right"
 assert x.grad == 1, "the slope is 1, and 4 would be right"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Write ``if``, ``for`` and ``while`` in plain Python. The graph records the
 #   operations that ran.
 # - Each call has a graph of its own, and ``backward()`` follows it, however

@@ -406,8 +406,8 @@ assert points[-1] == 1, "linspace includes the end"
 assert throws.max() <= 6, "randint leaves out the upper end"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``torch.tensor`` takes numbers. The other functions take a shape, another
 #   tensor, or the ends of a range.
 # - As many brackets open as there are axes, and the shape lists their lengths

@@ -343,8 +343,8 @@ print(tuple(noisy.shape), noisy.dtype, noisy.device)
 assert noisy.device == inputs.device, "the sum is where the batch is"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - When two tensors do not fit, ask: what shape, what dtype, where?
 # - The shape is a list of lengths; ``ndim`` counts the axes, ``numel()`` the
 #   elements.

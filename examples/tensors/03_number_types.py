@@ -331,8 +331,8 @@ print(result)
 assert result.tolist() == [[51, 151, 255]], "0.2 of 255 is 51"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Calculations with whole numbers wrap around at the end of their range,
 #   without an error.
 # - Floating-point numbers keep a few digits, and become ``inf`` at the end of

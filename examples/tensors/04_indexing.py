@@ -381,8 +381,8 @@ assert one_hot.tolist() == [[0, 1, 0], [1, 0, 0]], "a 1 at each label"
 assert sure.shape == (1, 3), "one row passes"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Positions count from 0. A number takes its axis away, a slice keeps it.
 # - A mask picks the numbers where it is ``True``; ``torch.where`` keeps the
 #   shape.

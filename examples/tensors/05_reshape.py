@@ -282,8 +282,8 @@ assert colours_first.shape == (3, 100, 150), "colours first"
 assert column.shape == (8, 1), "a column"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``reshape`` reads the numbers in order and folds them into the new shape;
 #   one length may be -1.
 # - ``T`` and ``permute`` swap axes, and each number keeps its neighbours along

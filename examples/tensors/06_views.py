@@ -282,8 +282,8 @@ assert own_row[0] == picked[0, 0] == 0, "copies do not"
 assert in_order[0, 0] == safe_row[0] == 0, "copies do not"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - A tensor is a row of memory, a starting cell in it, and a stride for each
 #   axis. From the starting cell, ``x[i, j]`` is ``i`` times the stride of axis
 #   0 and ``j`` times that of axis 1 away.

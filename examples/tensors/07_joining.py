@@ -294,8 +294,8 @@ assert (
 ), "each seven kept its label"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``cat`` makes an existing axis longer; ``stack`` makes a new one.
 # - In a loop, collect in a list and join once.
 # - ``split`` cuts by length, ``tensor_split`` into a number of parts; ``chunk``

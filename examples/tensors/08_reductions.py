@@ -384,8 +384,8 @@ assert torch.allclose(test_standard, torch.tensor([[2.0, -1.0, 0.0]])), (
 )
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``dim`` names the axis that disappears; cross it out in the shape.
 # - ``max`` along an axis returns values and positions, ``argmax`` the
 #   positions.

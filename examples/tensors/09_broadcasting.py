@@ -369,8 +369,8 @@ assert message, "the loss refuses shapes that differ"
 assert each_with_each.shape == (6, 3, 4), "each row of x with each row of y"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - Align shapes on the right: lengths must be equal, or one of them 1 or
 #   missing.
 # - The axis of length 1 is stretched without copying, but the result has its

@@ -472,8 +472,8 @@ assert torch.allclose((inputs * inputs).sum(dim=1), dots), "dot products"
 assert torch.allclose(queries @ keys.mT, similar), "all pairs of rows"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``*`` multiplies what stands in the same place; ``@`` also sums over the
 #   axis that both sides share.
 # - ``(n, m) @ (m, p)`` gives ``(n, p)``; axes before the last two are a batch.

@@ -444,8 +444,8 @@ assert weight.is_leaf, "weight is still the beginning of the graph"
 assert weight.requires_grad, "and it still requires a gradient"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - A suffix ``_``, an operator such as ``+=`` and an assignment to a part write
 #   into the memory of a tensor; ``x = x + 1`` moves a name.
 # - All views and names of that memory see the change; a ``clone()`` does not.

@@ -347,8 +347,8 @@ assert not np.shares_memory(table, x.numpy()), "astype has copied"
 assert result.dtype == np.float32, "the dtype crosses the bridge"
 
 # %%
-# What you learnt
-# ---------------
+# What you learned
+# ----------------
 # - ``from_numpy`` and ``numpy()`` share the memory, ``torch.tensor`` copies.
 # - ``a += 1`` is seen on the other side, ``a = a + 1`` is not.
 # - Copy what will be overwritten, with ``clone()`` or ``copy()``.

@@ -26,7 +26,7 @@ PACKAGES = {
     "torchvision",
 }
 DRAWS = re.compile(r"\bplt\.(subplots|figure|subplot_mosaic)\(|\bplots\.\w+\(")
-LAST = ["What you learnt", "Exercises"]
+LAST = ["What you learned", "Exercises"]
 STARTS = ["**Predict.**", "**Change.**", "**Extend.**"]
 MAX_TITLE, MAX_FIGURES = 59, 4
 
@@ -108,8 +108,8 @@ def ending(lesson: Lesson) -> Iterator[Fault]:
     if [name for name in titles(lesson) if name != "Next"][-2:] != LAST:
         yield Fault(1, f"end with the sections {' and '.join(LAST)}")
         return
-    learnt = section(lesson, LAST[0]).split("Exercises\n---")[0]
-    points = len(re.findall(r"(?m)^- ", learnt))
+    learned = section(lesson, LAST[0]).split("Exercises\n---")[0]
+    points = len(re.findall(r"(?m)^- ", learned))
     if not 3 <= points <= 5:
         yield Fault(line_of(lesson, LAST[0]), f"three to five points, not {points}")
     starts = re.findall(r"(?m)^(?:\d+|#)\. (\*\*\w+\.\*\*)", section(lesson, LAST[1]))
