@@ -1,4 +1,4 @@
-"""Test the Python blocks of the pages in this folder; the blocks of a page share a namespace."""
+"""Test the Python blocks of the pages of the site; the blocks of a page share a namespace."""
 
 from doctest import ELLIPSIS
 
@@ -11,5 +11,5 @@ collect_ignore_glob = ["_build/*", "lessons/*", "*.py"]
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)],
     pattern="*.md",
-    excludes=["_build/*", "lessons/*"],
+    excludes=["_build/*", "_ext/*", "lessons/*"],
 ).pytest()

@@ -19,6 +19,7 @@ sphinx_gallery_conf = {{
 }}
 """
 ENGLISH = [("en", "en", "en", "English")]
+DRAWS = "# %%\n# .. alt:: A line.\n\nimport matplotlib.pyplot as plt\nplt.plot([1, {}])\n"
 INDEX = "# Small\n\n```{toctree}\nlessons/index\n```\n"
 
 
@@ -50,3 +51,13 @@ def write_site(
             title = f"Lesson {name.partition('/')[2]}"
             (root / f"examples/{name}.py").write_text(lesson(code, title), "utf-8")
     return docs
+
+
+def written(docs, *folders):
+    """Return what lies in these folders below docs, by path."""
+    return {
+        file.relative_to(docs).as_posix(): file.read_bytes()
+        for folder in folders
+        for file in sorted((docs / folder).rglob("*"))
+        if file.is_file()
+    }

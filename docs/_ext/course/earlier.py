@@ -17,7 +17,7 @@ MORE = "More claims of this kind, each with a proof: {}"
 class LinkFromBox(SphinxTransform):
     """Add the link below the code of the box, where notebooks and scripts do not repeat it."""
 
-    default_priority = transform_priorities.ADD_LESSON_HEAD
+    default_priority = transform_priorities.LINK_FROM_BOX
 
     def apply(self, **kwargs: object) -> None:
         """Add a line to the box of this page, if it has one."""
