@@ -186,8 +186,8 @@ axis.legend()
 
 # %%
 # Near w = 2 the line and the curve can hardly be told apart. At w = 3 the line
-# is at 16 and the loss at 25. So a gradient holds only *at this point*, and
-# only for small steps.
+# is at 16 and the loss at 25. So a gradient belongs to *one point*, and it
+# predicts well only for small steps.
 
 # %%
 # .. check::
@@ -235,15 +235,17 @@ axes[2].set(title="gradient", xticks=[], yticks=[])
 figure.colorbar(shown, ax=axes[2], shrink=0.8, label="slope of the score")
 
 # %%
-# Where the gradient is red, more ink would raise the score. This is so on the
-# inside of the loop, where the mean 4 has strokes and the 9 has none. Where it
-# is blue, less ink would raise the score. This is so along the arc at the top,
-# where a 4 is open, and at the foot, which reaches further down than that of
-# the mean 4.
+# Where the gradient is red, more ink (white, in these images) would raise the
+# score. This is so on the inside of the loop, where the mean 4 has strokes and
+# the 9 has none. Where it is blue, less ink would raise the score. This is so
+# along the arc at the top, where a 4 is open, and at the foot, which reaches
+# further down than that of the mean 4.
 #
 # The chain rule gives the slope of a pixel by hand, too: it is 2 · (mean −
-# pixel). And one pixel can be nudged. We take the bluest one, whose row and
-# column :func:`torch.unravel_index` finds. The three ways agree:
+# pixel). (``detach()``, from :doc:`/lessons/tensors/12_numpy_bridge`, gives the
+# numbers without the recording.) And one pixel can be nudged. We take the
+# bluest one, whose row and column :func:`torch.unravel_index` finds. The three
+# ways agree:
 
 row, column = torch.unravel_index(image.grad[0].argmin(), (28, 28))
 by_hand = 2 * (mean_4 - image.detach())
@@ -405,11 +407,13 @@ assert loss(3, 3, 1) - loss(2, 3, 1) == 21, "one side says 21"
 # %%
 # .. answer:: 3
 #
-#    Each step *follows* the gradient, because the score is to rise. A few steps
-#    are enough, and the image still looks like a 9: it has become a little
-#    paler where a 4 has no ink, and a little brighter where it has some.
+#    Each step *follows* the gradient, because the score is to rise.
+#    ``image.grad = None`` removes the old gradient; the next lesson says why. A
+#    few steps are enough, and the image still looks like a 9: it has become a
+#    little darker where a 4 has no ink, and a little brighter where it has
+#    some.
 #
-#    .. alt:: Two pictures: the 9, and the same 9 after the steps, with paler
+#    .. alt:: Two pictures: the 9, and the same 9 after the steps, with greyer
 #       strokes and faint traces of a 4.
 
 mean_9 = train.x[train.y == 9].mean(dim=0)
@@ -436,7 +440,7 @@ assert ((changed - mean_4) ** 2).sum() < ((changed - mean_9) ** 2).sum(), (
 )
 assert (changed - test.x[0]).abs().max() < 0.2, "no pixel needs to change much"
 assert (changed > test.x[0] + 0.1).any(), "some pixels are brighter"
-assert (changed < test.x[0] - 0.1).any(), "others are paler"
+assert (changed < test.x[0] - 0.1).any(), "others are darker"
 
 # %%
 # .. earlier::

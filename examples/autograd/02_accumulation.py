@@ -228,8 +228,8 @@ print("same gradient:", torch.allclose(in_parts, whole, atol=1e-5))
 # %%
 # The loss of each part has to be divided by 4, because each loss is the mean
 # over 50 images, and the mean over all 200 is the mean of the four means.
-# Without the division the gradient would be four times as large, and so would
-# the step. Only one part has to fit into memory at a time: after each
+# Without the division the gradient would be four times as large, and with SGD
+# the step, too. Only one part has to fit into memory at a time: after each
 # ``backward()``, what autograd has kept for it is freed.
 #
 # This holds if each image is computed on its own. Batch normalization, which a
@@ -264,15 +264,15 @@ print("loss:      ", loss.is_leaf, loss.requires_grad)
 
 # %%
 # ``requires_grad`` is ``True`` where you have asked for gradients, and for
-# every number that was computed from there while autograd recorded. A tensor at
-# the start of a calculation is a :term:`leaf <leaf tensor>`, and ``is_leaf``
-# says so. Here these are ``x`` and ``w``. Tensors that a recorded operation has
-# made are not leaves.
+# every floating-point result that was computed from there while autograd
+# recorded. A tensor at the start of a calculation is a :term:`leaf <leaf
+# tensor>`, and ``is_leaf`` says so. Here these are ``x`` and ``w``. Tensors
+# that a recorded operation has made are not leaves.
 #
-# ``backward()`` leaves a gradient on the leaves that *require* one, here on
-# ``w`` alone. On its way it computes the gradient of ``prediction`` as well,
-# but it does not keep it, unless you have asked for it with ``retain_grad()``.
-# We did:
+# ``backward()`` leaves a gradient on the leaves that *require* one and took
+# part in the result, here on ``w`` alone. On its way it computes the gradient
+# of ``prediction`` as well, but it does not keep it, unless you have asked for
+# it with ``retain_grad()``. We did:
 
 print(prediction.grad)
 print((prediction.grad * x).sum())
@@ -309,8 +309,8 @@ print(str(caught[0].message).split(". ")[0])
 
 # %%
 # The gradient has gone to the tensor that ``randn`` made, before the
-# multiplication by 0.01. It has no name, so you cannot reach it. You get
-# ``None`` and a warning. Ask for the gradient last:
+# multiplication by 0.01. It has no name in your code, so you cannot use it as a
+# weight. You get ``None`` and a warning. Ask for the gradient last:
 
 small = (torch.randn(3) * 0.01).requires_grad_()
 small.sum().backward()
@@ -373,8 +373,8 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 #   is ``None``.
 # - Equal parts of a batch add up to its gradient if each loss is divided by the
 #   number of parts, as long as no layer mixes the images of a batch.
-# - A gradient is kept on leaves that require it, and elsewhere after
-#   ``retain_grad()``.
+# - A gradient is kept on the leaves of the calculation that require it, and
+#   elsewhere after ``retain_grad()``.
 # - An operation makes a new tensor: use ``requires_grad_()`` last, and change
 #   weights in place.
 #
@@ -390,10 +390,10 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 # 3. **Extend.** With :term:`momentum`, an optimizer keeps a sum. In each step
 #    it multiplies the sum by 0.9 and adds the new gradient. Then the weight
 #    moves against this sum, times the learning rate. Take one step of
-#    ``torch.optim.SGD([w], lr=0.1, momentum=0.9)`` with a gradient of 1, clear
-#    the gradient, and call ``step()`` again. Compare ``zero_grad()`` with
-#    ``zero_grad(set_to_none=False)``, which writes zeros, as PyTorch did before
-#    version 2.0.
+#    ``torch.optim.SGD([w], lr=0.1, momentum=0.9)`` with a gradient of 1 (call
+#    ``w.backward()``), clear the gradient, and call ``step()`` again. Compare
+#    ``zero_grad()`` with ``zero_grad(set_to_none=False)``, which writes zeros,
+#    as PyTorch did before version 2.0.
 
 # %%
 # .. answer:: 1
@@ -480,4 +480,5 @@ assert abs(with_none - 0.9) < 1e-6, "with None the weight stays"
 #
 #    Older notes print zeros after ``zero_grad()``. Since PyTorch 2.0 it sets
 #    ``None``. Older notes also say that every tensor, or every leaf, has a
-#    gradient after ``backward()``. It is every leaf that requires one.
+#    gradient after ``backward()``. It is every leaf that requires one and took
+#    part in the result.

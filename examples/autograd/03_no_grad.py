@@ -122,7 +122,8 @@ print("w * fast:", inference_message)
 #    * - use one result as a constant, print it, draw it or keep it
 #      - ``detach()``; for a single number ``item()``
 #    * - exclude a weight from training
-#      - ``weight.requires_grad_(False)``
+#      - ``weight.requires_grad_(False)``, and ``weight.grad = None`` if it has
+#        been trained before
 #
 # None of them tells the *model* that training is over. Some layers behave
 # differently then, and they need ``model.eval()`` as well.
@@ -237,12 +238,12 @@ def share_wrong_in_place(errors):
     return (errors.detach().abs_() > 0.5).float().mean()
 
 
-data_message = ""
+detach_message = ""
 try:
     train(share_wrong_in_place, steps=20)
 except RuntimeError as error:
-    data_message = str(error)
-print(data_message)
+    detach_message = str(error)
+print(detach_message)
 
 # %%
 # This is the error that you know from :doc:`/lessons/tensors/11_in_place`.
@@ -261,8 +262,8 @@ print(data_message)
 
 assert bad[0] == good[0], "the first loss is the same"
 assert bad[-1] > 1e6, "then it explodes"
-assert "modified by an inplace operation" in data_message, "detach notices"
-assert "at version 1; expected version 0" in data_message, "one write"
+assert "modified by an inplace operation" in detach_message, "detach notices"
+assert "at version 1; expected version 0" in detach_message, "one write"
 
 # %%
 # .. _element-0-does-not-require-grad:
@@ -412,7 +413,8 @@ assert w.grad == 6, "a is a constant"
 #
 #    The loss falls, so everything looks fine, but it stays more than 1.5 times
 #    as large. An error below 0.5 becomes 0 and has no gradient any more. Such
-#    images stop teaching the model anything.
+#    images stop teaching the model anything. It is harder to find because the
+#    loss falls, only less far.
 
 
 def share_wrong_round(errors):

@@ -119,9 +119,9 @@ print("to b:", ((tiny - average_b) ** 2).sum())
 # ``torch.tensor`` makes a tensor from a list. The distance to a is 1 + 1 + 1 +
 # 1 = 4, and to b it is 81 + 49 + 81 + 49 = 260. So the rule says a.
 #
-# Now the digits. ``train.y == digit`` finds the images of one digit, and
-# ``mean(dim=0)`` takes their average, pixel by pixel. ``torch.stack`` puts the
-# ten averages into one tensor.
+# Now the digits. ``train.y == digit`` is ``True`` for the images of one digit,
+# and ``train.x[...]`` keeps those. ``mean(dim=0)`` takes their average, pixel
+# by pixel, and ``torch.stack`` puts the ten averages into one tensor.
 #
 # .. alt:: The averages of the ten digits: blurred, but each one is easy to
 #    recognize.
@@ -211,7 +211,7 @@ print(f"before training: {before:.1%} right")
 # 2. Measure how wrong its scores are. This number is the *loss*, and 0 would be
 #    perfect. For a choice between classes, it is the ``cross_entropy``.
 # 3. Find out for each parameter whether the loss falls if the parameter grows,
-#    or if it shrinks. ``backward()`` does this.
+#    or if it shrinks, and how fast. ``backward()`` does this.
 # 4. Move all parameters a little in the better direction. This is the work of
 #    an :term:`optimizer`, here ``AdamW``. The :term:`learning rate`, ``lr``,
 #    says how far.
@@ -380,8 +380,9 @@ figure = plots.image_grid(mine, titles=[f"I read a {my_answer}"], ncols=1)
 # Suppose that you have only 500 images, and that you measure the accuracy on
 # the images that the network learns from. To save lines, :func:`handbook.fit`
 # does the work of the loop above, with ``classification_step`` as its step 2.
-# ``fit()`` returns a list with one entry for each epoch, and the last entry,
-# ``[-1]``, holds the accuracy in the last epoch.
+# ``fit()`` returns a list with one dictionary for each epoch.
+# ``history[-1]["accuracy"]`` is the share of right answers during the last
+# epoch.
 
 pupil = models.LeNet()
 few = Batches(train.x[:500], train.y[:500], batch_size=50, shuffle=True)
