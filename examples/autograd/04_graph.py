@@ -118,9 +118,10 @@ assert triple.grad_fn.next_functions[1] == (None, 0), "the 3 has no node"
 # Back, node by node
 # ------------------
 # A node is not only a name. You can call it like a function. Give it the slope
-# of ``y`` for its result, and it returns the slopes of ``y`` for its inputs.
-# Begin at ``y``: its slope with respect to itself is 1. (This calculation is
-# not to be recorded, so it stands under ``no_grad``.)
+# of ``y`` with respect to the node's result, and it returns the slopes of ``y``
+# with respect to the node's inputs. Begin at ``y``: its slope with respect to
+# itself is 1. (This calculation is not to be recorded, so it stands under
+# ``no_grad``.)
 
 with torch.no_grad():
     to_triple, to_square = y.grad_fn(torch.tensor(1.0))
@@ -288,8 +289,8 @@ figure = plots.graph(loss, names=weights)
 # %%
 # The graph ends at ``second``. No path leads to ``first``, so its weights are
 # as random as in the beginning. In a graph that is too large to draw, look at
-# the gradients, without those left over from the training. After
-# ``backward()``, a weight that was not reached has none:
+# the gradients. First set those left over from the training to ``None``. After
+# ``backward()``, a weight that was not reached still has ``None``:
 
 for weight in weights.values():
     weight.grad = None

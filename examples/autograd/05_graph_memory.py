@@ -35,7 +35,10 @@ train, test = datasets.mnist()
 # The slope of :math:`x^2` is :math:`2x`. So the :term:`backward pass` needs
 # ``x`` again, and autograd keeps it. The slope of :math:`x+1` is 1, whatever
 # ``x`` is, so nothing has to be kept. The slope of ``exp`` is ``exp`` itself,
-# and here it is the *result* that is kept.
+# and here it is the *result* that is kept. (Kept does not mean copied: autograd
+# holds on to the same memory, so that it cannot be freed. Here ``x`` exists
+# anyway. In a network, it is mostly results between the layers that no name
+# holds any more.)
 #
 # :class:`handbook.SavedMemory` counts what the operations inside its ``with``
 # block keep. Its ``nbytes`` is the number of bytes. Three numbers of 4 bytes
@@ -152,7 +155,8 @@ axis.legend()
 
 # %%
 # If you only want answers and no gradients, nothing has to be kept. Under
-# ``no_grad`` there is no graph at all:
+# ``no_grad`` there is no graph at all (one ``with`` can enter two blocks,
+# separated by a comma):
 
 with torch.no_grad(), SavedMemory(exclude=existing) as saved:
     loss, _ = classification_step(model, train.x[:200], train.y[:200])
@@ -246,7 +250,7 @@ assert 4400 < with_loss[-1] / 10 * 1000 < 4600, "4.5 GB for a thousand"
 # When memory runs out
 # --------------------
 # On a GPU the error is "CUDA out of memory". Go through this list from the top;
-# the first three points cost nothing.
+# the first three points cost no accuracy.
 #
 # 1. Collect numbers, ``loss.item()``, and for other results ``detach()``.
 # 2. Compute under ``no_grad`` where no ``backward`` follows.

@@ -344,16 +344,18 @@ for name, function in functions.items():
 
 # %%
 # ``jacrev`` has to read the image once and then goes back ten times: 11.
-# ``jacfwd`` needs about one pass for each of the 784 pixels, more than 70 times
-# as much. The result is the same. So go backward where there are fewer outputs,
-# and forward where there are fewer inputs (the second exercise). A loss is a
-# single output, and a network has thousands of weights as inputs. That is why
-# networks are trained backward: one pass gives the slopes of all weights.
+# ``jacfwd`` needs one pass for each of the 784 pixels, and two more in the
+# count for the scores themselves: 786, more than 70 times as much. The result
+# is the same. So go backward where there are fewer outputs, and forward where
+# there are fewer inputs (the second exercise). A loss is a single output, and a
+# network has thousands of weights as inputs. That is why networks are trained
+# backward: one pass gives the slopes of all weights.
 
 # %%
 # .. check::
 
-assert 10 < work["jacrev"] / work["one reading"] < 12, "about eleven readings"
+assert work["jacrev"] / work["one reading"] == 11, "once and ten times back"
+assert work["jacfwd"] / work["one reading"] == 786, "784 pixels, and two more"
 assert work["jacfwd"] > 70 * work["jacrev"], "columns cost 70 times as much"
 assert torch.allclose(jacfwd(scores_of)(image.detach()), jacobian, atol=1e-5), (
     "both fill the same table"
@@ -375,11 +377,10 @@ mix(x).sum().backward()
 print("mix:    ", x.grad)
 
 # %%
-# There is no error, but 4 and 6 are not slopes of either output. They are the
-# two rows added up, 1 + 3 and 2 + 4, because a sum is ``v`` with a 1
-# everywhere. The same happens with ten scores: the sum mixes ten pictures into
-# one. To see one output, go back from this output alone, for example
-# ``scores[4].backward()``.
+# There is no error, but (4, 6) is the row of neither output. It is the two rows
+# added up, 1 + 3 and 2 + 4, because a sum is ``v`` with a 1 everywhere. The
+# same happens with ten scores: the sum mixes ten pictures into one. To see one
+# output, go back from this output alone, for example ``scores[4].backward()``.
 #
 # The other mistake is to expect :math:`Jv` from ``backward(v)``. With the
 # square matrix ``A``, you get 1, 2 instead of 1, 3, and no message. With ten
@@ -465,8 +466,9 @@ assert jacrev(outer)(five.detach()).shape == (2, 3, 5), "outputs, then inputs"
 # %%
 # .. answer:: 2
 #
-#    ``jacfwd``. Two columns are two passes, and 784 rows are 784. So ``jacrev``
-#    costs about 200 times as much.
+#    ``jacfwd``. Its two columns are two passes, against 784 for the rows. The
+#    plain calculation comes on top, once in ``jacrev`` and twice in
+#    ``jacfwd``'s count. So it is 785 against 4, about 200 times as much.
 
 B = torch.randn(2, 784)
 
@@ -486,7 +488,10 @@ print(work)
 # %%
 # .. check::
 
-assert 150 < work["jacrev"] / work["jacfwd"] < 250, "about 200 times as much"
+assert work["jacrev"] == 785 * 2 * B.numel(), "784 rows, and the calculation"
+assert work["jacfwd"] == 4 * 2 * B.numel(), (
+    "two columns, and twice the calculation"
+)
 assert torch.allclose(jacrev(widen)(place), B.T), "by rows"
 assert torch.allclose(jacfwd(widen)(place), B.T), "by columns"
 

@@ -42,8 +42,9 @@ train, test = datasets.mnist()
 #
 # - ``forward`` computes the result. Autograd records nothing inside it.
 # - ``setup_context`` puts aside what ``backward`` will need. ``inputs`` is the
-#   tuple of all arguments of ``forward``. Both ``setup_context`` and
-#   ``backward`` get the same ``ctx``, short for *context*, to pass it on.
+#   tuple of all arguments of ``forward``, and ``output`` is what ``forward``
+#   returned. Both ``setup_context`` and ``backward`` get the same ``ctx``,
+#   short for *context*, to pass it on.
 # - ``backward`` receives the :term:`gradient` of the loss with respect to the
 #   output, ``grad_output``, the :math:`v` of the last lesson. It returns the
 #   gradient with respect to the input: ``grad_output`` times the Jacobian,
@@ -271,7 +272,9 @@ for cube_of in (UnsafeCube.apply, Cube.apply):
 # %%
 # The unsafe cube gives the slope 3·20² = 1200 instead of 12, and says nothing.
 # What ``save_for_backward`` keeps is guarded: it remembers the version of the
-# tensor, and ``backward`` raises an error if the tensor has changed since.
+# tensor, and ``backward`` raises an error if the tensor has changed since. It
+# also lets go in time: an output kept on ``ctx`` directly holds the graph that
+# holds it, so it is not freed when its last name goes.
 
 # %%
 # .. check::
