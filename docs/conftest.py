@@ -11,5 +11,5 @@ collect_ignore_glob = ["_build/*", "lessons/*", "*.py"]
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)],
     pattern="*.md",
-    excludes=["_build/*", "_ext/*", "lessons/*"],
+    excludes=["_build/*", "_ext/*/*", "lessons/*"],
 ).pytest()
