@@ -1,14 +1,17 @@
 """The steps of a build: what runs again, what is removed, and what a killed build leaves."""
 
+import json
+import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from helpers.small_site import DRAWS, INDEX, write_site, written
 
-from bilingual import build, locks, sphinx_build
+from bilingual import build, locks, sites, sphinx_build
 from bilingual.project import Project
 from bilingual.results import Results
 
@@ -211,6 +214,23 @@ def test_what_no_build_writes_is_removed(tmp_path, monkeypatch):
     assert {page.stem for page in checked.glob("*/*.rst")} == {"index", "one_more", "other"}
     notes = [name for name in written(docs, "lessons") if not name.endswith((".json", ".zip"))]
     assert notes == [n for n in written(clean, "lessons") if not n.endswith((".json", ".zip"))]
+
+
+def test_what_another_language_is_removing_is_not_looked_at(tmp_path, monkeypatch):
+    """After a build that was killed each language empties its folders while the others begin."""
+    project = Project(write_site(tmp_path, {"a/one": "print(1)"}))
+    (project.build / "html/de").mkdir(parents=True)
+    look = os.scandir
+
+    def is_gone_below_build(folder="."):
+        if Path(folder).is_relative_to(project.build):
+            raise FileNotFoundError(folder)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", is_gone_below_build)
+    sites.remove_what_is_gone(project, project.languages[0])
+    note = json.loads((project.build / "doctrees/html-en.sources.json").read_text("utf-8"))
+    assert note == ["conf.py", "index.md"]
 
 
 def test_a_folder_with_a_space_in_its_name(tmp_path):

@@ -31,6 +31,11 @@ def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one
     env |= {"PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", KILLED]
 
+    def build(docs):
+        """A whole build; what it printed, when it fails."""
+        done = subprocess.run([*command, str(docs)], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, f"the build failed:\n{done.stdout}\n{done.stderr}"
+
     def change(docs, n):
         (docs / "index.md").write_text(INDEX.replace("Small", f"Small {n}"), "utf-8")
         (docs / "locale/de/LC_MESSAGES/index.po").write_text(
@@ -43,7 +48,7 @@ def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one
 
     start = time.monotonic()
     change(docs, 0)
-    subprocess.run([*command, str(docs)], env=env, check=True, capture_output=True)
+    build(docs)
     whole = time.monotonic() - start
     for n in range(1, 6):
         change(docs, n)
@@ -53,9 +58,9 @@ def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one
         ) as process:  # fmt: skip
             time.sleep(whole * n / 6)
             os.killpg(process.pid, signal.SIGKILL)
-    subprocess.run([*command, str(docs)], env=env, check=True, capture_output=True)
+    build(docs)
     clean = write_site(tmp_path / "clean", lessons, languages)
     (clean / "locale/de/LC_MESSAGES").mkdir(parents=True)
     change(clean, 5)
-    subprocess.run([*command, str(clean)], env=env, check=True, capture_output=True)
+    build(clean)
     assert written(docs, "_build/html") == written(clean, "_build/html")

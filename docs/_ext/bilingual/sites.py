@@ -119,10 +119,12 @@ def remove_what_is_gone(project: Project, language: Language) -> None:
 
 
 def _sources(project: Project) -> Iterator[str]:
-    """List the files that can have a trace in a site."""
-    for file in project.docs.rglob("*"):
-        inside = any(file.is_relative_to(each) for each in (project.build, project.used))
-        if file.is_file() and not inside and file.suffix not in (".mo", ".pyc", ".new"):
+    """List the files that can have a trace in a site.
+
+    What is built is not looked at: the build of another language may be removing it.
+    """
+    for file in _walk(project.docs, {project.build, project.used}):
+        if file.suffix not in (".pyc", ".new"):
             yield file.relative_to(project.docs).as_posix()
 
 
