@@ -32,7 +32,7 @@ def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one
     command = [sys.executable, "-c", KILLED]
 
     def build(docs):
-        """A whole build; what it printed, when it fails."""
+        """Build all of it, or show what it printed."""
         done = subprocess.run([*command, str(docs)], env=env, capture_output=True, text=True)
         assert done.returncode == 0, f"the build failed:\n{done.stdout}\n{done.stderr}"
 

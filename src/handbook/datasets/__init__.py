@@ -3,14 +3,17 @@
 from .export import write_csv, write_image_folder
 from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
+from .penguins import Penguins, penguins
 from .table import load_csv
 
 __all__ = [
+    "Penguins",
     "Split",
     "class_names",
     "load_csv",
     "load_image_folder",
     "mnist",
+    "penguins",
     "write_csv",
     "write_image_folder",
 ]
