@@ -35,8 +35,8 @@ torch.manual_seed(0)
 # Two calls, one sum
 # ------------------
 # The derivative of a + 1 is 1. The derivative of a² is 2a, which is 6 at a = 3.
-# Compute the two results one after the other, call ``backward()`` for each, and
-# print the gradient each time.
+# Compute a + 1 and then a², call ``backward()`` for each, and print the
+# gradient each time.
 
 a = torch.tensor(3.0, requires_grad=True)
 first = a + 1
@@ -384,9 +384,9 @@ assert torch.allclose(weights, torch.tensor([1.0, 2.0, 3.0]), atol=0.05), (
 #    a).backward()`` twice and ``(3 * a).backward()`` once. What is ``a.grad``?
 #    Then you set ``a.grad = None`` and call ``(5 * a).backward()``. What is it
 #    now?
-# 2. **Change.** Split the 200 images into parts of 80, 80 and 40. Show that a
-#    division by 3 gives another gradient, and find the factors that give the
-#    right one.
+# 2. **Change.** Split the 200 images into parts of 80, 80 and 40. Show that
+#    dividing each loss by 3 does not give the gradient of the whole batch, and
+#    find the factors that do.
 # 3. **Extend.** With :term:`momentum`, an optimizer keeps a sum. In each step
 #    it multiplies the sum by 0.9 and adds the new gradient. Then the weight
 #    moves against this sum, times the learning rate. Take one step of

@@ -100,10 +100,10 @@ for node, _ in square.grad_fn.next_functions:
     print(node.name())
 
 # %%
-# They are the two arrows to ``a``. For a leaf the node is called
-# ``AccumulateGrad``, because it adds what arrives to ``a.grad``. For an input
-# that needs no gradient, such as the 3 in ``3 * a``, there is ``None`` instead
-# of a node.
+# They are the two arrows to ``a``, and both lead to the same node. For a leaf
+# the node is called ``AccumulateGrad``, because it adds what arrives to
+# ``a.grad``. For an input that needs no gradient, such as the 3 in ``3 * a``,
+# there is ``None`` instead of a node.
 
 # %%
 # .. check::

@@ -4,9 +4,9 @@ Custom autograd.Function and gradcheck
 
 How do I give PyTorch a gradient of my own, and know that it is right?
 
-Autograd knows the derivatives of PyTorch's operations. Now and then you
-need one that it does not know: a formula from another library, or one whose
-gradient you can compute more accurately. A few lines are enough for that. But
+Autograd knows the derivatives of PyTorch's operations. Now and then you have to
+write one yourself, because a formula comes from another library, or because you
+can compute its gradient more accurately. A few lines are enough for that. But
 PyTorch believes whatever they say, and a wrong gradient can train a network
 that looks healthy. So checking is half of this lesson.
 
@@ -354,9 +354,9 @@ assert gradcheck(Multiply.apply, (x, weight)), "both gradients are right"
 #    methods have a ``self``, and the function is called with
 #    ``OldScale(3.0)(a)``. What happens today?
 # 2. **Change.** In ``train_with``, divide the gradient by its largest absolute
-#    value before the step. Train with ``Scale.apply`` and with
-#    ``FixedScale.apply``. Can
-#    you still see the mistake?
+#    value before the step, and set the learning rate to 0.001. Train with
+#    ``Scale.apply`` and with ``FixedScale.apply``. Can you still see the
+#    mistake?
 # 3. **Extend.** ``torch.log(1 + torch.exp(x))`` is called *softplus*. At 800 it
 #    should be 800, with the slope 1. What does PyTorch give? Write it as a
 #    ``Function`` that is right there, too. (The slope is

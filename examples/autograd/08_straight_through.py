@@ -379,10 +379,10 @@ assert (weight.grad != 0).sum() == 12, "every weight gets a gradient"
 # ---------
 # 1. **Predict.** Which values and which slopes does ``StraightThrough.apply``
 #    give for the weights 0.2, 0.26 and 3?
-# 2. **Change.** Give the rival a better form: before you round, multiply the
-#    weights so that a share of 0.8, 0.85 or 0.9 of them becomes 0 (a weight
-#    becomes 0 if it is smaller than 0.25). Choose the share as we chose the
-#    learning rate. How large is the gain now?
+# 2. **Change.** Give the rival a better form: before you round, multiply all
+#    weights by the same number, so that a share of 0.8, 0.85 or 0.9 of them is
+#    rounded to 0 (a weight is rounded to 0 if its size is below 0.25). Choose
+#    the share as we chose the learning rate. How large is the gain now?
 # 3. **Extend.** A weight of 3 is rounded to 1/2, and a few steps change nothing
 #    about that. Write a version that passes the gradient on only where the
 #    weight lies between −3/4 and 3/4, and is 0 elsewhere.
