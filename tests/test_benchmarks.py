@@ -55,6 +55,17 @@ def test_the_official_network_has_its_known_size(benchmark):
     torch.testing.assert_close(model(torch.rand(2, 1, 28, 28)).exp().sum(1), torch.ones(2))
 
 
+@pytest.mark.parametrize("name", ["bare", "handbook"])
+def test_the_loops_that_are_timed_note_every_pass_and_end_alike(benchmark, monkeypatch, name):
+    """Without the notes the benchmark of `fit` has no times."""
+    loops = benchmark("fit")
+    monkeypatch.setattr(loops, "STEPS", 3)
+    seconds, model = loops.once(name, accuracy=True)
+    assert seconds > 0
+    expected = loops.bare(loops.data(), accuracy=False).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+
+
 def test_ours_moves_images_by_a_pixel_at_most(benchmark):
     shifted, model, seen = benchmark("mnist99").shifted, torch.nn.Flatten(), []
     model.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
