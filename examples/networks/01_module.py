@@ -5,8 +5,8 @@ Defining a network
 How do you define a network, and how do you know that all of it learns?
 
 You say what it owns and what it computes; PyTorch finds what has to learn. It looks in certain
-places only: a layer kept elsewhere stays random, and no error tells you. Here that happens to three
-layers of four. The page before is :doc:`/lessons/autograd/07_custom_function`.
+places only: a layer kept elsewhere stays random, and on a CPU no error tells you. Here that happens
+to three layers of four. The page before is :doc:`/lessons/autograd/07_custom_function`.
 """
 
 # %%
@@ -216,10 +216,18 @@ for name, model in models.items():
     print(
         f"{name:10} {len(model.state_dict())} tensors to save, first layer now {first}"
     )
+refused(RuntimeError, lambda: models["list"](val[0][:1].double()))
+assert models["ModuleList"](val[0][:1].double()).dtype == torch.float64
+for model in models.values():
     model.float()
+refused(RuntimeError, lambda: Deep(list).to("meta")(val[0][:1].to("meta")))
 assert [len(model.state_dict()) for model in models.values()] == [2, 8]
 
 # %%
+# So the mistake is quiet only as long as nothing is converted or moved. After ``double`` the input
+# and the first layer no longer match, and after ``to`` they are on two devices (the last line shows
+# it with ``"meta"``, a device whose tensors have only a shape). Both end in an error.
+#
 # Counting parameters
 # -------------------
 #
@@ -244,7 +252,7 @@ assert (
 #
 # Some numbers belong to a network and are not to be learned, here the mean and the standard
 # deviation of the pixels. A :term:`buffer` is saved and moves along, and no optimizer gets it; a
-# plain tensor stays behind. The device ``"meta"``, where tensors have only a shape, shows it.
+# plain tensor stays behind. The device ``"meta"`` shows it again.
 
 
 class Standardize(nn.Module):

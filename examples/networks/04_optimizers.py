@@ -144,6 +144,7 @@ flat, steep = torch.linalg.eigvalsh(2 * x.T @ x / len(x)).tolist()
 print(
     f"curvature: {flat:.2f} along the valley, {steep:.1f} across; 2 / steep = {2 / steep:.4f}"
 )
+assert f"{walk(optim.SGD, lr=0.001)[1].norm():.3f}" == "0.020"
 assert (
     above[0.06] < above[0.001] < 1e4 < above[0.065]
     and (path[1] != 0).all()
@@ -151,10 +152,11 @@ assert (
 )
 
 # %%
-# Both weights move each time, and twice as far for twice the rate: it is the length of the step. In
-# a direction of curvature :math:`c`, a step multiplies the distance from the minimum by
-# :math:`1-\text{rate}\cdot c`. Beyond a rate of 0.0627 the steps across the valley explode; below
-# it, they hardly get ahead along the floor, which is about 800 times flatter. No rate suits both.
+# Both weights move each time, and twice as far for twice the rate. So the rate is a factor: the step
+# is the gradient times the rate, here 0.020 long at a rate of 0.001. In a direction of curvature
+# :math:`c`, a step multiplies the distance from the minimum by :math:`1-\text{rate}\cdot c`. Beyond
+# a rate of 0.0627 the steps across the valley explode; below it, they hardly get ahead along the
+# floor, which is about 800 times flatter. No rate suits both.
 #
 # Momentum and Adam
 # -----------------
@@ -227,8 +229,9 @@ assert above["AdamW"] < above["momentum"] < 80 and above["SGD"] == 101
 # A fair comparison
 # -----------------
 # Now digits, and a fourth. :class:`torch.optim.Muon` makes the step of a matrix about equally long
-# in all directions. So it takes matrices only, and another optimizer must move the biases. Weights
-# come in *groups*, each with options of its own: here, biases have no weight decay.
+# in all directions. It is meant for the matrices of hidden layers; another optimizer must move the
+# output layer and the biases. Weights come in *groups*, each with options of its own: here, biases
+# have no weight decay.
 
 makers = {
     "SGD": lambda groups, lr: [optim.SGD(groups, lr)],
@@ -236,7 +239,7 @@ makers = {
     "AdamW": lambda groups, lr: [optim.AdamW(groups, lr)],
     "Muon": lambda groups, lr: [
         optim.Muon(groups[:1], lr),
-        optim.AdamW(groups[1:], lr=0.003),
+        optim.AdamW(groups[1:], lr=0.01),
     ],
 }
 pixels = F.avg_pool2d(digits.x, 2).flatten(
@@ -252,12 +255,11 @@ def learn(
 ):
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(196, 32), nn.ReLU(), nn.Linear(32, 10))
-    matrices, biases = (
-        [w for w in model.parameters() if w.ndim == n] for n in (2, 1)
-    )
+    hidden, output = model[0], model[2]
     groups = [
-        {"params": matrices, "weight_decay": 1e-4},
-        {"params": biases, "weight_decay": 0.0},
+        {"params": [hidden.weight], "weight_decay": 1e-4},
+        {"params": [output.weight], "weight_decay": 1e-4},
+        {"params": [hidden.bias, output.bias], "weight_decay": 0.0},
     ]
     optimizers, rates = makers[name](groups, lr), []
     schedule = new_schedule(optimizers[0])
@@ -283,8 +285,8 @@ def learn(
 # All three classes have 0.001 as their default learning rate. So compare them there? Or at 1.024?
 # The loss on 2,000 validation images, mean of two seeds:
 #
-# .. alt:: Validation loss against the learning rate: four valleys, equally deep; those of AdamW and
-#    Muon come first, then momentum, and last SGD, at a rate about 60 times as high as AdamW's.
+# .. alt:: Validation loss against the learning rate: four valleys, nearly equally deep; those of
+#    AdamW and Muon come first, then momentum, and last SGD, at a rate about 60 times as high as AdamW's.
 
 scale = [0.001 * 4**k for k in range(7)]
 mean = {
@@ -308,15 +310,30 @@ assert (
     mean["AdamW"][0] + 1 < mean["SGD"][0]
     and mean["SGD"][5] + 1 < mean["AdamW"][5]
 )
-assert (
-    max(loss.min() for loss in mean.values())
-    < min(loss.min() for loss in mean.values()) + 0.1
-)
 
 # %%
 # At 0.001 AdamW wins by far, at 1.024 SGD does. Both verdicts are about the rate: SGD multiplies
-# the gradient by it, AdamW moves each weight by about the rate itself. Each at its best, chosen on
-# validation images, all four are alike on this small network.
+# the gradient by it, AdamW moves each weight by about the rate itself. Between rates that differ by
+# a factor of 4, and with two seeds, more cannot be said. So we went through each valley in steps of
+# 1.4, again on the validation images. Here is each optimizer at its best rate, with five seeds:
+
+best_rate = {"SGD": 1.0, "momentum": 0.07, "AdamW": 0.028, "Muon": 0.04}
+losses = {
+    name: torch.tensor([learn(name, lr, seed)[0] for seed in range(5)])
+    for name, lr in best_rate.items()
+}
+for name, loss in losses.items():
+    print(
+        f"{name:8} at {best_rate[name]:5}: {loss.mean():.3f}, spread {loss.std():.3f}"
+    )
+muon, adamw = losses["Muon"], losses["AdamW"]
+assert muon.mean() + muon.std() < adamw.mean() - adamw.std()
+gap = losses["SGD"].mean() - losses["momentum"].mean()
+assert abs(gap) < losses["SGD"].std()
+
+# %%
+# Muon is ahead by more than the seeds scatter. SGD scatters so widely that five seeds do not tell it
+# from momentum. All of that is about this small network and its two epochs.
 #
 # .. _step-before-schedule:
 #

@@ -145,9 +145,11 @@ except pickle.UnpicklingError as error:
     print(str(error).split("WeightsUnpickler error: ")[1].split(". Please")[0])
 
 # %%
-# Such a file holds a *pickle*, Python's way to write almost any object. It can name any function,
-# and loading *calls* it. So since PyTorch 2.6 ``weights_only=True`` is the default: all but a few
-# classes and functions are refused. This pickle makes a folder; it could as well delete yours.
+# Every file that ``torch.save`` writes holds a *pickle*, Python's way to write almost any object.
+# It can name any function, and loading *calls* it. What differs is what the loader allows. Since
+# PyTorch 2.6 ``weights_only=True`` is the default, and all but a few classes and functions are
+# refused. A state dict needs only these few, a whole model needs more. This pickle makes a folder;
+# it could as well delete yours.
 
 
 class Trap:
@@ -371,8 +373,8 @@ assert (
 #    ``best`` afterwards?
 # 2. **Change.** Resume with everything, but build the optimizer with a learning rate of 1 first.
 #    Which learning rate does training go on with?
-# 3. **Extend.** The power fails in the middle of ``torch.save``. Let an object that cannot be saved
-#    play that part, see what becomes of the file, and write a function that spares the old one.
+# 3. **Extend.** The program is killed in the middle of ``torch.save``. Let an object that cannot be
+#    saved play that part, see what becomes of the file, and write a function that spares the old one.
 #
 # What is on disk can be watched while it grows: :doc:`/lessons/networks/09_tensorboard`.
 
@@ -414,13 +416,19 @@ assert rate == stopped[1].param_groups[0]["lr"] < 0.03
 # .. answer:: 3
 #
 #    The file is cut off, and what was in it is lost. Write under another name, and rename when that
-#    is complete: until then the old file stays.
+#    is complete: until then the old file stays. Without ``os.fsync`` that protects against a killed
+#    program, but not against a power failure, because the system may rename first and write the
+#    numbers to the disk later. :func:`handbook.fit` does the same, and writes the folder to the
+#    disk, too.
 
 
 def save_safely(state, path):
     beside = path.with_suffix(".part")
     try:
-        torch.save(state, beside)
+        with beside.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # returns when it is on the disk
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
