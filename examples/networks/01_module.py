@@ -6,7 +6,7 @@ How do you define a network, and how do you know that all of it learns?
 
 You say what it owns and what it computes; PyTorch finds what has to learn. It looks in certain
 places only: a layer kept elsewhere stays random, and on a CPU no error tells you. Here that happens
-to three layers of four. The page before is :doc:`/lessons/autograd/07_custom_function`.
+to three layers of four.
 """
 
 # %%
