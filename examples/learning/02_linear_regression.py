@@ -182,7 +182,8 @@ assert torch.allclose(best_line(x, y), torch.tensor([2.0, 1.0]), atol=1e-4), (
 #
 # The function trains a model with :class:`torch.optim.SGD`, in the loop that
 # you know from :doc:`/lessons/autograd/02_accumulation`, and returns the loss
-# of each step.
+# of each step. ``model.parameters()`` gives the optimizer what it should move,
+# here the weight and the bias.
 
 
 def train(model, x, y, lr, steps):
@@ -224,11 +225,11 @@ assert abs(losses[0] - 35 / 3) < 1e-5, "it starts from the same loss"
 # %%
 # Data whose truth we know
 # ------------------------
-# Real points never lie exactly on a line. Can the method be trusted then? To
-# find out, invent a truth, hide it behind random noise, and see whether it is
-# found again. We choose w = 1.5 and b = 4, and the noise has the standard
-# deviation 2. Each number of points is tried with 20 random seeds, and ± is
-# the standard deviation over the seeds.
+# Real points hardly ever lie exactly on a line. Can the method be trusted then?
+# To find out, invent a truth, hide it behind random noise, and see whether it
+# is found again. We choose w = 1.5 and b = 4, and the noise has the standard
+# deviation 2. Each number of points is tried with 20 random seeds, and ± is the
+# standard deviation over the seeds.
 
 
 def invent(n):
@@ -304,7 +305,8 @@ print(f"the line:        {line_error:.0f} g")
 # mass of a penguin without flippers, and it is negative. The line is only meant
 # for lengths like those in the table, from 172 to 231 mm.) The line halves the
 # typical error of the baseline. Look at the single errors, too. What is left
-# over, truth minus guess, is called the *residual*.
+# over, truth minus guess, is called the *residual*. It is the error with the
+# opposite sign.
 #
 # .. alt:: Two panels. Left, body mass in g against flipper length in mm: 100
 #    points that rise along a straight line, and a dotted level line, the mean.
@@ -412,8 +414,8 @@ print(f"closed form:      w = {w:.1f} g per mm, b = {b:.0f} g")
 
 # %%
 # After 100 steps the line is the one of the closed form. The figure shows the
-# two ways there. (The next lesson explains which learning rates are too large,
-# and why.)
+# two ways there. (:doc:`/lessons/learning/03_gradient_descent` explains which
+# learning rates are too large, and why.)
 #
 # .. alt:: The typical error in g against the step, up to step 100. In mm, it
 #    falls at once to about 560 and stays there. Standardized, it falls more

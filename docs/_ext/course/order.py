@@ -24,6 +24,7 @@ ORDER = [
     "autograd/07_custom_function",
     "autograd/08_straight_through",
     "learning/02_linear_regression",
+    "learning/03_gradient_descent",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
