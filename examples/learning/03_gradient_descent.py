@@ -4,8 +4,8 @@ Gradient descent and the learning rate
 
 How large should the learning rate be?
 
-The learning rate is the first number that you choose for a training, and the
-one that matters most. If it is too small, the training crawls. If it is too
+The learning rate is the first number that you choose for a training, and often
+the one that matters most. If it is too small, the training crawls. If it is too
 large, the loss grows until it is ``nan``. On a parabola you can work out in
 your head what each learning rate does. The rule that you find there also holds
 for the line through the penguins.
@@ -14,7 +14,7 @@ After this lesson you can
 
 - work out the steps of gradient descent by hand, from either side of a minimum
 - say from the curvature of a loss which learning rates are too large
-- notice a loss that has stopped falling although the minimum is still far away
+- notice a loss curve that looks flat although the minimum is still far away
 """
 
 # %%
@@ -269,9 +269,10 @@ print("one step with 1/c:", descend(penguin_loss, 0.0, 1 / curvature, steps=1))
 #
 # If both ``w`` and ``b`` are learned, each has a curvature of its own. For the
 # lengths in mm, from which no mean was subtracted, it is about 81,000 for ``w``
-# and 2 for ``b``. (Where a larger ``w`` is made up for by a smaller ``b``, the
-# loss curves even less.) No learning rate suits both, and so gradient descent
-# crawled in the last lesson. After standardizing, both are about 2.
+# and 2 for ``b``. (If ``b`` falls while ``w`` grows, so that the two nearly
+# cancel, the curvature is even smaller.) No learning rate suits both, and so
+# gradient descent crawled in the last lesson. After standardizing, both are
+# about 2.
 
 # %%
 # .. check::
