@@ -24,6 +24,8 @@ ORDER = [
     "autograd/07_custom_function",
     "autograd/08_straight_through",
     "learning/01_kinds_of_learning",
+    "learning/02_linear_regression",
+    "learning/03_gradient_descent",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
