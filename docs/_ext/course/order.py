@@ -24,6 +24,7 @@ ORDER = [
     "autograd/07_custom_function",
     "autograd/08_straight_through",
     "learning/05_logistic_regression",
+    "learning/06_softmax_regression",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
