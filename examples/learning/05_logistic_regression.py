@@ -336,7 +336,8 @@ print(binary_cross_entropy_with_logits(perfect, perfect))
 # %%
 # The loss should be 0, but it is 0.50. The scores 1 and 0 stand for the
 # probabilities 0.73 and 0.5, and they cost 0.31 and 0.69. No error is raised,
-# and the model still learns something, with a loss that never gets below 0.5.
+# and the model still learns something. But a yes never costs less than 0.31,
+# and a no never less than 0.69.
 #
 # **tanh instead of the sigmoid.** The curve of ``torch.tanh`` looks like an S
 # as well, but it goes from −1 to 1. Here it gets our first three scores, 0, ln
