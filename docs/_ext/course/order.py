@@ -26,6 +26,8 @@ ORDER = [
     "learning/01_kinds_of_learning",
     "learning/02_linear_regression",
     "learning/03_gradient_descent",
+    "learning/05_logistic_regression",
+    "learning/06_softmax_regression",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",

@@ -1,0 +1,580 @@
+"""
+Logistic regression
+===================
+
+How does a model answer yes or no, and say how sure it is?
+
+Linear regression predicts a number, such as a mass in grams. But many questions
+are answered with yes or no: is this message spam, is this lamp broken, does
+this penguin belong to that species? A straight line does not fit such answers,
+because it goes on below 0 and above 1. Logistic regression bends it into a
+probability, which tells you the answer and also how far you can rely on it.
+
+After this lesson you can
+
+- turn a score into a probability with the sigmoid, and back into yes or no
+- train a model of one or several measurements, and find its boundary in mm
+- recognize three mistakes that give no error, and weights that never settle
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from handbook import datasets, plots
+
+torch.manual_seed(0)
+
+# %%
+# From a score to a probability
+# -----------------------------
+# Suppose that a model looks at a penguin and computes a *score* z. It may be
+# any number. A large positive score means "yes, this is a Gentoo penguin", and
+# a large negative one means "no". We want a probability p, which lies between 0
+# and 1. The **sigmoid**, written σ, makes one from the other:
+#
+# .. math::
+#
+#    p = \sigma(z) = \frac{1}{1 + e^{-z}}
+#
+# Here e is 2.718…, the base of the natural logarithm ln. Try three scores whose
+# powers of e are easy: 0, ln 3 and −ln 3, which is ln ⅓. For z = ln 3, the
+# power in the formula is ⅓, so p = 1 / (1 + ⅓) = ¾. What do you expect for the
+# other two? PyTorch has the function, too. It is called ``torch.sigmoid``.
+
+
+def sigmoid(z):
+    return 1 / (1 + (-z).exp())
+
+
+scores = torch.tensor([1.0, 3.0, 1 / 3]).log()  # 0, ln 3, −ln 3
+print("scores: ", scores)
+print("by hand:", sigmoid(scores))
+print("PyTorch:", torch.sigmoid(scores))
+
+# %%
+# The score 0 gives ½: the model cannot decide. The score ln 3 gives ¾, so "yes"
+# is 3 times as probable as "no". This holds in general, and it says what a
+# score is: the logarithm of how many times "yes" is as probable as "no". The
+# score −ln 3 gives ¼, and here "no" is 3 times as probable. In PyTorch, scores
+# of this kind are called :term:`logits`, and the function is the
+# :term:`sigmoid`.
+
+# %%
+# .. check::
+
+assert torch.allclose(sigmoid(scores), torch.tensor([1 / 2, 3 / 4, 1 / 4])), (
+    "1/2, 3/4 and 1/4"
+)
+assert torch.allclose(torch.sigmoid(scores), sigmoid(scores)), "as PyTorch"
+
+# %%
+# The loss
+# --------
+# What should a wrong answer cost? For each penguin, look at the probability
+# that the model gave to the *truth*. If the truth is yes, this is p. If it is
+# no, it is 1 − p. The loss L is its logarithm with a minus in front:
+#
+# .. math::
+#
+#    L = -\left( y \ln p + (1 - y) \ln (1 - p) \right)
+#
+# The truth y is 1 for yes and 0 for no, so one of the two terms is always
+# multiplied by 0, and only the other one counts. Here are three penguins with
+# the scores 0, ln 3 and ln 3. The first two are Gentoos, and the third is not.
+
+scores = torch.tensor([1.0, 3.0, 3.0]).log()
+truth = torch.tensor([1.0, 1.0, 0.0])
+p = torch.sigmoid(scores)
+by_hand = -(truth * p.log() + (1 - truth) * (1 - p).log())
+print("for the truth:", truth * p + (1 - truth) * (1 - p))
+print("losses:       ", by_hand)
+print("mean, by hand:", by_hand.mean())
+print("PyTorch:      ", binary_cross_entropy_with_logits(scores, truth))
+
+# %%
+# The truth got the probabilities ½, ¾ and ¼. The losses are ln 2 = 0.69, ln 4/3
+# = 0.29 and ln 4 = 1.39. The more the model believed in the wrong answer, the
+# more it pays, and there is no upper limit: at a probability of 0.001 it would
+# pay 6.9. A model that gives the truth the probability 1 pays nothing, because
+# ln 1 = 0.
+#
+# The last line is :func:`torch.nn.functional.binary_cross_entropy_with_logits`,
+# a :term:`cross-entropy` for two (*binary*) answers. Its name ends in "with
+# logits" because it takes the *scores* and applies the sigmoid itself. The
+# truth has to be of type ``float``.
+
+# %%
+# .. check::
+
+assert torch.allclose(by_hand, torch.tensor([2.0, 4 / 3, 4.0]).log()), (
+    "ln 2, ln 4/3 and ln 4"
+)
+assert torch.allclose(
+    by_hand.mean(), binary_cross_entropy_with_logits(scores, truth)
+), "the mean is the loss of PyTorch"
+assert 6.9 < -torch.tensor(0.001).log() < 6.91, "a probability of 0.001"
+
+# %%
+# On real data: one measurement
+# -----------------------------
+# Researchers measured 342 penguins of three species. Gentoos are the largest of
+# them. Can we recognize a Gentoo by the length of its flipper, that is, of its
+# wing? The table is sorted by species, so we shuffle it first. 242 penguins are
+# for training, and 100 are kept back as the :term:`validation set`. As in
+# :doc:`/lessons/learning/02_linear_regression`, we standardize the measurement,
+# with the mean and the standard deviation of the training set.
+
+table = datasets.penguins()
+is_gentoo = table.species == 2  # (342,), True or False
+target = is_gentoo.float()  # 1 or 0
+order = torch.randperm(342)
+train = order[:242]
+val = order[242:]
+
+flipper = table.flipper_length  # in mm
+mean = flipper[train].mean()
+std = flipper[train].std()
+x = ((flipper - mean) / std).unsqueeze(1)  # (342, 1)
+print(f"mean {mean:.1f} mm, standard deviation {std:.1f} mm")
+
+# %%
+# ``train`` and ``val`` hold row numbers. The score is computed as in linear
+# regression, from the measurement x with a weight w and a bias b:
+#
+# .. math::
+#
+#    z = w \cdot x + b
+#
+# Only the loss is new. ``squeeze(1)`` turns the column of scores, of shape (N,
+# 1), into the shape of the truth, (N,), where N is the number of penguins.
+
+
+def learn(x, y, steps):
+    model = nn.Linear(x.shape[1], 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(steps):
+        loss = binary_cross_entropy_with_logits(model(x).squeeze(1), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+by_flipper = learn(x[train], target[train], steps=500)
+w = by_flipper.weight.item()
+b = by_flipper.bias.item()
+print(f"w {w:.2f}, b {b:.2f}")
+
+# %%
+# The weight is positive, so a longer flipper makes a Gentoo more probable.
+# Where does the answer change from no to yes? Where p is ½, and so where the
+# score is 0. This place is called the *decision boundary*. From w·x + b = 0 we
+# get x = −b / w, and the standardization is undone by multiplying with the
+# standard deviation and adding the mean.
+
+boundary = mean - b / w * std
+print(f"boundary: {boundary:.1f} mm")
+
+lengths = torch.tensor([200.0, 205.0, 210.0, 215.0])
+with torch.no_grad():
+    z = by_flipper(((lengths - mean) / std).unsqueeze(1))
+    p = torch.sigmoid(z).squeeze(1)
+print("probabilities:", p)
+
+# %%
+# A penguin with a flipper of 215 mm is almost certainly a Gentoo, one with 200
+# mm is almost certainly not, and between them the model is less sure. To answer
+# with yes or no you need no sigmoid, since p > ½ is the same as z > 0. The
+# figure shows all of it at once.
+#
+# .. alt:: An S-shaped curve over the flipper length from 170 to 235 mm. Dots at
+#    probability 0 are penguins of other species, triangles at 1 are Gentoos.
+#    The curve climbs from 0 to 1 between 195 and 220 mm. A dotted vertical line
+#    marks the boundary near 207 mm, where the curve is at one half. Between 203
+#    and 212 mm there are penguins of both kinds.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+spread = target + 0.08 * (torch.rand(342) - 0.5)
+axis.plot(
+    flipper[~is_gentoo],
+    spread[~is_gentoo],
+    "o",
+    markersize=3,
+    label="other species",
+)
+axis.plot(
+    flipper[is_gentoo], spread[is_gentoo], "^", markersize=3, label="Gentoo"
+)
+grid = torch.linspace(170, 235, 200)
+with torch.no_grad():
+    curve = torch.sigmoid(by_flipper((grid - mean).unsqueeze(1) / std))
+axis.plot(grid, curve, color="black", label="probability")
+axis.axvline(boundary, color="black", linestyle=":", label="boundary")
+axis.set(xlabel="flipper length in mm", ylabel="Is it a Gentoo?")
+axis.legend(fontsize=8, loc="center left")
+
+# %%
+# (The points were moved up and down a little, so that they do not hide each
+# other.) Near the boundary both kinds have flippers of the same length. There
+# no boundary can be right for all, and a probability between 0 and 1 is the
+# honest answer.
+
+# %%
+# .. check::
+
+assert len(val) == 100, "100 penguins are kept back"
+assert w > 0, "a longer flipper makes it more probable"
+assert 206 < boundary < 208, "the boundary is near 207 mm"
+assert p[0] < 0.05, "200 mm: almost certainly not"
+assert p[3] > 0.95, "215 mm: almost certainly"
+assert flipper[is_gentoo].min() == 203, "the shortest flipper of a Gentoo"
+assert flipper[~is_gentoo].max() == 212, "the longest flipper of the others"
+
+# %%
+# Two measurements
+# ----------------
+# The bill of a Gentoo is less deep than that of the others. (The *depth* of a
+# bill is measured from its upper to its lower edge.) With this measurement as a
+# second one, the score is z = w₁·x₁ + w₂·x₂ + b. The function ``learn`` stays
+# as it is.
+
+both = torch.stack([flipper, table.bill_depth], dim=1)  # (342, 2)
+mean2 = both[train].mean(dim=0)
+std2 = both[train].std(dim=0)
+x2 = (both - mean2) / std2
+by_both = learn(x2[train], target[train], steps=500)
+w1, w2 = by_both.weight.squeeze(0).tolist()
+print(f"weights: {w1:.2f} for the flipper, {w2:.2f} for the bill")
+
+
+def score_from_mm(points):
+    return by_both((points - mean2) / std2)
+
+
+# %%
+# The second weight is negative, because a deep bill speaks against a Gentoo.
+# The boundary is where z = 0, and in the plane of two measurements this is a
+# straight line. :func:`handbook.plots.decision_boundary` colours the side where
+# a score is positive, and draws the penguins. It uses ``score_from_mm``,
+# because the axes are in millimetres.
+#
+# .. alt:: The penguins in the plane of flipper length and bill depth, over two
+#    coloured regions with a straight border that rises to the right. The
+#    Gentoos, with long flippers and bills that are not deep, are all below the
+#    border, and the others are all above it.
+
+# %%
+# .. drawing::
+
+panel = plots.decision_boundary(score_from_mm, both, is_gentoo.long())
+panel.set(xlabel="flipper length in mm", ylabel="bill depth in mm")
+panel.legend(["other species", "Gentoo"])
+
+# %%
+# Neither measurement alone separates the two groups, but the two together do:
+# all penguins are on the right side of the line. How good are the two models on
+# penguins that they have not seen? One shuffle may be lucky, so we take ten,
+# and look at the 100 penguins that each of them keeps back. As a
+# :term:`baseline` there is the rule that always says no.
+
+
+def share_right(columns, seed):
+    torch.manual_seed(seed)
+    order = torch.randperm(342)
+    train = order[:242]
+    val = order[242:]
+    x = (columns - columns[train].mean(dim=0)) / columns[train].std(dim=0)
+    model = learn(x[train], target[train], steps=100)
+    with torch.no_grad():
+        says_yes = model(x[val]).squeeze(1) > 0
+    return (says_yes == is_gentoo[val]).float().mean()
+
+
+one = torch.stack([share_right(both[:, :1], seed) for seed in range(10)])
+two = torch.stack([share_right(both, seed) for seed in range(10)])
+print(f"always no:        {1 - target.mean():.1%}")
+print(f"flipper:          {one.mean():.1%} ± {one.std():.1%}")
+print(f"flipper and bill: {two.mean():.1%} ± {two.std():.1%}")
+
+# %%
+# (± is the standard deviation over the ten shuffles.) The bill depth helps:
+# about 98% become 100%, in each of the ten shuffles.
+
+# %%
+# .. check::
+
+assert both[is_gentoo, 1].max() > both[~is_gentoo, 1].min(), (
+    "the bill depth alone does not separate them"
+)
+assert w1 > 0, "a long flipper speaks for a Gentoo"
+assert w2 < 0, "a deep bill speaks against it"
+assert ((score_from_mm(both).squeeze(1) > 0) == is_gentoo).all(), (
+    "all are on the right side"
+)
+assert 0.97 < one.mean() < 0.99, "about 98 % with one measurement"
+assert (two == 1).all(), "100 % with two, in each shuffle"
+
+# %%
+# What goes wrong
+# ---------------
+# **The sigmoid twice.** The loss applies the sigmoid itself. If you pass
+# probabilities to it, they are taken for scores. Here are two perfect answers,
+# with p = 1 for a yes and p = 0 for a no:
+
+perfect = torch.tensor([1.0, 0.0])
+print(binary_cross_entropy_with_logits(perfect, perfect))
+
+# %%
+# The loss should be 0, but it is 0.50. The scores 1 and 0 stand for the
+# probabilities 0.73 and 0.5, and they cost 0.31 and 0.69. No error is raised,
+# and the model still learns something. But a yes never costs less than 0.31,
+# and a no never less than 0.69.
+#
+# **tanh instead of the sigmoid.** The curve of ``torch.tanh`` looks like an S
+# as well, but it goes from −1 to 1. Here it gets our first three scores, 0, ln
+# 3 and −ln 3:
+
+scores = torch.tensor([1.0, 3.0, 1 / 3]).log()
+print(torch.tanh(scores))
+print(torch.tanh(scores).log())
+
+# %%
+# There are no negative probabilities, so −0.8 cannot be one. The loss takes the
+# logarithm, which is ``nan`` ("not a number") for a negative number and −∞ for
+# 0. One ``nan`` is enough to make the mean ``nan``, and then the loss says
+# nothing any more.
+
+# %%
+# .. check::
+
+assert 0.5 < binary_cross_entropy_with_logits(perfect, perfect) < 0.51, (
+    "perfect answers cost 0.50"
+)
+assert torch.allclose(
+    torch.tanh(scores), torch.tensor([0.0, 0.8, -0.8]), atol=1e-6
+), "tanh gives 0, 0.8 and -0.8"
+assert torch.tanh(scores).log()[2].isnan(), "log of a negative number is nan"
+assert torch.tanh(scores).log()[0] == -torch.inf, "log of 0 is minus infinity"
+
+# %%
+# Weights that never settle
+# -------------------------
+# The third mistake is harder to see. Take four made-up points, 1 and 2 with the
+# answer no, 3 and 4 with the answer yes. The right boundary is at 2.5, halfway.
+# ``separate`` trains ``w`` and ``b`` from 0, with the learning rate 1. To be
+# quick, it does without autograd. For this loss, the slope for a score is p −
+# y, the probability minus the truth (the next lesson shows it). So by the chain
+# rule, the slope for ``w`` is the mean of (p − y) · x, and for ``b`` it is the
+# mean of p − y. The argument ``penalty`` is explained below, and is 0 for now.
+
+points = torch.tensor([1.0, 2.0, 3.0, 4.0])
+answers = torch.tensor([0.0, 0.0, 1.0, 1.0])
+
+
+def separate(steps, penalty):
+    w = torch.tensor(0.0)
+    b = torch.tensor(0.0)
+    for _ in range(steps):
+        error = torch.sigmoid(w * points + b) - answers
+        w = w - (error * points).mean() - 2 * penalty * w
+        b = b - error.mean()
+    return w.item(), b.item()
+
+
+# %%
+# Here are 100, 1,000 and 10,000 steps. What do you expect of the weight?
+
+weight_after = {}
+bias_after = {}
+for steps in [100, 1000, 10_000]:
+    w, b = separate(steps, penalty=0)
+    print(f"{steps:6} steps: w {w:4.1f}, boundary {-b / w:.2f}")
+    weight_after[steps] = w
+    bias_after[steps] = b
+
+# %%
+# The boundary soon stays where it should be. But the weight grows: 2.4, 5.8,
+# 10.3, and it would grow for as long as you train. Why? All four answers are
+# right already, and with a larger weight they are right *with more certainty*.
+# The loss is a little smaller, so the step is taken. There is no best weight at
+# the end of this road. Data like these are called *separable*: a boundary
+# exists with each group on its own side. The penguins with two measurements are
+# separable, too.
+#
+# .. alt:: The four points and three S-shaped curves that rise near 2.5. After
+#    100 steps the curve is a gentle slope, after 1,000 steps it is steeper, and
+#    after 10,000 steps it is almost a jump from 0 to 1.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.2, 2.8), layout="constrained")
+grid = torch.linspace(0.5, 4.5, 200)
+for steps, style in [(100, ":"), (1000, "--"), (10_000, "-")]:
+    curve = torch.sigmoid(weight_after[steps] * grid + bias_after[steps])
+    axis.plot(grid, curve, style, label=f"{steps:,} steps")
+axis.plot(points, answers, "o", color="black")
+axis.set(xlabel="x", ylabel="probability of yes")
+axis.legend(fontsize=8)
+
+# %%
+# What is bad about it? After 10,000 steps the model is almost certain on both
+# sides of 2.5, and it has seen only four points. Its probabilities depend on
+# when you stopped, not on the data. The cure is to make large weights
+# expensive. We add ``penalty * w**2`` to the loss, whose slope is
+# ``2 * penalty * w``:
+
+weight_with_penalty = {}
+for steps in [100, 1000, 10_000]:
+    w, b = separate(steps, penalty=0.01)
+    print(f"{steps:6} steps: w {w:4.2f}, boundary {-b / w:.2f}")
+    weight_with_penalty[steps] = w
+
+# %%
+# Now the weight comes to rest, and longer training changes nothing. How large
+# the penalty should be is for the validation set to say. In optimizers you find
+# the same idea under the name :term:`weight decay`.
+
+# %%
+# .. check::
+
+assert round(weight_after[100], 1) == 2.4, "after 100 steps"
+assert round(weight_after[1000], 1) == 5.8, "after 1,000 steps"
+assert 10.2 < weight_after[10_000] < 10.4, "after 10,000 steps"
+assert 2.4 < -bias_after[1000] / weight_after[1000] < 2.5, "near 2.5"
+assert abs(weight_with_penalty[10_000] - weight_with_penalty[1000]) < 0.01, (
+    "with a penalty the weight comes to rest"
+)
+
+# %%
+# Recipe
+# ------
+# The data are made up here: the answer is yes where two measurements and some
+# noise have a positive sum.
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+x = torch.randn(200, 2)
+y = (x[:, 0] + x[:, 1] + torch.randn(200) > 0).float()
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+for _ in range(200):
+    loss = binary_cross_entropy_with_logits(model(x).squeeze(1), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+with torch.no_grad():
+    probability = torch.sigmoid(model(x).squeeze(1))
+print(f"right: {((probability > 0.5) == (y == 1)).float().mean():.0%}")
+
+# %%
+# .. check::
+
+assert ((probability > 0.5) == (y == 1)).float().mean() > 0.7, "most are right"
+
+# %%
+# What you learned
+# ----------------
+# - Logistic regression computes a score as linear regression does. The sigmoid
+#   makes a probability from it: 0 becomes ½, ln 3 becomes ¾.
+# - The loss is −ln of the probability that the truth got. In PyTorch it is
+#   ``binary_cross_entropy_with_logits``, and it takes scores, not
+#   probabilities.
+# - The decision boundary is where the score is 0. For one measurement it is a
+#   number, −b / w, and for two it is a straight line.
+# - Where data are separable, the weights grow with every step. A penalty on
+#   large weights brings them to rest.
+#
+# Exercises
+# ---------
+# 1. **Predict.** A model gives the score ln 4. What is the probability of yes?
+#    What does the answer cost if the truth is yes, and what if it is no?
+# 2. **Change.** Use the bill depth alone. Guess the sign of the weight first.
+#    Where is the boundary, and what share is right in ten shuffles?
+# 3. **Extend.** Suppose that missing a Gentoo is worse than a false alarm. Say
+#    yes where the probability is above 0.1, with the flipper alone. Count, for
+#    all 342 penguins, the Gentoos that are missed and the others that are
+#    called Gentoo, at 0.5 and at 0.1.
+
+# %%
+# .. answer:: 1
+#
+#    Yes is 4 times as probable as no, so the probabilities are 4/5 and 1/5. The
+#    loss is ln 5/4 = 0.22 for a yes, and ln 5 = 1.61 for a no.
+
+score = torch.tensor(4.0).log()
+print(torch.sigmoid(score))
+for_yes = binary_cross_entropy_with_logits(score, torch.tensor(1.0))
+for_no = binary_cross_entropy_with_logits(score, torch.tensor(0.0))
+print(for_yes, for_no)
+
+# %%
+# .. check::
+
+assert abs(torch.sigmoid(score) - 0.8) < 1e-6, "4/5"
+assert torch.allclose(for_yes, torch.tensor(1.25).log()), "ln 5/4"
+assert torch.allclose(for_no, torch.tensor(5.0).log()), "ln 5"
+
+# %%
+# .. answer:: 2
+#
+#    A deep bill speaks against a Gentoo, so the weight is negative. The
+#    boundary is near 16.5 mm. About 96% are right, a little less than with the
+#    flipper.
+
+depth = table.bill_depth
+depth_mean = depth[train].mean()
+depth_std = depth[train].std()
+x_depth = ((depth - depth_mean) / depth_std).unsqueeze(1)
+of_depth = learn(x_depth[train], target[train], steps=500)
+depth_w = of_depth.weight.item()
+depth_b = of_depth.bias.item()
+depth_boundary = depth_mean - depth_b / depth_w * depth_std
+shares = [share_right(depth.unsqueeze(1), seed) for seed in range(10)]
+depth_share = torch.stack(shares)
+print(f"w {depth_w:.2f}, boundary {depth_boundary:.1f} mm")
+print(f"right: {depth_share.mean():.1%} ± {depth_share.std():.1%}")
+
+# %%
+# .. check::
+
+assert depth_w < 0, "a deep bill speaks against it"
+assert 16.2 < depth_boundary < 16.8, "near 16.5 mm"
+assert 0.94 < depth_share.mean() < one.mean(), "about 96 %, less"
+
+# %%
+# .. answer:: 3
+#
+#    At 0.5, one Gentoo is missed and 7 other penguins are called Gentoo. At
+#    0.1, none is missed and there are more false alarms. The model stays
+#    the same, only the answer that you draw from it changes.
+
+x_flipper = ((flipper - mean) / std).unsqueeze(1)
+with torch.no_grad():
+    p_gentoo = torch.sigmoid(by_flipper(x_flipper).squeeze(1))
+missed = {}
+alarms = {}
+for threshold in [0.5, 0.1]:
+    called = p_gentoo > threshold
+    missed[threshold] = (~called & is_gentoo).sum().item()
+    alarms[threshold] = (called & ~is_gentoo).sum().item()
+    print(threshold, "missed", missed[threshold], "alarms", alarms[threshold])
+
+# %%
+# .. check::
+
+assert missed[0.5] == 1, "one is missed"
+assert alarms[0.5] == 7, "7 others"
+assert missed[0.1] == 0, "none is missed"
+assert alarms[0.1] > alarms[0.5], "more false alarms"
