@@ -23,6 +23,7 @@ ORDER = [
     "autograd/06_jacobian",
     "autograd/07_custom_function",
     "autograd/08_straight_through",
+    "learning/08_overfitting",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
@@ -56,6 +57,7 @@ LEVELS = {
     "start": "Beginner",
     "tensors": "Beginner",
     "autograd": "Intermediate",
+    "learning": "Intermediate",
     "networks": "Intermediate",
     "practice": "Intermediate",
 }
