@@ -23,6 +23,7 @@ ORDER = [
     "autograd/06_jacobian",
     "autograd/07_custom_function",
     "autograd/08_straight_through",
+    "learning/04_stochastic_gradient_descent",
     "learning/08_overfitting",
     "networks/01_module",
     "networks/02_layers",
