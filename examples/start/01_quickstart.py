@@ -402,7 +402,7 @@ result = evaluate(pupil, test_batches, classification_step)
 print(f"on the test images: {result['accuracy']:.1%} right")
 
 # %%
-# Only about nine out of ten are right. Such a gap is called
+# Only about nine out of ten are right. Such a gap is a sign of
 # :term:`overfitting`, and more images are the surest cure. So do not believe an
 # accuracy unless it was measured on images that the network has not learned
 # from.
