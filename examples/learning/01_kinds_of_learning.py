@@ -13,8 +13,8 @@ After this lesson you can
 
 - say what supervised, unsupervised and semi-supervised learning are told
 - write k-means, and say which number it makes smaller
-- avoid two silent mistakes: to read the number of a cluster as a label, and to
-  let one column decide alone because of its unit
+- avoid two silent mistakes: reading the number of a cluster as a label, and
+  letting one column decide alone because of its unit
 """
 
 # %%
@@ -136,10 +136,10 @@ axis.set_yticklabels(["round 1", "round 2", "round 3"])
 # The same two means were found, without a single label. This is
 # :term:`unsupervised learning`. What tells the program that it is right? The
 # sum of the squared distances, which plays the part of the loss. In the first
-# round it was 0 + 0 + 1 + 81 + 100 + 121 = 303, then 50.3, and then 4. It fell
-# because neither of the two steps can make it larger. The nearest centre is the
-# one with the smallest distance, and the mean of a group is the place with the
-# smallest sum of squares.
+# round it was 0 + 0 + 1 + 81 + 100 + 121 = 303, then 50.3, and then 4. It fell,
+# and it can never rise, because neither of the two steps can make it larger.
+# The nearest centre is the one with the smallest distance, and the mean of a
+# group is the place with the smallest sum of squares.
 #
 # But this number only says that the clusters are tight. It does not know what a
 # guppy is. With other data, the clusters may be something else than the kinds.
@@ -404,7 +404,9 @@ assert raw_clusters[measured[:, 1].argsort()].diff().ne(0).sum() <= 4, (
 # Here is k-means to copy, with two changes. :func:`torch.cdist` computes the
 # distance of each point to each centre, as a table of shape (N, K). And a
 # cluster that has lost all its points keeps its centre, because the mean of
-# nothing would be ``nan``. The data is made up: two clouds of 100 points each.
+# nothing would be ``nan``. (The centres are changed in place, so ``clone``
+# protects the tensor that you pass in.) The data is made up: two clouds of 100
+# points each.
 
 import torch
 

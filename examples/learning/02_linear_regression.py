@@ -261,8 +261,8 @@ print(f"the line:        {line_error:.0f} g")
 # *intercept*, would be the mass at a flipper length of 0, and it is negative.
 # The line is only meant for lengths like those in the table, from 172 to 231
 # mm.) The line halves the typical error of the baseline, from about 800 g to
-# about 400 g. On the 242 penguins that it was found with, both errors are about
-# the same, so these 100 are not a lucky choice.
+# about 400 g. On the 242 penguins that it was found with, the two errors are
+# nearly the same as on these 100, so the 100 are not a lucky choice.
 #
 # Look at the single errors as well. What is left over, truth minus guess, is
 # called the *residual*.
@@ -348,7 +348,7 @@ print(f"b = {slow_model.bias.item():.1f} g instead of {b:.0f} g")
 # hardly moves ``b``: after 3,000 steps it is still near 0. The cure is to
 # *standardize* the feature, as in :doc:`/lessons/tensors/08_reductions`:
 # subtract its mean, and divide by its standard deviation. Both are taken from
-# the training data, and the validation data are treated with the same numbers.
+# the training data, and the validation data is treated with the same numbers.
 
 mean = x_train.mean()
 std = x_train.std()
@@ -421,6 +421,8 @@ print(f"b = {wrong_model.bias.item():.0f} g, mean {y_train.mean():.0f} g")
 # baseline.
 #
 # Guess and target must have the same shape, and the recipe below checks it.
+# (PyTorch's ``mse_loss`` only warns. See
+# :doc:`/lessons/tensors/09_broadcasting`.)
 
 # %%
 # .. check::
@@ -432,7 +434,7 @@ assert abs(wrong[-1] ** 0.5 - mean_error) < 100, "the error of the baseline"
 # %%
 # Recipe
 # ------
-# A regression with one feature, complete. The data are invented: ``y`` grows by
+# A regression with one feature, complete. The data is made up: ``y`` grows by
 # 50 when ``x`` grows by 1, and the noise has the standard deviation 400.
 
 import torch

@@ -4,10 +4,10 @@ Gradient descent and the learning rate
 
 How large should the learning rate be?
 
-The learning rate is the first number that you choose for a training, and often
-the one that matters most. If it is too small, the training crawls. If it is too
-large, the loss grows until it is ``nan``. On a parabola you can work out in
-your head what each learning rate does.
+The learning rate is the first number that you choose for a training run, and
+often the one that matters most. If it is too small, the training crawls. If it
+is too large, the loss grows until it is ``nan``. On a parabola you can work out
+in your head what each learning rate does.
 
 After this lesson you can
 
@@ -266,11 +266,12 @@ print("one step with 1/c:", descend(penguin_loss, 0.0, 1 / curvature, steps=1))
 # If both ``w`` and ``b`` are learned, each has a curvature of its own. For the
 # lengths in mm, it is about 81,000 for ``w`` and 2 for ``b``. There is also a
 # third direction. If ``w`` grows by 1 and ``b`` falls by 201, the mean length,
-# the guesses hardly change. So in this direction the loss is nearly flat, with
-# a curvature of about 0.01. The learning rate has to stay below 2/81,000, and
-# even after a million steps, more than half of the way in this direction is
-# left. So gradient descent crawled in the last lesson. After standardizing, the
-# mean is 0, and the curvature is about 2 in every direction.
+# the guesses hardly change, so the loss is nearly flat. A step of length 1 in
+# this direction changes ``w`` by only about 1/201, so its curvature is about
+# 394.3 / 201², or 0.01. The learning rate has to stay below 2/81,000, and even
+# after a million steps, more than half of the way in this direction is left. So
+# gradient descent crawled in the last lesson. After standardizing, the mean is
+# 0, and the curvature is about 2 in every direction.
 
 # %%
 # .. check::
@@ -281,6 +282,8 @@ assert abs(descend(penguin_loss, 0.0, 1 / curvature, 1)[1] - best) < 0.01, (
 )
 assert abs((2 * table.flipper_length**2).mean() - 81_000) < 1000, "in mm"
 assert round(table.flipper_length.mean().item()) == 201, "the mean length"
+assert abs(curvature - 394.3) < 0.05, "the curvature for the centred lengths"
+assert abs((1 + 201**2) ** 0.5 - 201) < 0.01, "a length of about 201"
 assert 0.009 < 2 * (x**2).mean() / (1 + 201**2) < 0.011, (
     "the curvature where w grows by 1 and b falls by 201"
 )
@@ -340,8 +343,8 @@ axes[1].set(title="logarithmic axis", xlabel="step")
 
 # %%
 # On the left the curve looks finished. On the right it is still falling: each
-# step multiplies the loss by the same factor, 0.98. So draw a curve that looks
-# flat on a logarithmic axis as well, and train ten times longer.
+# step multiplies the loss by the same factor, 0.98. So if a curve looks flat,
+# draw it on a logarithmic axis as well, and train ten times longer.
 #
 # But the logarithmic axis helps only because the smallest loss here is 0. In
 # the last lesson the error stayed near 560 g, where 390 g is possible. That
