@@ -44,9 +44,10 @@ torch.manual_seed(0)
 #    p = \sigma(z) = \frac{1}{1 + e^{-z}}
 #
 # Here e is 2.718…, the base of the natural logarithm ln. Try three scores: 0,
-# ln 3 and −ln 3, which is ln ⅓. The number ln 3 is the one with e^(ln 3) = 3.
-# So for z = ln 3 the formula needs e^(−ln 3) = ⅓, and p = 1 / (1 + ⅓) = ¾. What
-# do you expect for the other two? In PyTorch the function is ``torch.sigmoid``.
+# ln 3 and −ln 3, which is ln ⅓. The number ln 3 is the one with
+# :math:`e^{\ln 3} = 3`. So for z = ln 3 the formula needs
+# :math:`e^{-\ln 3} = \tfrac{1}{3}`, and p = 1 / (1 + ⅓) = ¾. What do you expect
+# for the other two? In PyTorch the function is ``torch.sigmoid``.
 
 
 def sigmoid(z):
@@ -63,9 +64,8 @@ print("PyTorch:", torch.sigmoid(scores))
 # is 3 times as probable as "no". The score −ln 3 gives ¼, and here "no" is 3
 # times as probable. This says what a score is: the logarithm of how many times
 # "yes" is as probable as "no". In PyTorch, scores of this kind are called
-# :term:`logits`, and the function is the :term:`sigmoid`. (The curve of
-# ``torch.tanh`` looks like an S as well, but it goes from −1 to 1, so its
-# values are not probabilities.)
+# :term:`logits`, and the function is the :term:`sigmoid`. (Not every S-curve
+# gives probabilities: that of ``torch.tanh`` goes from −1 to 1.)
 
 # %%
 # .. check::
@@ -135,7 +135,7 @@ assert 6.9 < -torch.tensor(0.001).log() < 6.91, "a probability of 0.001"
 # with the training set.
 
 table = datasets.penguins()
-is_gentoo = table.species == 2  # (342,), True or False
+is_gentoo = table.species == 2  # (342,), True for a Gentoo
 target = is_gentoo.float()  # 1 or 0
 order = torch.randperm(342)
 train = order[:242]
@@ -389,7 +389,7 @@ for steps in [100, 400, 1600]:
     model = learn(x2[train], target[train], steps=steps)
     w1, w2 = model.weight.squeeze(0).tolist()
     print(f"{steps:4} steps: weights {w1:.2f} and {w2:.2f}")
-    weights_after[steps] = w1
+    weights_after[steps] = min(w1, -w2)
 
 # %%
 # The weights grow, and they would grow for as long as you train. Why? After 100
@@ -400,9 +400,9 @@ for steps in [100, 400, 1600]:
 # then depends on when you stopped.
 #
 # The cure is to make large weights expensive, by adding a penalty on them to
-# the loss. This is called *regularization*, and in optimizers it is
-# :term:`weight decay` (exercise 2). How large the penalty should be is for the
-# validation set to say.
+# the loss. This is a kind of *regularization*. :class:`torch.optim.SGD` does it
+# with :term:`weight decay` (exercise 2). How large the penalty should be is for
+# the validation set to say.
 
 # %%
 # .. check::
@@ -411,7 +411,7 @@ assert (
     (learn(x2[train], target[train], steps=100)(x2[train])[:, 0] > 0)
     == is_gentoo[train]
 ).all(), "all are on the right side after 100 steps"
-assert weights_after[400] > 1.2 * weights_after[100], "the weights grow"
+assert weights_after[400] > 1.2 * weights_after[100], "both grow"
 assert weights_after[1600] > 1.2 * weights_after[400], "and grow"
 
 # %%
@@ -467,7 +467,8 @@ assert 0.75 < right < 0.85, "the best rule gets 80 % of such points"
 # 3. **Extend.** Suppose that missing a Gentoo is worse than a false alarm. Say
 #    yes where the probability is above 0.1, with the flipper alone. Count, for
 #    all 342 penguins, the Gentoos that are missed and the others that are
-#    called Gentoo, at 0.5 and at 0.1.
+#    called Gentoo, at 0.5 and at 0.1. (``~`` turns True into False and False
+#    into True.)
 
 # %%
 # .. answer:: 1

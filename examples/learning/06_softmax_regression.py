@@ -35,9 +35,9 @@ torch.manual_seed(0)
 # Suppose that a model has computed three scores for a penguin, one for each
 # species. They are called z₁, z₂ and z₃, and may be any numbers. The
 # probability p of class :math:`k` should be large if its score is larger than
-# the others. **Softmax** does this in two steps. First it raises e to each
-# score, which always gives a positive number. Then it divides each of these
-# powers by their sum, so that the results sum to 1:
+# the others. **Softmax** does this in two steps. First it raises e to the
+# power of each score, which always gives a positive number. Then it divides
+# each of these powers by their sum, so that the results sum to 1:
 #
 # .. math::
 #
@@ -110,12 +110,12 @@ def softmax_by_hand(scores):
 print("plus 100:", softmax_by_hand(three + 100))
 
 # %%
-# The functions of PyTorch do the same, and you need not think of it again.
+# ``torch.softmax`` does the same.
 #
 # The shift also tells us how softmax belongs to the sigmoid. With two classes,
 # subtract the first score from both. The first is then 0, and the second is the
-# difference d. Softmax gives the second class eᵈ / (1 + eᵈ). Divide both parts
-# by eᵈ, and it is 1 / (1 + e⁻ᵈ), the sigmoid of d:
+# difference d. Softmax gives the second class eᵈ / (1 + eᵈ). Divide the top
+# and the bottom by eᵈ, and it is 1 / (1 + e⁻ᵈ), the sigmoid of d:
 
 scores = torch.tensor([2.0, 5.0])
 print("softmax:", torch.softmax(scores, dim=-1)[1])
@@ -271,8 +271,8 @@ print(f"right: {right:.0%}")
 print("least certain:", p[least], "truth:", species[val][least])
 
 # %%
-# The two losses agree, and the weights differ by rounding errors only. The row
-# shows the three probabilities of the penguin for which the model is least
+# The two losses agree, and the weights differ by rounding errors only. The last
+# row shows the three probabilities of the penguin for which the model is least
 # certain. They sum to 1, as they do in every row.
 
 # %%
@@ -302,8 +302,8 @@ def scores_from_mm(points):
 
 
 # %%
-# The function colours each place by the class with the largest score, as
-# :func:`handbook.plots.decision_boundary` did for two classes.
+# :func:`handbook.plots.decision_boundary` from the last lesson now colours each
+# place by the class with the largest score.
 #
 # .. alt:: The penguins in the plane of bill length and flipper length, over
 #    three coloured regions with straight borders that meet in one point.
@@ -326,8 +326,8 @@ panel.legend(table.names)
 # Some penguins are in the wrong region. One number for all of them hides which
 # species suffers, so we count for each species what the answers are. The result
 # is a table with one row for each true species and one column for each answer.
-# With so few penguins, a single shuffle says little, so we add up the tables of
-# ten.
+# Such a table is called a :term:`confusion matrix`. With so few penguins, a
+# single shuffle says little, so we add up the tables of ten.
 
 
 def count_answers(columns, seed):
@@ -337,7 +337,8 @@ def count_answers(columns, seed):
     val = order[242:]
     x = (columns - columns[train].mean(dim=0)) / columns[train].std(dim=0)
     model, _ = learn(x[train], species[train], cross_entropy)
-    answer = model(x[val]).argmax(dim=-1)
+    with torch.no_grad():
+        answer = model(x[val]).argmax(dim=-1)
     cell = 3 * species[val] + answer  # the place in the table, from 0 to 8
     return cell.bincount(minlength=9).reshape(3, 3)
 
@@ -350,8 +351,8 @@ for k in range(3):
 # %%
 # Of the Adelies and the Gentoos, one or two in a hundred are wrong. Of the
 # Chinstraps it is about one in ten, and most of these are taken for Adelies.
-# Near the border of the two the penguins are hard to tell apart, and the table
-# has fewer Chinstraps than Adelies.
+# Near the border of the two the penguins are hard to tell apart, and there are
+# fewer Chinstraps than Adelies.
 
 # %%
 # .. check::
@@ -447,9 +448,9 @@ assert share_right > 0.9, "the recipe learns"
 # %%
 # What you learned
 # ----------------
-# - Softmax raises e to each score and divides by the sum of these powers. Only
-#   differences of scores count, and with two classes it is the sigmoid of
-#   the difference.
+# - Softmax raises e to the power of each score and divides by the sum of these
+#   powers. Only differences of scores count, and with two classes it is the
+#   sigmoid of the difference.
 # - ``cross_entropy`` takes scores (N, C) and class numbers (N,). It computes
 #   −ln of the probability of the true class, and the mean over the batch.
 # - Its gradient for the scores is the probability, minus 1 for the true class.

@@ -54,9 +54,8 @@ print(powers(x, degree=3))
 
 # %%
 # This table times the weights gives all predictions at once. Training means
-# finding the weights. As for the line of linear regression, we need no steps,
-# because :func:`torch.linalg.lstsq` computes the weights with the smallest
-# :term:`mean squared error`.
+# finding the weights. We need no steps, because :func:`torch.linalg.lstsq`
+# computes the weights with the smallest :term:`mean squared error`.
 
 
 def fit_polynomial(x, y, degree):
@@ -91,7 +90,8 @@ print(f"cubic: training error {error(cubic, x, y):.2f}, at 4: {cubic_at_4:.2f}")
 #
 # You can check the 14 without a computer. Write down the differences between
 # neighbours, then the differences of these, and so on. For a cubic, the third
-# differences are all equal, and that gives the next value:
+# differences are all equal, so the next one is 6 again. From the bottom up,
+# 3 + 6 = 9, 2 + 9 = 11, and 3 + 11 = 14:
 #
 # .. code-block:: text
 #
@@ -257,10 +257,12 @@ assert 3 <= new_errors.index(min(new_errors)) <= 6, "about degree 4"
 #   here one for each degree, and the one with the smallest error wins;
 # - the :term:`test set` *judges*: it measures the winner, once, at the end.
 #
+# (In linear and logistic regression nothing was chosen with the part that was
+# kept back, so two parts were enough.)
+#
 # A setting such as the degree is called a :term:`hyperparameter`. The training
 # set cannot choose it, because it would always take the highest degree. We try
-# the degrees 1 to 6, since the figure shows that higher ones are hopeless with
-# 20 points.
+# the degrees 1 to 6, because 20 points are few for more weights than that.
 
 
 def choose(x_train, y_train, x_val, y_val):
@@ -284,9 +286,8 @@ print(f"test error       {error(winner, x_test, y_test):.3f}")
 # %%
 # With only 20 points in each set, these two errors are rough estimates. (With
 # so few examples, people often let the parts take turns at choosing, which is
-# called *cross-validation*.) Why is the third set necessary at all, when the
-# validation set has already measured the winner? We come back to this question
-# below.
+# called *cross-validation*.) But why do we not report the validation error? We
+# come back to this question below.
 #
 # On real data
 # ------------
@@ -310,8 +311,8 @@ kept = weights.detach().clone()
 
 # %%
 # Each round measures both losses with the same weights, and then takes the
-# step. At the end we print three steps: an early one, the one with the lowest
-# validation loss, and the last one.
+# step. We print an early step, the one with the lowest validation loss, and the
+# last one.
 
 for _ in range(600):
     loss = cross_entropy(x_digits @ weights, y_digits)
@@ -346,11 +347,11 @@ axis.set(xlabel="step", ylabel="loss", ylim=(0, 1.2))
 axis.legend()
 
 # %%
-# Read the two curves from left to right. Already at step 10 the validation loss
-# is higher than the training loss. Such a gap alone is not a reason to stop,
-# because both losses are still falling, and so each step makes the model better
-# on new images as well. Overfitting begins where the validation loss turns
-# upwards while the training loss goes on falling.
+# Already at step 10 the validation loss is higher than the training loss. Such
+# a gap alone is not a reason to stop, because both losses are still falling,
+# and so each step makes the model better on new images as well. Overfitting
+# begins where the validation loss turns upwards while the training loss goes on
+# falling.
 #
 # Now the test set judges, once: the weights that were kept, and beside them the
 # last ones.
@@ -358,19 +359,25 @@ axis.legend()
 x_judge = test_set.x.flatten(1)  # (2000, 784)
 test_loss = {}
 test_accuracy = {}
+certainty = {}  # the mean largest probability of the wrong answers
 for name, learned in [("kept", kept), ("last", weights.detach())]:
     scores = x_judge @ learned
-    right = scores.argmax(dim=1) == test_set.y
+    wrong = scores.argmax(dim=1) != test_set.y
     test_loss[name] = cross_entropy(scores, test_set.y).item()
-    test_accuracy[name] = right.float().mean().item()
+    test_accuracy[name] = 1 - wrong.float().mean().item()
+    largest = torch.softmax(scores, dim=1).amax(dim=1)
+    certainty[name] = largest[wrong].mean().item()
     print(f"{name}: loss  {test_loss[name]:.3f}")
     print(f"      right {test_accuracy[name]:.1%}")
+    print(f"      certainty of the wrong answers {certainty[name]:.2f}")
 
 # %%
 # The loss of the weights that were kept is lower, while the share of right
-# answers hardly differs. This is the idea of *early stopping*: keep the weights
-# with the lowest validation loss, and stop when it has not fallen for a while.
-# (At the turn itself, you cannot know that it will not fall again.)
+# answers hardly differs. Nearly all answers are the same, but the last weights
+# give the wrong ones with more certainty, and that costs more. This is the idea
+# of *early stopping*: keep the weights with the lowest validation loss, and
+# stop when it has not fallen for a while. (At the turn itself, you cannot know
+# that it will not fall again.)
 
 # %%
 # .. check::
@@ -382,16 +389,21 @@ assert val_losses[599] > val_losses[turn] + 0.03, "and rises"
 assert train_losses[599] < train_losses[turn] / 2, "the training loss falls"
 assert test_loss["kept"] < test_loss["last"] - 0.02, "kept is better"
 assert abs(test_accuracy["kept"] - test_accuracy["last"]) < 0.02, "hardly"
+assert (
+    (x_judge @ kept).argmax(dim=1) == (x_judge @ weights).argmax(dim=1)
+).float().mean() > 0.95, "nearly all answers are the same"
+assert certainty["last"] > certainty["kept"] + 0.05, (
+    "the wrong ones are given with more certainty"
+)
 
 # %%
 # What goes wrong
 # ---------------
-# **The test set chooses.** Why a third set? Suppose that you have only two. You
-# choose the degree with the test set, and report the error of the winner on the
-# same test set. Nothing fails. To see what this does, repeat the whole story
-# 500 times, each time with new points. For each winner, note three errors: on
-# the 20 points that chose it, on 20 points that were kept back, and on 1,000
-# new points, which come close to the truth.
+# **The test set chooses.** Suppose that you have only two sets. You choose the
+# degree with the test set, and report the error of the winner on the same set.
+# Nothing fails. To see what this does, repeat it 500 times with new points. For
+# each winner, note three errors: on the 20 points that chose it, on 20 points
+# that were kept back, and on 1,000 new points, which come close to the truth.
 
 errors = torch.zeros(500, 3)
 for i in range(500):
@@ -417,12 +429,11 @@ print(f"kept back: off by {off[1]:.3f} ± {spread[1]:.3f}")
 # :doc:`/lessons/autograd/08_straight_through`.)
 #
 # The winner is the model that fits *these* 20 points best, and a part of that
-# is luck. It had six tries, and the luckiest one won. New points do not bring
-# the same luck. It is the same with a learning rate, a network or the number of
-# steps: on average, the number by which you chose is too good.
+# is luck. Six degrees had a try, and luck helped one of them to win. New points
+# do not bring the same luck. It is the same with a learning rate, a network or
+# the number of steps: on average, the number by which you chose is too good.
 #
-# **A gap is taken for overfitting.** Many people call the gap itself
-# overfitting, but it is only a sign. A model almost always does better on its
+# **A gap is taken for overfitting.** A model almost always does better on its
 # training examples, as at step 10 above. The question is whether the
 # *validation* loss still falls.
 
@@ -510,10 +521,10 @@ assert abs(at_5 - -10) < 1e-6, "and far away at 5"
 # %%
 # .. answer:: 2
 #
-#    The more points there are, the less room is left between them, and the
-#    noise averages out. With 2,000 points the error is close to 0.09, the mean
-#    square of the noise. So degree 15 is not too flexible in itself. It was too
-#    flexible for 20 points.
+#    The more points there are, the less room is left between and beyond them,
+#    and the noise averages out. With 2,000 points the error is close to 0.09,
+#    the mean square of the noise. So degree 15 is not too flexible in itself.
+#    It was too flexible for 20 points.
 
 x_new, y_new = draw_points(10_000)
 by_points = {}
@@ -533,8 +544,8 @@ assert by_points[2000] < 0.1, "with 2,000 it is close to the noise"
 # .. answer:: 3
 #
 #    Guessing is right half of the time. But the best of a hundred guessers gets
-#    about 67% right on the questions that chose it, and about 50% of new ones.
-#    Nothing about it is good except its luck.
+#    about two thirds right on the questions that chose it, and about 50% of new
+#    ones. Nothing about it is good except its luck.
 
 chose = []
 afterwards = []
