@@ -45,9 +45,10 @@ def penguins() -> Penguins:
     >>> table.names, table.species.bincount()
     (('Adelie', 'Chinstrap', 'Gentoo'), tensor([151,  68, 123]))
     """
-    with EMBEDDED.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
+    rows = list(csv.reader(EMBEDDED.read_text("utf-8").splitlines()))[1:]
     names = tuple(sorted({row[0] for row in rows}))
-    measured = torch.tensor([[float(cell) for cell in row[1:]] for row in rows])  # (342, 4)
+    bill_length, bill_depth, flipper_length, mass = (
+        torch.tensor([float(row[column]) for row in rows]) for column in (1, 2, 3, 4)
+    )
     species = torch.tensor([names.index(row[0]) for row in rows])
-    return Penguins(*measured.T.contiguous(), species, names)
+    return Penguins(bill_length, bill_depth, flipper_length, mass, species, names)
