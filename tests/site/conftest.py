@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.site_reader import FOLDERS, Reader
 from helpers.site_server import serve
+from helpers.site_survey import NARROW, Survey, at_a_desk, on_a_phone
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = os.environ.get("HANDBOOK_CHROMIUM", "/usr/bin/chromium")
@@ -39,6 +41,43 @@ def browser() -> Iterator[Browser]:
         )
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a survey in one process, so that each page is opened once."""
+    for item in items:
+        for survey in {"desk_survey", "phone_survey"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(survey))
+
+
+def surveyed(
+    survey: Callable[[Reader, str], Survey], site: str, browser: Browser, **options: object
+) -> Callable[[str], Survey]:
+    """Return a function that surveys the pages of a folder once, and fails if one has a fault."""
+
+    @functools.cache
+    def see(folder: str) -> Survey:
+        context = browser.new_context(locale=FOLDERS[folder], **options)
+        reader = Reader(site, context)
+        found = survey(reader, folder)
+        context.close()
+        assert reader.faults == []
+        return found
+
+    return see
+
+
+@pytest.fixture(scope="session")
+def desk_survey(site: str, browser: Browser) -> Callable[[str], Survey]:
+    """Return a function: what every page of a folder looks like on a computer."""
+    return surveyed(at_a_desk, site, browser, viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture(scope="session")
+def phone_survey(site: str, browser: Browser) -> Callable[[str], Survey]:
+    """Return a function: what every page of a folder looks like on a phone."""
+    return surveyed(on_a_phone, site, browser, viewport=NARROW, has_touch=True, is_mobile=True)
 
 
 @pytest.fixture

@@ -26,6 +26,45 @@
       .map((e) => `${e.scrollWidth} > ${e.clientWidth}: ${e.textContent.slice(0, 80)}`);
   },
 
+  // What a page says about itself, its head, its neighbours and its places.
+  facts() {
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const attribute = (selector, name) => all(selector).map((e) => e.getAttribute(name));
+    const ids = attribute("[id]", "id");
+    return {
+      lang: document.documentElement.lang,
+      title: document.title,
+      titles: all("h1").length,
+      repeated: ids.filter((id, i) => ids.indexOf(id) !== i),
+      places: attribute("article section[id], article dt[id]", "id").sort(),
+      descriptions: attribute("meta[name='description'], meta[property='og:description']", "content"),
+      head: all(".lesson-head p").map((e) => e.innerText),
+      previous: attribute(".prev-next-footer .left-prev", "href"),
+      next: attribute(".prev-next-footer .right-next", "href"),
+      unsized: all("article img")
+        .filter((e) => !e.getAttribute("width") || !e.getAttribute("height") || e.loading !== "lazy")
+        .map((e) => e.outerHTML),
+    };
+  },
+
+  // How many formulas there are, and those that are not drawn: as wide and as high as their parts need.
+  formulas() {
+    const boxes = [...document.querySelectorAll(".math")];
+    const drawn = (box) => {
+      const formula = box.querySelector(":scope > math")?.getBoundingClientRect();
+      return formula && formula.width > 4 && formula.height > 8;
+    };
+    return { count: boxes.length, faults: boxes.filter((e) => !drawn(e)).map((e) => e.textContent) };
+  },
+
+  // The figures: how wide each must be for its smallest text to have 6.5 pixels, which the build notes, and its width.
+  figures() {
+    return [...document.querySelectorAll(".drawn:not(.opening *)")].map((e) => [
+      parseFloat(e.style.getPropertyValue("--needs")),
+      [...e.querySelectorAll("img")].find((i) => i.clientWidth).clientWidth,
+    ]);
+  },
+
   // The copy buttons that lie over a box of code, scrolled or not.
   covered() {
     return [...document.querySelectorAll("button.copybtn")]

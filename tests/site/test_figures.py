@@ -7,35 +7,23 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
+from helpers.site_reader import FOLDERS, PAGE_KINDS, Reader
+from helpers.site_survey import Survey
 from PIL import Image
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
+See = Callable[[str], Survey]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
 LESSON = PAGE_KINDS["lesson with figures"]
-PHONE = {"width": 390, "height": 844}
 
 
-def test_no_text_of_a_figure_is_too_small_on_a_phone(read: Read) -> None:
+@BOTH
+def test_no_text_of_a_figure_is_too_small_on_a_phone(phone_survey: See, folder: str) -> None:
     """The build notes how wide a figure must be for its smallest text to have 6.5 pixels."""
-    reader = read("en", phone=True)
-    page = reader.context.new_page()
-    page.set_viewport_size(PHONE)
-    seen = 0
-    for address in pages("en"):
-        if 'class="drawn' not in (BUILT / address).read_text("utf-8"):
-            continue
-        reader.open(address, page)
-        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
-        widths = page.eval_on_selector_all(
-            ".drawn:not(.opening *)",
-            """all => all.map((e) => [parseFloat(e.style.getPropertyValue("--needs")),
-                [...e.querySelectorAll("img")].find((i) => i.clientWidth).clientWidth])""",
-        )
-        seen += len(widths)
-        assert [pair for pair in widths if pair[1] < pair[0] - 1] == [], address
-    assert seen > 20
+    assert sum(len(page["figures"]) for page in phone_survey(folder).values()) > 20
+    for address, page in phone_survey(folder).items():
+        assert [pair for pair in page["figures"] if pair[1] < pair[0] - 1] == [], address
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -97,14 +85,8 @@ def test_without_scripts_the_link_opens_the_picture(read: Read) -> None:
 
 
 @BOTH
-def test_pictures_name_their_size_and_wait_until_they_are_needed(read: Read, folder: str) -> None:
-    reader = read(folder)
-    page = reader.context.new_page()
-    for address in pages(folder):
-        reader.open(address, page)
-        faults = page.eval_on_selector_all(
-            "article img",
-            """all => all.filter((e) => !e.getAttribute("width") || !e.getAttribute("height")
-                || e.loading !== "lazy").map((e) => e.outerHTML)""",
-        )
-        assert faults == [], address
+def test_pictures_name_their_size_and_wait_until_they_are_needed(
+    desk_survey: See, folder: str
+) -> None:
+    for address, page in desk_survey(folder).items():
+        assert page["unsized"] == [], address

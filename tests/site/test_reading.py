@@ -6,45 +6,35 @@ import ast
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bs4 import BeautifulSoup
 from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
+from helpers.site_survey import Survey, look
 from PIL import Image
-from playwright.sync_api import Page
 
 from course.order import ORDER
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
+See = Callable[[str], Survey]
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
 LESSON = PAGE_KINDS["lesson with formulas"]
 OTHER = {"en": "zh", "zh": "en"}
 
-LOOKS = (Path(__file__).parent / "looks.js").read_text("utf-8")
 # Texts of a Chinese page that may be in Latin letters only: names, licences, versions.
 NAMES = re.compile(r"Notebook|API|CC BY 4\.0|BSD-3-Clause|\w+[._(][\w.()]*|[^A-Za-z]*")
 
 
-def look(page: Page, what: str) -> list[object]:
-    """Call a function of looks.js in a page."""
-    return page.evaluate(f"{LOOKS.strip()}.{what}()")
-
-
 @BOTH
-def test_every_page_opens(read: Read, folder: str) -> None:
-    reader = read(folder)
-    page = reader.context.new_page()
-    assert pages(folder)
-    for address in pages(folder):
-        reader.open(address, page)
-        assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[folder]
-        assert page.locator("h1").first.is_visible(), address
-        assert page.title(), address
+def test_every_page_opens(desk_survey: See, folder: str) -> None:
+    assert desk_survey(folder)
+    for address, page in desk_survey(folder).items():
+        assert page["lang"] == {"en": "en", "zh": "zh-CN"}[folder], address
+        assert page["h1"], address
+        assert page["title"], address
 
 
 def test_both_languages_have_the_same_pages() -> None:
@@ -53,14 +43,10 @@ def test_both_languages_have_the_same_pages() -> None:
 
 
 @BOTH
-def test_a_phone_never_scrolls_sideways(read: Read, folder: str) -> None:
-    reader = read(folder, phone=True)
-    page = reader.context.new_page()
-    for address in pages(folder):
-        reader.open(address, page)
-        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
-        assert look(page, "beyond") == [0], address
-        assert look(page, "unreachable") == [], address
+def test_a_phone_never_scrolls_sideways(phone_survey: See, folder: str) -> None:
+    for address, page in phone_survey(folder).items():
+        assert page["beyond"] == [0], address
+        assert page["unreachable"] == [], address
 
 
 @BOTH
@@ -109,17 +95,12 @@ def test_the_switch_keeps_the_section_in_view(read: Read, folder: str) -> None:
     assert place and -5 < place["y"] < 400
 
 
-def test_both_languages_have_the_same_places() -> None:
+def test_both_languages_have_the_same_places(desk_survey: See) -> None:
     """Links to a section, and the switch, lead to the same place of the other page."""
-    for address in pages("en"):
-        ids = [
-            [section["id"] for section in page.select("article section[id], article dt[id]")]
-            for page in (
-                BeautifulSoup((BUILT / path).read_text("utf-8"), "html.parser")
-                for path in (address, address.replace("en/", "zh/", 1))
-            )
-        ]
-        assert sorted(ids[0]) == sorted(ids[1]), address
+    for address, page in desk_survey("en").items():
+        assert page["places"] == desk_survey("zh")[address.replace("en/", "zh/", 1)]["places"], (
+            address
+        )
 
 
 @BOTH
@@ -144,36 +125,30 @@ def test_the_footer_names_the_versions(read: Read, folder: str) -> None:
 
 
 @BOTH
-def test_formulas_are_drawn(read: Read, folder: str) -> None:
-    """By the browser alone: as wide and as high as their parts need, and without any script."""
-    reader = read(folder, java_script_enabled=False)
-    page = reader.context.new_page()
-    with_formulas = 0
-    for address in pages(folder):
-        html = (BUILT / address).read_text("utf-8")
-        assert "mathjax" not in html.lower(), address
-        if 'class="math' in html:
-            with_formulas += 1
-            reader.open(address, page)
-            formulas = page.locator(".math > math")
-            assert formulas.count() == page.locator(".math").count()
-            for i in range(formulas.count()):
-                box = formulas.nth(i).bounding_box()
-                folded = formulas.nth(i).locator("xpath=ancestor::details").count()
-                assert folded or (box and box["width"] > 4 and box["height"] > 8), address
-    assert with_formulas
+def test_formulas_are_drawn(desk_survey: See, folder: str) -> None:
+    """By the browser alone: as wide and as high as their parts need."""
+    assert sum(page["formulas"]["count"] for page in desk_survey(folder).values()) > 20
+    for address, page in desk_survey(folder).items():
+        assert page["formulas"]["faults"] == [], address
+        assert "mathjax" not in (BUILT / address).read_text("utf-8").lower(), address
 
 
 @BOTH
-def test_code_is_never_cut(read: Read, folder: str) -> None:
+def test_formulas_need_no_script(read: Read, folder: str) -> None:
+    page = read(folder, java_script_enabled=False).open(f"{folder}/{LESSON}")
+    formulas = page.locator(".math > math").filter(visible=True)
+    assert formulas.count()
+    for i in range(formulas.count()):
+        box = formulas.nth(i).bounding_box()
+        assert box and box["width"] > 4 and box["height"] > 8
+
+
+@BOTH
+def test_code_is_never_cut(desk_survey: See, folder: str) -> None:
     """Beside both side bars, no line of code or output leaves its box, and no button covers it."""
-    reader = read(folder)
-    page = reader.context.new_page()
-    for address in pages(folder):
-        reader.open(address, page)
-        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
-        assert look(page, "cut") == [], address
-        assert look(page, "covered") == [], address
+    for address, page in desk_survey(folder).items():
+        assert page["cut"] == [], address
+        assert page["covered"] == [], address
 
 
 @BOTH
@@ -208,25 +183,22 @@ def edge(picture: bytes) -> dict[str, float]:
 
 
 @BOTH
-def test_every_id_is_unique_and_every_page_has_one_title(read: Read, folder: str) -> None:
-    for address in pages(folder):
-        page = BeautifulSoup((BUILT / address).read_text("utf-8"), "html.parser")
-        ids = Counter(element["id"] for element in page.select("[id]"))
-        assert [name for name, count in ids.items() if count > 1] == [], address
-        assert len(page.select("h1")) == 1, address
+def test_every_id_is_unique_and_every_page_has_one_title(desk_survey: See, folder: str) -> None:
+    for address, page in desk_survey(folder).items():
+        assert page["repeated"] == [], address
+        assert page["titles"] == 1, address
 
 
 @BOTH
-def test_every_page_has_a_description_of_its_own(folder: str) -> None:
+def test_every_page_has_a_description_of_its_own(desk_survey: See, folder: str) -> None:
     found = {}
-    for address in pages(folder):
-        page = BeautifulSoup((BUILT / address).read_text("utf-8"), "html.parser")
-        (meta,) = page.select('meta[name="description"]')
-        assert page.select_one('meta[property="og:description"]')["content"] == meta["content"]
-        assert 10 <= len(meta["content"]) <= 170, address
+    for address, page in desk_survey(folder).items():
+        description, for_cards = page["descriptions"]
+        assert description == for_cards, address
+        assert 10 <= len(description) <= 170, address
         if folder == "zh":
-            assert re.search("[\u4e00-\u9fff]", meta["content"]), address
-        found[address] = meta["content"]
+            assert re.search("[\u4e00-\u9fff]", description), address
+        found[address] = description
     assert len(set(found.values())) == len(found)
 
 
@@ -259,16 +231,17 @@ def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str)
 
 
 @BOTH
-def test_the_head_and_the_foot_of_a_lesson_lead_to_its_neighbours(read: Read, folder: str) -> None:
+def test_the_head_and_the_foot_of_a_lesson_lead_to_its_neighbours(
+    desk_survey: See, folder: str
+) -> None:
     for place, lesson in enumerate(ORDER):
-        page = read(folder).open(f"{folder}/lessons/{lesson}.html")
-        assert page.locator(".lesson-head p").count() in (1, 2)
-        assert re.search(r"\d+ (min|分钟)", page.locator(".lesson-head").inner_text())
-        for shift, link in ((-1, ".left-prev"), (1, ".right-next")):
+        page = desk_survey(folder)[f"{folder}/lessons/{lesson}.html"]
+        assert len(page["head"]) in (1, 2), lesson
+        assert re.search(r"\d+ (min|分钟)", " ".join(page["head"])), lesson
+        for shift, link in ((-1, "previous"), (1, "next")):
             if 0 <= place + shift < len(ORDER):
-                target = page.locator(f".prev-next-footer {link}").get_attribute("href")
-                assert target.endswith(f"{ORDER[place + shift].rpartition('/')[2]}.html")
-        page.close()
+                (target,) = page[link]
+                assert target.endswith(f"{ORDER[place + shift].rpartition('/')[2]}.html"), lesson
 
 
 @BOTH
