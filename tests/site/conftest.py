@@ -43,14 +43,6 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a survey in one process, so that each page is opened once."""
-    for item in items:
-        for survey in {"desk_survey", "phone_survey"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(survey))
-
-
 def surveyed(
     survey: Callable[[Reader, str], Survey], site: str, browser: Browser, **options: object
 ) -> Callable[[str], Survey]:

@@ -18,14 +18,6 @@ BOTH = pytest.mark.parametrize("folder", FOLDERS)
 LESSON = PAGE_KINDS["lesson with figures"]
 
 
-@BOTH
-def test_no_text_of_a_figure_is_too_small_on_a_phone(phone_survey: See, folder: str) -> None:
-    """The build notes how wide a figure must be for its smallest text to have 6.5 pixels."""
-    assert sum(len(page["figures"]) for page in phone_survey(folder).values()) > 20
-    for address, page in phone_survey(folder).items():
-        assert [pair for pair in page["figures"] if pair[1] < pair[0] - 1] == [], address
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_figures_follow_the_theme_that_is_chosen(read: Read, theme: str) -> None:
     """The system has the other theme."""
@@ -82,11 +74,3 @@ def test_without_scripts_the_link_opens_the_picture(read: Read) -> None:
     page.locator(".drawn a").first.click()
     page.wait_for_url("**/_images/lessons/**")
     assert page.locator("img, svg").count() == 1
-
-
-@BOTH
-def test_pictures_name_their_size_and_wait_until_they_are_needed(
-    desk_survey: See, folder: str
-) -> None:
-    for address, page in desk_survey(folder).items():
-        assert page["unsized"] == [], address

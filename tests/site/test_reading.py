@@ -1,4 +1,4 @@
-"""Every page of both languages, as a reader sees it."""
+"""The pages of both languages, as a reader sees and uses them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.site_reader import BUILT, FOLDERS, PAGE_KINDS, Reader, pages
+from helpers.site_reader import FOLDERS, PAGE_KINDS, Reader, pages
 from helpers.site_survey import Survey, look
 from PIL import Image
-
-from course.order import ORDER
 
 pytestmark = pytest.mark.site
 Read = Callable[..., Reader]
@@ -28,25 +26,9 @@ OTHER = {"en": "zh", "zh": "en"}
 NAMES = re.compile(r"Notebook|API|CC BY 4\.0|BSD-3-Clause|\w+[._(][\w.()]*|[^A-Za-z]*")
 
 
-@BOTH
-def test_every_page_opens(desk_survey: See, folder: str) -> None:
-    assert desk_survey(folder)
-    for address, page in desk_survey(folder).items():
-        assert page["lang"] == {"en": "en", "zh": "zh-CN"}[folder], address
-        assert page["h1"], address
-        assert page["title"], address
-
-
 def test_both_languages_have_the_same_pages() -> None:
     en, zh = ([page.split("/", 1)[1] for page in pages(folder)] for folder in ("en", "zh"))
     assert en == zh
-
-
-@BOTH
-def test_a_phone_never_scrolls_sideways(phone_survey: See, folder: str) -> None:
-    for address, page in phone_survey(folder).items():
-        assert page["beyond"] == [0], address
-        assert page["unreachable"] == [], address
 
 
 @BOTH
@@ -95,14 +77,6 @@ def test_the_switch_keeps_the_section_in_view(read: Read, folder: str) -> None:
     assert place and -5 < place["y"] < 400
 
 
-def test_both_languages_have_the_same_places(desk_survey: See) -> None:
-    """Links to a section, and the switch, lead to the same place of the other page."""
-    for address, page in desk_survey("en").items():
-        assert page["places"] == desk_survey("zh")[address.replace("en/", "zh/", 1)]["places"], (
-            address
-        )
-
-
 @BOTH
 def test_alternates_name_each_other(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/{LESSON}")
@@ -125,15 +99,6 @@ def test_the_footer_names_the_versions(read: Read, folder: str) -> None:
 
 
 @BOTH
-def test_formulas_are_drawn(desk_survey: See, folder: str) -> None:
-    """By the browser alone: as wide and as high as their parts need."""
-    assert sum(page["formulas"]["count"] for page in desk_survey(folder).values()) > 20
-    for address, page in desk_survey(folder).items():
-        assert page["formulas"]["faults"] == [], address
-        assert "mathjax" not in (BUILT / address).read_text("utf-8").lower(), address
-
-
-@BOTH
 def test_formulas_need_no_script(read: Read, folder: str) -> None:
     page = read(folder, java_script_enabled=False).open(f"{folder}/{LESSON}")
     formulas = page.locator(".math > math").filter(visible=True)
@@ -141,14 +106,6 @@ def test_formulas_need_no_script(read: Read, folder: str) -> None:
     for i in range(formulas.count()):
         box = formulas.nth(i).bounding_box()
         assert box and box["width"] > 4 and box["height"] > 8
-
-
-@BOTH
-def test_code_is_never_cut(desk_survey: See, folder: str) -> None:
-    """Beside both side bars, no line of code or output leaves its box, and no button covers it."""
-    for address, page in desk_survey(folder).items():
-        assert page["cut"] == [], address
-        assert page["covered"] == [], address
 
 
 @BOTH
@@ -183,26 +140,6 @@ def edge(picture: bytes) -> dict[str, float]:
 
 
 @BOTH
-def test_every_id_is_unique_and_every_page_has_one_title(desk_survey: See, folder: str) -> None:
-    for address, page in desk_survey(folder).items():
-        assert page["repeated"] == [], address
-        assert page["titles"] == 1, address
-
-
-@BOTH
-def test_every_page_has_a_description_of_its_own(desk_survey: See, folder: str) -> None:
-    found = {}
-    for address, page in desk_survey(folder).items():
-        description, for_cards = page["descriptions"]
-        assert description == for_cards, address
-        assert 10 <= len(description) <= 170, address
-        if folder == "zh":
-            assert re.search("[\u4e00-\u9fff]", description), address
-        found[address] = description
-    assert len(set(found.values())) == len(found)
-
-
-@BOTH
 def test_answers_are_folded(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/{LESSON}")
     answers = page.locator("details.answer")
@@ -228,20 +165,6 @@ def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str)
     assert code.bounding_box()["height"] > 0
     page.set_viewport_size({"width": 640, "height": 900})
     assert look(page, "cut") == [], "on paper, nothing scrolls"
-
-
-@BOTH
-def test_the_head_and_the_foot_of_a_lesson_lead_to_its_neighbours(
-    desk_survey: See, folder: str
-) -> None:
-    for place, lesson in enumerate(ORDER):
-        page = desk_survey(folder)[f"{folder}/lessons/{lesson}.html"]
-        assert len(page["head"]) in (1, 2), lesson
-        assert re.search(r"\d+ (min|分钟)", " ".join(page["head"])), lesson
-        for shift, link in ((-1, "previous"), (1, "next")):
-            if 0 <= place + shift < len(ORDER):
-                (target,) = page[link]
-                assert target.endswith(f"{ORDER[place + shift].rpartition('/')[2]}.html"), lesson
 
 
 @BOTH
