@@ -10,11 +10,12 @@ from pathlib import Path
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx_gallery.directives import MiniGallery
 
-from bilingual import catalogs, shared_words, transform_priorities
+from bilingual import shared_words, transform_priorities
 
 DOWNLOAD_NOTE = "Download this lesson as a script or a notebook"
 DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
@@ -67,8 +68,8 @@ class TranslateGalleryText(SphinxTransform):
             paragraph["translatable"] = False
         lesson = next(only.findall(addnodes.pending_xref))["reftarget"].lstrip("/")
         opening["lesson"] = closing["lesson"] = lesson
-        self.env.note_dependency(self.env.doc2path(lesson))
-        catalogs.translations(self.env, lesson)  # the page depends on these, too
+        page = self.env.metadata[self.env.current_document.docname]
+        page["thumbnails"] = sorted({*page.get("thumbnails", ()), lesson})
 
 
 class TrackedMiniGallery(MiniGallery):
@@ -95,9 +96,31 @@ def fill_thumbnails(app: Sphinx, document: nodes.document, docname: str) -> None
     """Put the translated title and first paragraph of the lesson into the raw HTML."""
     for raw in document.findall(nodes.raw):
         if lesson := raw.get("lesson"):
-            title = escape(app.env.titles[lesson].astext())
-            intro = escape(app.env.metadata[lesson].get("intro", ""))
-            raw[:] = [nodes.Text(_localized(raw.astext(), title, intro))]
+            raw[:] = [nodes.Text(_localized(raw.astext(), *_shown(app.env, lesson)))]
+
+
+def _shown(env: BuildEnvironment, lesson: str) -> tuple[str, str]:
+    """Return the title and the first paragraph of a lesson, as HTML."""
+    return escape(env.titles[lesson].astext()), escape(env.metadata[lesson].get("intro", ""))
+
+
+def pages_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Return the pages with the thumbnail of a lesson that has changed: they are only written.
+
+    To read them again would take long, since the pages of the package are among them. Of a
+    translation, only the title and the first paragraph matter.
+    """
+    pages = {page: env.metadata[page].get("thumbnails", ()) for page in env.all_docs}
+    lessons = {lesson for shown in pages.values() for lesson in shown if lesson in env.titles}
+    times = {lesson: Path(env.doc2path(lesson)).stat().st_mtime_ns for lesson in lessons}
+    now = {lesson: (*_shown(env, lesson), times[lesson]) for lesson in lessons}
+    before = getattr(env, "bilingual_thumbnails", {})
+    env.bilingual_thumbnails = now
+    return [
+        page
+        for page, shown in pages.items()
+        if any(now.get(lesson) != before.get(lesson) for lesson in shown)
+    ]
 
 
 def _localized(html: str, title: str, intro: str) -> str:
@@ -111,4 +134,5 @@ def setup(app: Sphinx) -> None:
     app.add_transform(TranslateGalleryText)
     app.add_directive("minigallery", TrackedMiniGallery, override=True)
     app.connect("doctree-read", note_intro)
+    app.connect("env-updated", pages_to_write)
     app.connect("doctree-resolved", fill_thumbnails)

@@ -40,17 +40,30 @@ class Head(NamedTuple):
 
 def head_of(env: BuildEnvironment, lesson: str) -> Head:
     """Collect what the head of a lesson says."""
-    course = book.introductions(env)
-    part = lesson.partition("/")[0]
-    lessons = [name for name in course.order if name.startswith(f"{part}/")]
-    return Head(
-        part=part,
-        number=lessons.index(lesson) + 1,
-        count=len(lessons),
-        minutes=reading_minutes(course.lessons[lesson]),
-        seconds=run_times.read(Path(env.srcdir, env.config.course_times)).get(lesson),
-        before=tuple(course.before(lesson)),
-    )
+    times = run_times.read(Path(env.srcdir, env.config.course_times))
+    return heads(env)[lesson]._replace(seconds=times.get(lesson))
+
+
+def heads(env: BuildEnvironment) -> dict[str, Head]:
+    """Return the heads of all lessons, without the class of time, which is measured."""
+
+    def collect() -> dict[str, Head]:
+        course = book.introductions(env)
+        found = {}
+        for lesson in course.order:
+            part = lesson.partition("/")[0]
+            lessons = [name for name in course.order if name.startswith(f"{part}/")]
+            found[lesson] = Head(
+                part=part,
+                number=lessons.index(lesson) + 1,
+                count=len(lessons),
+                minutes=reading_minutes(course.lessons[lesson]),
+                seconds=None,
+                before=tuple(course.before(lesson)),
+            )
+        return found
+
+    return book.known(env, "heads", collect)
 
 
 def reading_minutes(lesson: Lesson) -> int:
@@ -133,7 +146,7 @@ def outdated(
     found = []
     for page in env.all_docs:
         lesson = book.lesson_of(app.config, page)
-        if lesson not in book.introductions(env).order:
+        if lesson not in heads(env):
             continue
         if env.metadata[page].get("lesson_head") != repr(head_of(env, lesson)):
             found.append(page)

@@ -32,7 +32,7 @@ def library(name: str) -> str:
 
 def entries(env: BuildEnvironment, wanted: str) -> list[tuple[str, str]]:
     """Return the names of a library in alphabetical order, each with its lesson."""
-    where = book.introductions(env).where
+    where = book.known(env, "where", lambda: book.introductions(env).where)
     found = [(name, lesson) for name, lesson in where.items() if library(name) == wanted]
     return sorted(found, key=lambda entry: (entry[0].rpartition(".")[2].lower(), entry[0]))
 
