@@ -221,6 +221,13 @@ def test_what_a_page_or_a_script_names_is_used(tmp_path):
     script.write_text("e.classList.add('five-six')")
     assert {"one", "two", "three", "four", "five-six"} <= slim_styles.used_names([page], [script])
 
+    kept = tmp_path / "names.json"
+    first = slim_styles.used_names([page], [script], kept)
+    assert first == slim_styles.used_names([page], [script])
+    assert slim_styles.used_names([page], [script], kept) == first  # nothing is read again
+    page.write_text('<p class="seven">', "utf-8")
+    assert {"seven"} == slim_styles.used_names([page], [], kept)
+
 
 # ---- Cards and the home page
 

@@ -7,6 +7,7 @@ build.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -59,7 +60,8 @@ def write_style(app: Sphinx, exception: Exception | None) -> None:
     for pattern in UNUSED_FILES:
         for path in (site / "_static").glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    used = used_names(sorted(site.rglob("*.html")), sorted((site / "_static").rglob("*.js")))
+    pages, scripts = sorted(site.rglob("*.html")), sorted((site / "_static").rglob("*.js"))
+    used = used_names(pages, scripts, Path(app.doctreedir) / "used-names.json")
     sheets = [*THEME, *(str(sheet.filename) for sheet in app.builder._css_files)]
     files = [site / "_static" / sheet.removeprefix("_static/") for sheet in sheets]
     texts = [file.read_text("utf-8") for file in dict.fromkeys(files) if file.suffix == ".css"]
@@ -87,17 +89,36 @@ def without_icons(css: str) -> str:
     return ICON_FONT.sub("", "".join(kept))
 
 
-def used_names(pages: Iterable[Path], scripts: Iterable[Path]) -> set[str]:
-    """Return the classes and ids on the pages, and every word of the scripts, which may add one."""
-    used: set[str] = set()
+def used_names(
+    pages: Iterable[Path], scripts: Iterable[Path], kept: Path | None = None
+) -> set[str]:
+    """Return the classes and ids on the pages, and every word of the scripts, which may add one.
+
+    `kept` is a file with the names of each page as it was last read: only changed ones are read.
+    """
+    written = Path(__file__).stat().st_mtime_ns  # names found by other code do not count
+    before = json.loads(kept.read_text("utf-8")) if kept and kept.exists() else {}
+    before = before if before.pop("", None) == written else {}
+    now = {}
     for page in pages:
-        html = page.read_text("utf-8")
-        for value in ATTRIBUTE.findall(html):
-            used.update(value[1:-1].split())
-        for script in re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL):
-            used.update(re.findall(r"[\w-]+", script))
+        changed, names = before.get(str(page), (0, []))
+        if changed != page.stat().st_mtime_ns:
+            changed, names = page.stat().st_mtime_ns, sorted(_names_on(page.read_text("utf-8")))
+        now[str(page)] = (changed, names)
+    if kept:
+        kept.write_text(json.dumps({"": written} | now), "utf-8")
+    used = {name for _changed, names in now.values() for name in names}
     for script in scripts:
         used.update(re.findall(r"[\w-]+", script.read_text("utf-8")))
+    return used
+
+
+def _names_on(html: str) -> set[str]:
+    used: set[str] = set()
+    for value in ATTRIBUTE.findall(html):
+        used.update(value[1:-1].split())
+    for script in re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL):
+        used.update(re.findall(r"[\w-]+", script))
     return used
 
 
