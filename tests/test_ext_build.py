@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from helpers.small_site import DRAWS, INDEX, write_site, written
+from helpers.small_site import DRAWS, ENGLISH, INDEX, write_site, written
 
 from bilingual import build, locks, sites, sphinx_build
 from bilingual.project import Project
@@ -55,6 +56,35 @@ while not Path("../{other}.here").exists():
     page = BeautifulSoup((docs / "_build/html/en/index.html").read_text("utf-8"), "html.parser")
     titles = [box.get_text() for box in page.select(".sphx-glr-thumbnail-title")]
     assert titles == ["Lesson x", "Lesson x", "Lesson y"]
+
+
+def test_a_message_has_only_its_own_page_read_and_a_title_is_shown_everywhere(tmp_path, capfd):
+    """To read the pages with thumbnails again, those of the package among them, takes long."""
+    chinese = ("zh_CN", "zh", "zh-CN", "中文")
+    code = "# %%\n# A remark.\n\nimport textwrap\ntextwrap.dedent(' x')"
+    docs = write_site(tmp_path, {"x/x": code}, [*ENGLISH, chinese])
+    gallery = "```{eval-rst}\n.. minigallery:: textwrap.dedent\n```\n"
+    (docs / "index.md").write_text(f"{INDEX}\n{gallery}")
+    catalog = docs / "locale/zh_CN/LC_MESSAGES/lessons/x/x.po"
+    catalog.parent.mkdir(parents=True)
+
+    def translated(title, remark):
+        """Build with these translations; return the pages read and the thumbnail's title."""
+        words = {"Lesson x": title, "A remark.": remark}
+        catalog.write_text(
+            "\n\n".join(f'msgid "{a}"\nmsgstr "{b}"' for a, b in words.items()), "utf-8"
+        )
+        capfd.readouterr()
+        build.build_sites(docs, draft=True)
+        read = re.findall(r"reading sources\.\.\. \[ *\d+%\] (\S+)", capfd.readouterr().out)
+        html = (docs / "_build/html/zh/index.html").read_text("utf-8")
+        page = BeautifulSoup(html, "html.parser")
+        return read, page.select_one(".sphx-glr-thumbnail-title").get_text()
+
+    read, title = translated("第一课", "一句话。")
+    assert {"index", "lessons/x/x"} <= set(read) and title == "第一课"
+    assert translated("第一课", "另一句话。") == (["lessons/x/x"], "第一课")
+    assert translated("另一课", "另一句话。") == (["lessons/x/x"], "另一课")
 
 
 def test_scripts_that_cannot_be_read_are_all_named(tmp_path):
