@@ -40,6 +40,7 @@ ORDER = [
     "networks/08_save_load",
     "networks/09_tensorboard",
     "practice/01_credit",
+    "practice/02_threshold",
     "practice/02_mnist",
 ]
 
