@@ -7,15 +7,12 @@ import struct
 from functools import partial
 from hashlib import md5, sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torchvision.datasets import MNIST
 
 from handbook import datasets
@@ -97,44 +94,6 @@ def test_examples_unpack():
 def test_each_call_gives_new_tensors():
     datasets.mnist()[0].x.zero_()
     assert datasets.mnist()[0].x.any()
-
-
-def test_the_licence_names_the_file_it_stands_beside():
-    data = files("handbook") / "data"
-    digest = sha256((data / "mnist-10000.npz").read_bytes()).hexdigest()
-    licence = (data / "mnist-10000.LICENSE").read_text()
-    assert digest == module.CHECKSUM and digest in licence
-    assert "CC BY-SA 3.0" in licence
-
-
-def test_every_data_file_has_a_licence_that_names_its_content():
-    names = [Path(str(file)) for file in (files("handbook") / "data").iterdir()]
-    for name in names:
-        licence = name.with_suffix(".LICENSE").read_text()
-        assert name.suffix == ".LICENSE" or sha256(name.read_bytes()).hexdigest() in licence
-
-
-@given(position=st.integers(0, 1_984_311), change=st.integers(1, 255))
-def test_a_damaged_file_is_never_read(position, change, tmp_path_factory):
-    content = bytearray(module.EMBEDDED.read_bytes())
-    content[position] ^= change
-    path = tmp_path_factory.getbasetemp() / "mnist-10000.npz"
-    path.write_bytes(content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "EMBEDDED", path)
-        with pytest.raises(RuntimeError) as caught:
-            datasets.mnist()
-    assert str(caught.value) == f"{path} is damaged: install torch-handbook again"
-
-
-@pytest.mark.parametrize("content", [None, b"", b"version https://git-lfs.github.com/spec/v1\n"])
-def test_a_file_that_is_something_else_is_refused(content, tmp_path, monkeypatch):
-    other = tmp_path / "mnist-10000.npz"
-    if content is not None:
-        other.write_bytes(content)
-    monkeypatch.setattr(module, "EMBEDDED", other)
-    with pytest.raises(RuntimeError, match="install torch-handbook again"):
-        datasets.mnist()
 
 
 # The full set

@@ -20,7 +20,7 @@ from handbook import Batches, classification_step, datasets, fit, load_checkpoin
 from handbook.checkpoint import CheckpointError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes, sets an alarm")
-embedded = importlib.import_module("handbook.datasets.mnist")  # the name alone is the function
+embedded = importlib.import_module("handbook.datasets._embedded")
 fuzz = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 X = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
@@ -44,7 +44,7 @@ def weights(path):
 
 def inside(path):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "EMBEDDED", path)
+        patch.setattr(embedded, "FOLDER", path.parent)
         return [part for half in datasets.mnist() for part in half]
 
 
@@ -62,7 +62,8 @@ def place(tmp_path_factory):
     """Return a folder with valid files of all kinds."""
     top = tmp_path_factory.mktemp("fuzz")
     (top / "in").mkdir()
-    (top / "in" / "mnist.npz").write_bytes(embedded.EMBEDDED.read_bytes())
+    digits = embedded.FOLDER / "mnist-10000.npz"
+    (top / "in" / digits.name).write_bytes(digits.read_bytes())
     resume(top / "in" / "run.pt")
     datasets.write_csv(top / "in" / "digits.csv", n=20)
     datasets.write_image_folder(top / "images", per_class=1)
@@ -74,7 +75,7 @@ REPLACE = ("move it away", "images alone", "put images", "save it as", "save the
 REFUSED = (ValueError, FileNotFoundError)
 # Name, file, reader, its error, its advice, and whether damaged bytes may be data: other values.
 LOADERS = {
-    "embedded": ("in/mnist.npz", inside, RuntimeError, ("install torch-handbook",), False),
+    "embedded": ("in/mnist-10000.npz", inside, RuntimeError, ("install torch-handbook",), False),
     "weights": ("in/run.pt", weights, CheckpointError, RETRAIN, False),
     "resume": ("in/run.pt", resume, CheckpointError, RETRAIN, False),
     "csv": ("in/digits.csv", table, REFUSED, ("",), True),  # pandas gives none

@@ -39,6 +39,8 @@ ORDER = [
     "networks/07_training_loop",
     "networks/08_save_load",
     "networks/09_tensorboard",
+    "practice/01_credit",
+    "practice/02_threshold",
     "practice/02_mnist",
 ]
 

@@ -1,5 +1,6 @@
 """Data that the pages use: plain tensors out, most of them from files inside the package."""
 
+from .credit import Credit, credit
 from .export import write_csv, write_image_folder
 from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
@@ -7,9 +8,11 @@ from .penguins import Penguins, penguins
 from .table import load_csv
 
 __all__ = [
+    "Credit",
     "Penguins",
     "Split",
     "class_names",
+    "credit",
     "load_csv",
     "load_image_folder",
     "mnist",

@@ -2,7 +2,6 @@
 
 import io
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-EMBEDDED = files("handbook") / "data" / "mnist-10000.npz"
+from . import _embedded
+
 CHECKSUM = "1982674f7ff13183fcfde3989c940fc217cd811dedf7cc7b455707e56c8df48e"
 # SHA-256 of the values in the four original files, a byte for each: pixels, labels.
 CHECKSUMS = {
@@ -73,16 +73,11 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Split, Split]:
     >>> train.y[:5]
     tensor([5, 4, 1, 3, 6])
     """
-    return _full(Path(root).expanduser()) if full else _embedded()
+    return _full(Path(root).expanduser()) if full else _small()
 
 
-def _embedded() -> tuple[Split, Split]:
-    content = b""
-    if EMBEDDED.is_file():
-        with EMBEDDED.open("rb") as file:
-            content = file.read(2_000_000)  # it is smaller; more is something else
-    if sha256(content).hexdigest() != CHECKSUM:
-        raise RuntimeError(f"{EMBEDDED} is damaged: install torch-handbook again")
+def _small() -> tuple[Split, Split]:
+    content = _embedded.read("mnist-10000.npz", CHECKSUM)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         part = {name: torch.from_numpy(arrays[name]) for name in arrays}
     return _examples(part["x_train"], part["y_train"]), _examples(part["x_test"], part["y_test"])

@@ -1,13 +1,14 @@
 """Measurements of penguins: a small real table."""
 
 import csv
-from importlib.resources import files
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-EMBEDDED = files("handbook") / "data" / "penguins.csv"
+from . import _embedded
+
+CHECKSUM = "661ee666cc37a6e074508ab4c543d7262d0cc2cfb9dcbf16ae0395fa69a1d9c7"
 
 
 class Penguins(NamedTuple):
@@ -31,6 +32,11 @@ def penguins() -> Penguins:
     Penguins
         Four columns of measurements, float32 ``(342,)``, and the species, int64 ``(342,)``.
 
+    Raises
+    ------
+    RuntimeError
+        If the file inside the package is damaged.
+
     Notes
     -----
     Gorman, Williams & Fraser (2014), *Ecological sexual dimorphism and environmental variability
@@ -45,7 +51,8 @@ def penguins() -> Penguins:
     >>> table.names, table.species.bincount()
     (('Adelie', 'Chinstrap', 'Gentoo'), tensor([151,  68, 123]))
     """
-    rows = list(csv.reader(EMBEDDED.read_text("utf-8").splitlines()))[1:]
+    lines = _embedded.read("penguins.csv", CHECKSUM).decode().splitlines()
+    rows = list(csv.reader(lines))[1:]
     names = tuple(sorted({row[0] for row in rows}))
     bill_length, bill_depth, flipper_length, mass = (
         torch.tensor([float(row[column]) for row in rows]) for column in (1, 2, 3, 4)
