@@ -6,8 +6,7 @@ How well can a small convolutional network read digits, and how far can you trus
 
 From 98 % to 99 % half of the mistakes must go. This page shows what helps and what does not, and
 then asks what an expert asks: is the difference real, or luck? The loop was written out in
-:doc:`/lessons/networks/07_training_loop`; the page before is
-:doc:`/lessons/networks/09_tensorboard`.
+:doc:`/lessons/networks/07_training_loop`.
 """
 
 # %%

@@ -39,6 +39,7 @@ ORDER = [
     "networks/07_training_loop",
     "networks/08_save_load",
     "networks/09_tensorboard",
+    "architectures/01_backpropagation",
     "practice/02_mnist",
 ]
 
@@ -65,6 +66,7 @@ LEVELS = {
     "autograd": "Intermediate",
     "learning": "Intermediate",
     "networks": "Intermediate",
+    "architectures": "Intermediate",
     "practice": "Intermediate",
 }
 
