@@ -40,6 +40,7 @@ ORDER = [
     "networks/08_save_load",
     "networks/09_tensorboard",
     "architectures/01_backpropagation",
+    "architectures/02_initialization",
     "practice/02_mnist",
 ]
 
