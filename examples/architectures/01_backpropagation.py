@@ -7,9 +7,9 @@ How does one way back through a network find the gradient of every weight?
 In a training loop this is the line ``loss.backward()``, and you can train
 networks without ever looking inside. But if you know what it computes, you
 understand why a deep network may not learn, and why training a network needs
-more memory than using it. And if you ever write a layer of your own, you can
-tell whether its gradient is right. So in this lesson you do the work of
-``backward()`` yourself, and compare each line with autograd.
+more memory than using it. You can also tell whether the gradient of a layer of
+your own is right. So here you do the work of ``backward()`` yourself, and
+compare each line with autograd.
 
 After this lesson you can
 

@@ -204,20 +204,26 @@ def sizes_by_depth(network, x, y):
 
 
 # %%
-# We print the sizes at the first and at the last ReLU. The figure shows all
-# ten.
+# How much of the images arrives at the last ReLU, and how much of the gradient
+# arrives at the first? We print the smallest and the largest size of five
+# seeds, in one line for the activations at the last ReLU, and in one for the
+# gradients at the first. The figure shows all ten places, for the last seed.
 
 forwards = {}
 backwards = {}
 for start in stds:
-    torch.manual_seed(0)
-    network = deep_network(start)
-    forward, backward = sizes_by_depth(network, images, labels)
+    last_activations = []
+    first_gradients = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        forward, backward = sizes_by_depth(deep_network(start), images, labels)
+        last_activations.append(forward[-1])
+        first_gradients.append(backward[0])
+        forwards[start] = forward
+        backwards[start] = backward
     print(f"{start}:")
-    print(f"    activations {forward[0]:.1e} to {forward[-1]:.1e}")
-    print(f"    gradients   {backward[0]:.1e} to {backward[-1]:.1e}")
-    forwards[start] = forward
-    backwards[start] = backward
+    print(f"    {min(last_activations):.0e}, {max(last_activations):.0e}")
+    print(f"    {min(first_gradients):.0e}, {max(first_gradients):.0e}")
 
 # %%
 # .. alt:: Two panels against the depth, from layer 1 to 10, with a logarithmic
@@ -310,8 +316,9 @@ print("largest weight:", broken[0].weight.abs().max().item())
 
 # %%
 # With the two guesses, the network does not get beyond guessing. With the small
-# start, the gradients of the first layers are so small that nothing moves. With
-# the large one, the first steps are so long that numbers overflow to ``nan``.
+# start, almost nothing of an image arrives at the scores, and almost nothing of
+# the gradient at the first layers. With the large one, the first steps are so
+# long that numbers overflow to ``nan``.
 # Xavier makes the network learn, but within these 60 steps Kaiming gets much
 # further, with both learning rates. The layers, the data and the optimizer were
 # the same, and only the start was different. (60 steps are a short training.
