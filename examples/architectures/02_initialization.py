@@ -57,7 +57,8 @@ print(f"¼ to the power of 10: {0.25**10:.1e}")
 # 0.00000039 is left, less than half of ¼¹⁰. A weight in front of them would
 # hardly move, however wrong it is. This is called a :term:`vanishing gradient`.
 # ReLU has the slope 1 for positive numbers, which is one reason why deep
-# networks use it. But the weights are factors as well.
+# networks use it. But on its way back through a layer, a slope is also
+# multiplied by the weights, so they are factors as well.
 
 # %%
 # .. check::
@@ -117,8 +118,9 @@ for name, std in stds.items():
 # Neither 0.05 nor 0.3 looks extreme. But after ten layers, numbers that began
 # with the size 1 have become 0.00003 or nearly two thousand.
 #
-# - **Kaiming** initialization makes the factor 1. So σ has to be √(2/n), here
-#   0.141. It is the usual start for ReLU.
+# - **Kaiming** initialization (after its author Kaiming He, so also *He*
+#   initialization) makes the factor 1. So σ has to be √(2/n), here 0.141. It is
+#   the usual start for ReLU.
 # - **Xavier** initialization is older, and was made for networks without ReLU.
 #   There the factor is √n · σ, so σ should be √(1/n). But gradients go the
 #   other way. Going back, each input collects a sum over the *outputs*, so n
@@ -158,8 +160,8 @@ def start_weight(weight, start):
 
 
 # %%
-# The network has 784 inputs, ten layers with 100 outputs and ReLU, and a last
-# layer with 10 scores. All biases start at 0.
+# The network has 784 inputs, ten layers with 100 outputs, each followed by
+# ReLU, and a last layer with 10 scores. All biases start at 0.
 
 
 def deep_network(start):
@@ -255,7 +257,8 @@ axes[0].legend(fontsize=8)
 # With Kaiming initialization both lines are level. With Xavier, which was not
 # made for ReLU, each layer loses a factor of 0.71, forwards and backwards. The
 # small start loses far more, so the gradients of the first layers are
-# practically 0. With the large start activations and gradients *explode*.
+# practically 0. With the large start activations and gradients *explode*. (For
+# gradients, this is called an :term:`exploding gradient`.)
 
 # %%
 # .. check::
@@ -362,20 +365,22 @@ for name, parameter in zero_network.named_parameters():
     print(name, "largest:", parameter.abs().max().item())
 
 # %%
-# Only the last bias has moved, so every image gets the same ten scores, and the
-# loss stays near ln 10 = 2.303, that of guessing. The backward pass of the last
-# lesson shows why. The gradient of the second weight is Hᵀ times the gradient
-# of the scores, where H is the output of ReLU, and H is 0. What the second
-# layer passes back is the gradient of the scores times W₂ᵀ, and W₂ is 0. So the
-# first layer gets nothing, and this does not change from step to step.
+# Only the last bias has moved, so the ten scores are the same for every image,
+# and the loss stays near ln 10 = 2.303, that of guessing. The backward pass of
+# the last lesson shows why. The gradient of the second weight is Hᵀ times the
+# gradient of the scores, where H is the output of ReLU, and H is 0. What the
+# second layer passes back is the gradient of the scores times W₂ᵀ, and W₂ is 0.
+# So the first layer gets nothing, and this does not change from step to step.
 #
 # The same number everywhere, for example 0.01, is not better. Then all 32
 # hidden numbers are equal, get equal gradients and stay equal, as if there were
-# only one (exercise 3). This is why weights start at *random* numbers. Biases
-# may start at 0, because the random weights make the difference.
+# only one (exercise 3). This is why weights start at *random* numbers, which
+# break the symmetry. Biases may start at 0, because the random weights make the
+# difference.
 #
 # **The start of nn.Linear is used in a deep network.** PyTorch fills a new
-# ``nn.Linear`` as well, with random numbers between −1/√n and 1/√n:
+# ``nn.Linear`` as well, with random numbers spread evenly between −1/√n and
+# 1/√n:
 
 new_layer = nn.Linear(100, 100)
 print(f"std of the weight: {new_layer.weight.std().item():.4f}")
