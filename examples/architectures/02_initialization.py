@@ -318,14 +318,14 @@ broken = learn("too large", lr=0.03, seed=0)
 print("largest weight:", broken[0].weight.abs().max().item())
 
 # %%
-# With the two guesses, the network does not get beyond guessing. With the small
-# start, almost nothing of an image arrives at the scores, and almost nothing of
-# the gradient at the first layers. With the large one, the first steps are so
-# long that numbers overflow to ``nan``.
-# Xavier makes the network learn, but within these 60 steps Kaiming gets much
-# further, with both learning rates. The layers, the data and the optimizer were
-# the same, and only the start was different. (60 steps are a short training.
-# Later, Xavier may catch up.)
+# With the two guesses and these learning rates, the network does not get beyond
+# guessing. With the small start, almost nothing of an image arrives at the
+# scores, and almost nothing of the gradient at the first layers. With the large
+# one, the first steps are so long that numbers overflow to ``nan``. Xavier
+# makes the network learn, but within these 60 steps Kaiming gets much further,
+# with both learning rates. The layers, the data and the optimizer were the
+# same, and only the start was different. (60 steps are a short training. They
+# show how fast a start is, and not where it ends.)
 
 # %%
 # .. check::
@@ -387,8 +387,8 @@ print(f"std of the weight: {new_layer.weight.std().item():.4f}")
 
 # %%
 # The standard deviation of such numbers is 1/√(3n), here 0.058, hardly more
-# than our start that was too small. So a deep network of ``nn.Linear`` and ReLU
-# needs another start (exercise 2). (Many deep networks also have layers that
+# than our start that was too small. So in a deep network with ReLU, it shrinks
+# the gradients as well (exercise 2). (Many deep networks also have layers that
 # correct the sizes on the way, such as the :term:`normalization` in
 # :doc:`/lessons/networks/02_layers`.)
 
@@ -425,8 +425,11 @@ for layer in model:
         nn.init.zeros_(layer.bias)
 
 # %%
-# Now the standard deviations after each layer. They should stay within a factor
-# of about ten. (``h`` is the output of the layer.)
+# Now, after each layer, how much do its outputs differ *from point to point*?
+# We take the standard deviation of each output over the points, and the mean of
+# these. It should stay within a factor of about ten. (``h`` is the output of
+# the layer. Without ``dim=0`` the biases would count as well, and they are the
+# same for every point.)
 
 x = torch.randn(600, 2)  # mean 0 and standard deviation 1
 y = ((x**2).sum(dim=1) < 1.4).long()  # 1 inside, 0 outside
@@ -435,7 +438,7 @@ sizes = []
 for layer in model:
     h = layer(h)
     if isinstance(layer, nn.Linear):
-        sizes.append(round(h.std().item(), 1))
+        sizes.append(round(h.std(dim=0).mean().item(), 2))
 print(sizes)
 
 # %%
