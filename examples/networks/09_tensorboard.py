@@ -441,4 +441,4 @@ assert len(rows) < 5 and not runs.exists()
 # Next
 # ----
 #
-# :doc:`/lessons/practice/01_credit`: a whole task, from the prices of mistakes to a decision.
+# :doc:`/lessons/architectures/01_backpropagation`: what ``backward()`` does, line by line.

@@ -39,6 +39,8 @@ ORDER = [
     "networks/07_training_loop",
     "networks/08_save_load",
     "networks/09_tensorboard",
+    "architectures/01_backpropagation",
+    "architectures/02_initialization",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/02_mnist",
@@ -67,6 +69,7 @@ LEVELS = {
     "autograd": "Intermediate",
     "learning": "Intermediate",
     "networks": "Intermediate",
+    "architectures": "Intermediate",
     "practice": "Intermediate",
 }
 

@@ -1,0 +1,556 @@
+"""
+Vanishing gradients and initialization
+======================================
+
+With which numbers should the weights of a deep network start?
+
+Before training, the weights are random numbers. How large should they be? Each
+layer multiplies what goes through it by some factor. In a deep network the
+factors of many layers are multiplied, and then numbers shrink to almost nothing
+or grow beyond all bounds. Such a network does not learn, and no error says why.
+The cure is one line for each layer, if you know which one.
+
+After this lesson you can
+
+- explain why gradients vanish or explode in a deep network
+- calculate how large the weights of a layer should be, and set them so
+- see in a table or a figure whether a network can learn from its start
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# Ten sigmoids in a row
+# ---------------------
+# In :doc:`/lessons/architectures/01_backpropagation` the way back multiplied
+# the slope of the loss by a factor at each operation. What happens if there are
+# many operations, and all factors are smaller than 1? Take the number 0 and
+# apply the :term:`sigmoid` ten times in a row. If ``s`` is the output of a
+# sigmoid, its slope is s · (1 − s). At s = ½ that is ¼, and everywhere else it
+# is smaller. So after ten sigmoids, what is the most that can be left?
+
+x = torch.tensor(0.0, requires_grad=True)
+s = x
+slope = 1.0
+for step in range(1, 11):
+    s = torch.sigmoid(s)
+    slope = slope * s.item() * (1 - s.item())
+    if step in [1, 2, 5, 10]:
+        print(f"{step:2} sigmoids: slope {slope:.1e}")
+s.backward()
+print(f"autograd:     slope {x.grad.item():.1e}")
+print(f"¼ to the power of 10: {0.25**10:.1e}")
+
+# %%
+# The first slope is ¼, and the others are a little smaller. After ten sigmoids
+# 0.00000039 is left, less than half of ¼¹⁰. A weight in front of them would
+# hardly move, however wrong it is. This is called a :term:`vanishing gradient`.
+# ReLU has the slope 1 for positive numbers, which is one reason why deep
+# networks use it. But on its way back through a layer, a slope is also
+# multiplied by the weights, so they are factors as well.
+
+# %%
+# .. check::
+
+assert abs(x.grad - slope) < 1e-9, "by hand as autograd"
+assert 3.85e-7 < slope < 3.95e-7, "3.9e-7"
+assert slope < 0.25**10 / 2, "less than half of the power of 1/4"
+
+# %%
+# How large is a sum?
+# -------------------
+# Each output of a layer is a sum of products, one for each input. How large is
+# such a sum? As the *size* of many numbers we take the root of their mean
+# square. (If their mean is 0, that is the standard deviation.) Let both inputs
+# and weights have size 1. The products have size 1 as well. Is the sum of 4, of
+# 100 and of 400 of them 4, 100 and 400 times as large?
+
+
+def size(numbers):
+    return (numbers**2).mean().item() ** 0.5
+
+
+for n in [4, 100, 400]:
+    inputs = torch.randn(1000, n)
+    weight = torch.randn(n, 1000)
+    print(f"{n:3} products: size {size(inputs @ weight):.1f}")
+
+# %%
+# It is only 2, 10 and 20 times as large, because products with a plus and with
+# a minus partly cancel. The size of the sum grows with the root of n. Now let
+# the weights be random numbers with the mean 0 and the standard deviation
+# :math:`\sigma` (read "sigma"). Then an output y of a layer with n inputs x has
+# about the size
+#
+# .. math::
+#
+#    \text{size}(y) = \sqrt{n} \cdot \sigma \cdot \text{size}(x)
+#
+# ReLU replaces about half of the outputs by 0. This halves the mean square, so
+# it divides the size by √2. Together, a layer with ReLU multiplies the size by
+# :math:`\sqrt{n/2} \cdot \sigma`. How much is that after ten layers with 100
+# inputs each? We try four values of σ. Two of them are guesses, and the other
+# two are formulas that we explain below.
+
+stds = {
+    "too small": 0.05,
+    "too large": 0.3,
+    "Xavier": (1 / 100) ** 0.5,
+    "Kaiming": (2 / 100) ** 0.5,
+}
+for name, std in stds.items():
+    factor = (100 / 2) ** 0.5 * std
+    print(f"{name}: {std:.3f}, factor {factor:.2f}")
+    print(f"    after ten layers {factor**10:.1e}")
+
+# %%
+# Neither 0.05 nor 0.3 looks extreme. But after ten layers, numbers that began
+# with the size 1 have become 0.00003 or nearly two thousand.
+#
+# - **Kaiming** initialization (after its author Kaiming He, so also *He*
+#   initialization) makes the factor 1. So σ has to be √(2/n), here 0.141. It is
+#   the usual start for ReLU.
+# - **Xavier** initialization is older, and was made for networks without ReLU.
+#   There the factor is √n · σ, so σ should be √(1/n). But gradients go the
+#   other way. Going back, each input collects a sum over the *outputs*, so n
+#   should be their number. Xavier takes the mean of both numbers:
+#   σ = √(2 / (inputs + outputs)), here 0.1. It fits tanh, whose slope is
+#   about 1 near 0.
+
+# %%
+# .. check::
+
+assert abs((100 / 2) ** 0.5 * stds["Kaiming"] - 1) < 1e-9, (
+    "Kaiming: the factor is 1"
+)
+assert 2.5e-5 < ((100 / 2) ** 0.5 * 0.05) ** 10 < 3.5e-5, "too small"
+assert 1800 < ((100 / 2) ** 0.5 * 0.3) ** 10 < 1900, "too large"
+assert abs(stds["Kaiming"] - 0.141) < 0.001, "0.141"
+assert abs(stds["Xavier"] - 0.1) < 1e-9, "0.1"
+
+# %%
+# Ten layers, measured
+# --------------------
+# Is it so in a real network, and how about the gradients? The module
+# ``torch.nn.init`` has functions that fill a weight in place. (The underscore
+# at the end of their names says so.) :func:`torch.nn.init.normal_` takes the
+# standard deviation. :func:`torch.nn.init.xavier_normal_` and
+# :func:`torch.nn.init.kaiming_normal_` calculate it from the shape, and
+# :func:`torch.nn.init.zeros_` writes zeros.
+
+
+def start_weight(weight, start):
+    if start == "Xavier":
+        nn.init.xavier_normal_(weight)
+    elif start == "Kaiming":
+        nn.init.kaiming_normal_(weight, nonlinearity="relu")
+    else:
+        nn.init.normal_(weight, std=stds[start])
+
+
+# %%
+# The network has 784 inputs, ten layers with 100 outputs, each followed by
+# ReLU, and a last layer with 10 scores. All biases start at 0.
+
+
+def deep_network(start):
+    layers = []
+    inputs = 784
+    for outputs in 10 * [100] + [10]:
+        linear = nn.Linear(inputs, outputs)
+        start_weight(linear.weight, start)
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.ReLU()]
+        inputs = outputs
+    return nn.Sequential(*layers[:-1])  # no ReLU after the scores
+
+
+# %%
+# We take 1,000 digits, with their pixels standardized. So the inputs have the
+# size 1.
+
+train_set, test_set = datasets.mnist()
+mean = train_set.x.mean()
+std = train_set.x.std()
+images = (train_set.x[:1000].flatten(1) - mean) / std  # (1000, 784)
+labels = train_set.y[:1000]
+
+# %%
+# ``sizes_by_depth`` sends images through a network, layer by layer. It notes
+# the size of the output of each ReLU (the *activations*), and then the size of
+# the gradient at the same places.
+
+
+def sizes_by_depth(network, x, y):
+    activations = []
+    for layer in network:
+        x = layer(x)
+        if isinstance(layer, nn.ReLU):
+            x.retain_grad()
+            activations.append(x)
+    cross_entropy(x, y).backward()
+    forwards = [size(each.detach()) for each in activations]
+    backwards = [size(each.grad) for each in activations]
+    return forwards, backwards
+
+
+# %%
+# How much of the images arrives at the last ReLU, and how much of the gradient
+# arrives at the first? We print the smallest and the largest size of five
+# seeds, in one line for the activations at the last ReLU, and in one for the
+# gradients at the first. The figure shows all ten places, for the last seed.
+
+forwards = {}
+backwards = {}
+for start in stds:
+    last_activations = []
+    first_gradients = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        forward, backward = sizes_by_depth(deep_network(start), images, labels)
+        last_activations.append(forward[-1])
+        first_gradients.append(backward[0])
+        forwards[start] = forward
+        backwards[start] = backward
+    print(f"{start}:")
+    print(f"    {min(last_activations):.0e}, {max(last_activations):.0e}")
+    print(f"    {min(first_gradients):.0e}, {max(first_gradients):.0e}")
+
+# %%
+# .. alt:: Two panels against the depth, from layer 1 to 10, with a logarithmic
+#    scale. Left, the size of the activations: for Kaiming a level line near 1,
+#    for Xavier a slow fall to a few hundredths, for too small a steep fall, for
+#    too large a steep rise. Right, the size of the gradients: Kaiming level
+#    again, Xavier and too small fall towards the first layer, and too large
+#    rises towards it.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+styles = {
+    "too small": "v:",
+    "too large": "^-.",
+    "Xavier": "s--",
+    "Kaiming": "o-",
+}
+depth = list(range(1, 11))
+for start, style in styles.items():
+    axes[0].plot(depth, forwards[start], style, markersize=3, label=start)
+    axes[1].plot(depth, backwards[start], style, markersize=3)
+axes[0].set(xlabel="layer", ylabel="size of the activations", yscale="log")
+axes[1].set(xlabel="layer", ylabel="size of the gradients", yscale="log")
+axes[0].legend(fontsize=8)
+
+# %%
+# With Kaiming initialization both lines are level. With Xavier, which was not
+# made for ReLU, each layer loses a factor of 0.71, forwards and backwards. The
+# small start loses far more, so the gradients of the first layers are
+# practically 0. With the large start activations and gradients *explode*. (For
+# gradients, this is called an :term:`exploding gradient`.)
+
+# %%
+# .. check::
+
+assert 0.3 < forwards["Kaiming"][-1] / forwards["Kaiming"][0] < 3, "level"
+assert 0.3 < backwards["Kaiming"][0] / backwards["Kaiming"][-1] < 3, "level"
+assert 0.01 < forwards["Xavier"][-1] / forwards["Xavier"][0] < 0.1, "0.71^9"
+assert 0.01 < backwards["Xavier"][0] / backwards["Xavier"][-1] < 0.1, "0.71^9"
+assert forwards["too small"][-1] / forwards["too small"][0] < 1e-3, "vanish"
+assert backwards["too small"][0] / backwards["too small"][-1] < 1e-3, "vanish"
+assert forwards["too large"][-1] / forwards["too large"][0] > 100, "explode"
+assert backwards["too large"][0] / backwards["too large"][-1] > 100, "explode"
+
+# %%
+# Does it learn?
+# --------------
+# Now we train all four for 60 steps, each with two learning rates, because a
+# start that is too small might only need larger steps. For each pair we use
+# five seeds, and print the mean share of right answers for 2,000 test images,
+# and the standard deviation of the five. (Guessing would give 10%.)
+
+
+def learn(start, lr, seed):
+    torch.manual_seed(seed)
+    network = deep_network(start)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    for _ in range(60):
+        rows = torch.randint(0, 1000, (50,))  # a mini-batch
+        loss = cross_entropy(network(images[rows]), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+# %%
+# The answer of a network is the digit with the largest score.
+
+test_images = (test_set.x.flatten(1) - mean) / std  # (2000, 784)
+accuracy = {}
+for start in stds:
+    for lr in [0.03, 0.1]:
+        shares = []
+        for seed in range(5):
+            network = learn(start, lr, seed)
+            with torch.no_grad():
+                answers = network(test_images).argmax(dim=1)
+            shares.append((answers == test_set.y).float().mean())
+        shares = torch.stack(shares)
+        accuracy[start, lr] = shares.mean()
+        print(f"{start}, lr {lr}: {shares.mean():.1%} ± {shares.std():.1%}")
+
+# %%
+# Let us also look at the first weight of one network with the large start.
+
+broken = learn("too large", lr=0.03, seed=0)
+print("largest weight:", broken[0].weight.abs().max().item())
+
+# %%
+# With the two guesses and these learning rates, the network does not get beyond
+# guessing. With the small start, almost nothing of an image arrives at the
+# scores, and almost nothing of the gradient at the first layers. With the large
+# one, the first steps are so long that numbers overflow to ``nan``. Xavier
+# makes the network learn, but within these 60 steps Kaiming gets much further,
+# with both learning rates. The layers, the data and the optimizer were the
+# same, and only the start was different. (60 steps are a short training. They
+# show how fast a start is, and not where it ends.)
+
+# %%
+# .. check::
+
+assert accuracy["too small", 0.03] < 0.12, "guessing"
+assert accuracy["too small", 0.1] < 0.12, "guessing"
+assert accuracy["too large", 0.03] < 0.12, "guessing"
+assert accuracy["too large", 0.1] < 0.12, "guessing"
+assert max(accuracy["Xavier", 0.03], accuracy["Xavier", 0.1]) > 0.15, "learns"
+assert accuracy["Kaiming", 0.03] > accuracy["Xavier", 0.03] + 0.15, "further"
+assert accuracy["Kaiming", 0.1] > accuracy["Xavier", 0.1] + 0.1, "further"
+assert broken[0].weight.isnan().any(), "nan"
+
+# %%
+# What goes wrong
+# ---------------
+# **All weights start at zero.** A model without hidden layers may start there,
+# as in :doc:`/lessons/learning/06_softmax_regression`. What happens with two
+# layers? We train such a network for 50 steps and look at its weights and
+# biases.
+
+zero_network = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
+for parameter in zero_network.parameters():
+    nn.init.zeros_(parameter)
+optimizer = torch.optim.SGD(zero_network.parameters(), lr=0.1)
+for _ in range(50):
+    loss = cross_entropy(zero_network(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+with torch.no_grad():
+    zero_loss = cross_entropy(zero_network(images), labels)
+print(f"loss {zero_loss.item():.3f}")
+parameters = list(zero_network.parameters())
+for name, parameter in zero_network.named_parameters():
+    print(name, "largest:", parameter.abs().max().item())
+
+# %%
+# Only the last bias has moved, so the ten scores are the same for every image,
+# and the loss stays near ln 10 = 2.303, that of guessing. The backward pass of
+# the last lesson shows why. The gradient of the second weight is Hᵀ times the
+# gradient of the scores, where H is the output of ReLU, and H is 0. What the
+# second layer passes back is the gradient of the scores times W₂ᵀ, and W₂ is 0.
+# So the first layer gets nothing, and this does not change from step to step.
+#
+# The same number everywhere, for example 0.01, is not better. Then all 32
+# hidden numbers are equal, get equal gradients and stay equal, as if there were
+# only one (exercise 3). This is why weights start at *random* numbers, which
+# break the symmetry. Biases may start at 0, because the random weights make the
+# difference.
+#
+# **The start of nn.Linear is used in a deep network.** PyTorch fills a new
+# ``nn.Linear`` as well, with random numbers spread evenly between −1/√n and
+# 1/√n:
+
+new_layer = nn.Linear(100, 100)
+print(f"std of the weight: {new_layer.weight.std().item():.4f}")
+
+# %%
+# The standard deviation of such numbers is 1/√(3n), here 0.058, hardly more
+# than our start that was too small. So in a deep network with ReLU, it shrinks
+# the gradients as well (exercise 2). (Many deep networks also have layers that
+# correct the sizes on the way, such as the :term:`normalization` in
+# :doc:`/lessons/networks/02_layers`.)
+
+# %%
+# .. check::
+
+assert parameters[0].abs().max() == 0, "the first weight stays"
+assert parameters[1].abs().max() == 0, "the first bias"
+assert parameters[2].abs().max() == 0, "the second weight"
+assert parameters[3].abs().max() > 0.02, "the last bias moves"
+assert 2.29 < zero_loss < 2.303, "near ln 10"
+assert abs(new_layer.weight.std() - 0.058) < 0.003, "1 over the root of 300"
+
+# %%
+# Recipe
+# ------
+# Start the weights, and look at the sizes by depth before you train. The data
+# are made up: does a point lie in a circle? ``x`` is standardized already. With
+# your data, do that first.
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+torch.manual_seed(0)
+layers = [nn.Linear(2, 64), nn.ReLU()]
+for _ in range(10):
+    layers += [nn.Linear(64, 64), nn.ReLU()]
+model = nn.Sequential(*layers, nn.Linear(64, 2))
+
+for layer in model:
+    if isinstance(layer, nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+
+# %%
+# Now, after each layer, how much do its outputs differ *from point to point*?
+# We take the standard deviation of each output over the points, and the mean of
+# these. It should stay within a factor of about ten. (``h`` is the output of
+# the layer. Without ``dim=0`` the biases would count as well, and they are the
+# same for every point.)
+
+x = torch.randn(600, 2)  # mean 0 and standard deviation 1
+y = ((x**2).sum(dim=1) < 1.4).long()  # 1 inside, 0 outside
+h = x[:400]
+sizes = []
+for layer in model:
+    h = layer(h)
+    if isinstance(layer, nn.Linear):
+        sizes.append(round(h.std(dim=0).mean().item(), 2))
+print(sizes)
+
+# %%
+# Then train, judge with points that were kept back, and ask for a new one.
+# (``p`` holds the probabilities of outside and inside.)
+
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for _ in range(200):
+    loss = cross_entropy(model(x[:400]), y[:400])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+with torch.no_grad():
+    right = (model(x[400:]).argmax(dim=1) == y[400:]).float().mean()
+    p = torch.softmax(model(torch.tensor([[0.1, 0.2]])), dim=1)
+print(f"right: {right:.0%}, the point (0.1, 0.2) is inside: {p[0, 1]:.2f}")
+
+# %%
+# .. check::
+
+assert right > 0.9, "the recipe learns"
+assert p[0, 1] > 0.5, "the point is inside"
+assert max(sizes) < 10 * min(sizes), "within a factor of ten"
+
+# %%
+# What you learned
+# ----------------
+# - Each layer multiplies the size of activations and gradients by a factor. In
+#   a deep network these factors make numbers vanish or explode.
+# - With ReLU, start with Kaiming, σ = √(2/n), where n is the number of inputs.
+#   Xavier was made for layers without ReLU, such as those with tanh.
+# - Do not start all weights at the same number, such as 0. Biases may start at
+#   0.
+# - Before you train a deep network, look at the sizes by depth.
+#
+# Exercises
+# ---------
+# 1. **Predict.** A layer has 50 inputs and 200 outputs. What is σ for Kaiming,
+#    and what for Xavier? And if six layers with 50 inputs and ReLU start with
+#    σ = 0.1, what has become of the size 1 after them?
+# 2. **Change.** Leave out both lines with a start in ``deep_network``, so that
+#    ``nn.Linear`` keeps its own. By which factor does a layer shrink the
+#    gradients? Compare with the calculation.
+# 3. **Extend.** Start all weights and biases of the network with two layers at
+#    0.01, and train it. A row of the first weight belongs to each of the 32
+#    hidden numbers. How much do these rows differ afterwards?
+
+# %%
+# .. answer:: 1
+#
+#    For Kaiming σ is √(2/50) = 0.2, for Xavier √(2/250) = 0.089. With σ = 0.1
+#    each layer has the factor √25 · 0.1 = ½, so after six layers about 1/64 is
+#    left. (With so few random numbers, it is not exact.)
+
+weight = torch.zeros(200, 50)  # outputs, inputs
+print(f"Kaiming {nn.init.kaiming_normal_(weight).std().item():.3f}")
+print(f"Xavier  {nn.init.xavier_normal_(weight).std().item():.3f}")
+h = torch.randn(1000, 50)
+for _ in range(6):
+    h = torch.relu(h @ (0.1 * torch.randn(50, 50)))
+print(f"size {size(h):.4f}, and 1/64 is {1 / 64:.4f}")
+
+# %%
+# .. check::
+
+assert 0.005 < size(h) < 0.05, "about 1/64"
+
+# %%
+# .. answer:: 2
+#
+#    The numbers of ``nn.Linear`` have σ = 1/√300 = 0.058, so the factor should
+#    be √50 · 0.058 = 0.41. From the last ReLU back to the first the gradients
+#    go through nine layers.
+
+torch.manual_seed(0)
+layers = [nn.Linear(784, 100), nn.ReLU()]
+for _ in range(9):
+    layers += [nn.Linear(100, 100), nn.ReLU()]
+network = nn.Sequential(*layers, nn.Linear(100, 10))
+_, default_sizes = sizes_by_depth(network, images, labels)
+ratio = default_sizes[0] / default_sizes[-1]
+print(f"nine layers: {ratio:.1e}, one: {ratio ** (1 / 9):.2f}")
+print(f"calculated: {50**0.5 / 300**0.5:.2f}")
+
+# %%
+# .. check::
+
+assert abs(ratio ** (1 / 9) - 0.41) < 0.08, "about 0.41"
+
+# %%
+# .. answer:: 3
+#
+#    Not at all. All hidden numbers are equal and stay equal, so the 32 rows
+#    of the weight are the same after training, too.
+
+network = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
+with torch.no_grad():
+    for parameter in network.parameters():
+        parameter.fill_(0.01)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+for _ in range(50):
+    loss = cross_entropy(network(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+rows = network[0].weight.detach()  # (32, 784)
+print("moved:", (rows - 0.01).abs().max().item())
+print("largest difference of two rows:", (rows - rows[0]).abs().max().item())
+
+# %%
+# .. check::
+
+assert (rows - 0.01).abs().max() > 1e-3, "the weights have moved"
+assert torch.allclose(rows, rows[:1], atol=1e-5), "but all in the same way"
