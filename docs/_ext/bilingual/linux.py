@@ -32,6 +32,15 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
+def sleeps(process: int) -> bool:
+    """Return whether a process waits for something, rather than for its turn on the processor."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:  # it ended meanwhile
+        return False
+    return stat.rpartition(")")[2].split()[0] == "S"
+
+
 def children() -> dict[int, str]:
     """Return the children of this process that live, each with its command."""
     found = {}
