@@ -29,6 +29,7 @@ ORDER = [
     "learning/04_stochastic_gradient_descent",
     "learning/05_logistic_regression",
     "learning/06_softmax_regression",
+    "learning/07_calibration",
     "learning/08_overfitting",
     "networks/01_module",
     "networks/02_layers",
