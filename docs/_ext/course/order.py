@@ -31,6 +31,7 @@ ORDER = [
     "learning/06_softmax_regression",
     "learning/07_calibration",
     "learning/08_overfitting",
+    "learning/09_bias_variance",
     "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
