@@ -110,10 +110,11 @@ def bin_table(confidence, right):
 #
 #    \text{ECE} = \sum_k \frac{n_k}{n} \, | r_k - c_k |
 #
-# Here n is the number of all answers and :math:`n_k` the number in bin
-# :math:`k`. The mean confidence in the bin is :math:`c_k`, and
-# :math:`r_k` is the share that is right. Try it with the twenty days, where
-# "right" means that it rained.
+# The sign Σ sums over all bins. Here n is the number of all answers and
+# :math:`n_k` the number in bin :math:`k`. The mean confidence in the bin is
+# :math:`c_k`, and :math:`r_k` is the share that is right. The two bars take the
+# gap without its sign. Try it with the twenty days, where "right" means that it
+# rained.
 
 
 def calibration_error(table):
@@ -387,8 +388,8 @@ axis.legend()
 # **The accuracy is taken for trust.** Without a temperature, the ECE of our
 # model was 0.10. With the one from the validation set it was 0.01, and with the
 # one from the training images 0.24. The accuracy was the same each time, so it
-# says nothing about the confidence. The reverse is true as well: a calibrated
-# model may know very little (exercise 3).
+# cannot tell which of the three confidences to believe. And the ECE cannot
+# replace it: a calibrated model may know very little (exercise 3).
 
 # %%
 # .. check::
@@ -477,7 +478,7 @@ assert loss_after < loss_before - 0.1, "and the temperature helps"
 # 1. **Predict.** Four of five bulbs are good. Which score does training find?
 #    Which probability is left of it at the temperature 2?
 # 2. **Change.** Stop the training on digits after 15 and after 100 steps. What
-#    are the best temperatures of the five draws, 1 to 5?
+#    are the best temperatures for the seeds 1 to 5?
 # 3. **Extend.** A model does not look at the image. It always gives each digit
 #    its share among the first 9,000 labels. How calibrated is it, and how often
 #    is it right?

@@ -6,8 +6,8 @@ Where does the error of a model come from?
 
 Two models can be equally wrong for opposite reasons. One misses in the same way
 whatever examples it learns from, and the other says something else with each
-new set of examples. The first needs another model, and the second needs more
-examples. So before you collect data, find out which of the two you have.
+new set of examples. More examples help the second, but hardly the first. So
+before you collect data, find out which of the two you have.
 
 After this lesson you can
 
@@ -364,8 +364,7 @@ for degree in [1, 12]:
 
 # %%
 # Ten times as many points divide the variance by about ten. But the bias of the
-# line stays where it was. However many points it gets, the line needs another
-# model.
+# line hardly moves. However many points you collect, you need another model.
 #
 # **One curve is taken for the truth.** It is tempting to draw a learning curve
 # with a single shuffle. In how many of our 50 shuffles is the flexible model
