@@ -6,13 +6,13 @@ Where does the error of a model come from?
 
 Two models can be equally wrong for opposite reasons. One misses in the same way
 whatever examples it learns from, and the other says something else with each
-new set of examples. More examples help the second, but hardly the first. So
-before you collect data, find out which of the two you have.
+new set of examples. More examples usually help the second, but hardly the
+first. So before you collect data, find out which of the two you have.
 
 After this lesson you can
 
 - split a mean squared error into bias, variance and noise
-- measure each part in many made-up data sets, whose truth you know
+- measure each part with data sets that you make up, so that you know the truth
 - draw a learning curve, and say what more examples would change
 """
 
@@ -31,11 +31,11 @@ torch.manual_seed(0)
 # Three scales
 # ------------
 # A bag weighs 10 kg. Scale A always shows 8. Scale B shows 7 or 13, and scale C
-# shows 8 or 10, each of the two half of the time. The *bias* of a scale is the
-# mean of what it shows, minus the truth. (The bias of a layer is another thing
-# with the same name.) Its *variance* says how far the single numbers are from
-# their own mean: square these distances, and take the mean. Work out both for
-# each scale, and the mean squared error, and compare:
+# 8 or 10, each half of the time. The *bias* of a scale is the mean of what it
+# shows, minus the truth. (The bias of a layer is another thing with the same
+# name.) Its *variance* says how far the single numbers are from their own mean:
+# square these distances, and take the mean. Work out both for each scale, and
+# the mean squared error, and compare:
 
 weight = 10.0
 scales = {
@@ -53,17 +53,16 @@ for name, shown in scales.items():
 
 # %%
 # For each scale, bias² + variance is the mean squared error: 4 + 0 = 4,
-# 0 + 9 = 9 and 1 + 1 = 2. This is always so. Each single error is the bias plus
-# a distance from the mean. Its square is the square of the bias, the square of
-# the distance, and twice their product. Over all numbers, the distances cancel,
-# and so do the products. Scale B is right on average, and yet its error is the
-# largest. Scale C has a little of both, and its error is the smallest.
+# 0 + 9 = 9 and 1 + 1 = 2. This is always so, because the distances from the
+# mean add up to 0. Scale B is right on average, and yet its error is the
+# largest.
 #
 # Usually you do not know the truth, but a measurement of it. Suppose that the
-# bag was weighed before, and the label says 9 or 11 kg, each half of the time,
-# whatever our scale shows. Compared with the label, scale A is off by 1 or by
-# 3, so its mean squared error is (1 + 9) / 2 = 5. The additional 1 is the
-# variance of the label, called *noise*, and no scale can avoid it. Altogether:
+# label on the bag says 9 or 11 kg, each half of the time, whatever our scale
+# shows. Compared with the label, scale A is off by 1 or by 3, so its mean
+# squared error is (1 + 9) / 2 = 5. The label is right on average and knows
+# nothing of the scale. So the additional 1 is the variance of the label, called
+# *noise*, and no scale can avoid it. Altogether:
 #
 # .. math::
 #
@@ -84,10 +83,11 @@ assert ((scales["A"] - torch.tensor([9.0, 11.0])) ** 2).mean() == 5, "noise 1"
 # would say something else. To see its bias and its variance, we need many data
 # sets and the truth, so we make them up. The truth is the curve of
 # :doc:`/lessons/learning/08_overfitting`, the sine of 3x + 1, and the noise has
-# the standard deviation 0.3. Each data set has points at the same places, from
-# −1 to 1, and only its noise is its own. As there, ``powers`` makes a column
-# for each power of x, and :func:`torch.linalg.lstsq` finds the weights. It
-# takes all data sets at once, one in each column.
+# the standard deviation 0.3. Each data set has the same x, evenly spaced from
+# −1 to 1, and only its noise is its own. (With the random x of that lesson,
+# high degrees go much further astray.) As there, ``powers`` makes a column for
+# each power of x. :func:`torch.linalg.lstsq` takes all data sets at once, one
+# in each column.
 
 noise = 0.3
 places = torch.linspace(-1, 1, 201, dtype=torch.float64)
@@ -168,7 +168,7 @@ def parts(predictions):
 
 # %%
 # Beside the sum of the three parts we *measure* the error, by comparing each
-# polynomial with new measurements at the 201 places. The two should agree.
+# polynomial with new measurements. The two should agree.
 
 sums = {}
 measured = {}
@@ -184,8 +184,8 @@ for degree, predictions in said.items():
 
 # %%
 # The sum contains the noise, 0.3² = 0.09, and it agrees with the measured error
-# up to chance. Nearly all of the error of degree 1 that is not noise is bias,
-# and of degree 12 it is variance. What lies between?
+# up to chance. Apart from the noise, the error of degree 1 is nearly all bias,
+# and that of degree 12 nearly all variance. What about the degrees between?
 
 bias_by_degree = []
 variance_by_degree = []
@@ -214,9 +214,12 @@ axis.set(xlabel="degree", ylabel="mean square")
 axis.legend()
 
 # %%
-# With each degree, the bias gets smaller or stays near 0, and the variance
-# grows, because more weights follow the noise. The sum is smallest where the
-# bias has just gone. This is called the *bias–variance trade-off*.
+# With each further degree, bias² gets smaller or stays near 0, and the variance
+# grows, because more weights follow the noise. Up to degree 4, a further degree
+# removes more bias² than it adds variance, and then the other way round. So the
+# sum is smallest at degree 4. This is called the *bias–variance
+# trade-off*. (With many more weights than points, as in large networks, the sum
+# can fall again, in a `double descent <https://arxiv.org/abs/1812.11118>`__.)
 
 # %%
 # .. check::
@@ -227,6 +230,11 @@ assert abs(sums[12] - measured[12]) < 0.01, "degree 12"
 assert parts(said[1])[0] > 0.9 * (sums[1] - 0.09), "degree 1: bias"
 assert parts(said[12])[1] > 0.9 * (sums[12] - 0.09), "degree 12: variance"
 assert total.argmin() == 4, "degree 4 has the smallest sum"
+assert (total[1:5] < total[:4]).all(), "the sum falls until degree 4"
+assert (total[5:] > total[4:-1]).all(), "and then rises"
+assert bias_by_degree[:5] == sorted(bias_by_degree[:5], reverse=True), (
+    "bias² gets smaller until it is near 0"
+)
 assert variance_by_degree == sorted(variance_by_degree), "it grows"
 assert max(bias_by_degree[4:]) < 0.003, "close to 0 from degree 4 on"
 assert 0.45 < bias_by_degree[0] < 0.55, "near 0.5 at degree 0"
@@ -242,9 +250,10 @@ assert 0.06 < variance_by_degree[12] < 0.1, "about 0.08 at degree 12"
 #
 # Two models predict the body mass. The simple one is a line in the flipper
 # length, with 2 weights. The flexible one uses three measurements, their
-# squares and their products, which the two loops append. It has 10 weights.
-# (Subtracting a round number and dividing by another changes no prediction, and
-# keeps the squares small.)
+# squares and their products, which the two loops append. It has 10 weights. The
+# noise is all that the measurements do not tell, for example how much a penguin
+# has eaten. (Shifting and scaling them first keeps the squares small, and
+# changes no prediction.)
 
 table = datasets.penguins()
 mass = table.mass.to(torch.float64)  # in g
@@ -282,16 +291,16 @@ def learning_curves(model, seed):
 
 
 # %%
-# We shuffle 50 times, and print the means for three numbers of penguins. The ±
-# is the standard deviation over the shuffles. The :term:`baseline` is a model
-# that says the mean mass for every penguin.
+# We shuffle 50 times, and print the means for 20, 60 and 242 penguins. The ± is
+# the standard deviation over the shuffles. The :term:`baseline` is a model that
+# predicts the mean mass for every penguin.
 
-curves = {}
+results = {}
 for name, model in [("simple", simple), ("flexible", flexible)]:
     shuffles = [learning_curves(model, seed) for seed in range(50)]
-    curves[name] = torch.stack(shuffles)  # (50, 8, 2)
-    mean = curves[name].mean(dim=0)
-    std = curves[name].std(dim=0)
+    results[name] = torch.stack(shuffles)  # (50, 8, 2)
+    mean = results[name].mean(dim=0)
+    std = results[name].std(dim=0)
     print(f"{name} model")
     for i in [0, 3, 7]:
         print(f"  {sizes[i]:3} penguins: training {mean[i, 0]:.0f}")
@@ -299,53 +308,85 @@ for name, model in [("simple", simple), ("flexible", flexible)]:
 print(f"always the mean: {mass.std():.0f} g")
 
 # %%
-# The figure shows the means for all eight numbers of penguins. With 242 of
-# them, both models have about half the error of the baseline.
+# The figure shows the means for all eight numbers of penguins. With 242, both
+# models have about half the error of the baseline.
 #
-# .. alt:: The typical error in g against the number of training penguins, from
-#    20 to 242. For the simple model, the training error rises from 356 to 390,
-#    the validation error falls from 420 to 403, and they nearly meet. For the
-#    flexible one, the training error rises from 231 to 341, and the validation
-#    error falls from 628, steeply at first, to 371. The two validation curves
-#    cross near 60 penguins.
+# .. alt:: The root mean squared error in g against the number of training
+#    penguins, from 20 to 242. For the simple model, the training error rises
+#    from 356 to 390, the validation error falls from 420 to 403, and they
+#    nearly meet. For the flexible one, the training error rises from 231 to
+#    341, and the validation error falls from 628, steeply at first, to 371. The
+#    two validation curves cross near 60 penguins.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(5.8, 3.4), layout="constrained")
 for name, colour in [("simple", "C0"), ("flexible", "C1")]:
-    mean = curves[name].mean(dim=0)
+    mean = results[name].mean(dim=0)
     axis.plot(
         sizes, mean[:, 1], "o-", color=colour, label=f"{name}, validation"
     )
     axis.plot(sizes, mean[:, 0], "s--", color=colour, label=f"{name}, training")
-axis.set(xlabel="training penguins", ylabel="typical error (g)")
+axis.set(xlabel="training penguins", ylabel="root mean squared error (g)")
 axis.legend(fontsize=8)
 
 # %%
 # With few penguins, the flexible model is far better on the training penguins
-# than on the others. Its weights follow these few penguins, so the gap comes
-# from variance, and it shrinks as their number grows. For the simple model, the
-# two errors have nearly met. More penguins would hardly help it, because what
-# is left is bias and noise. From its curve alone we cannot tell them apart. But
-# the flexible model ends about 30 g lower, so at least a part of it was bias.
+# than on the others. Its weights follow the chance in these few. That makes the
+# training error too small and the validation error larger, so a wide gap is a
+# sign of variance. It shrinks as the penguins become more, and the errors can
+# only meet between 341 and 371 g. So more penguins can still help this model,
+# but by less than 30 g.
+#
+# The errors of the simple model have nearly met, and what is left is bias and
+# noise. More penguins would hardly help. To tell bias from noise, try a cubic
+# in the flipper length alone:
+
+cubic = torch.stack([ones, flipper, flipper**2, flipper**3], dim=1)
+shuffles = [learning_curves(cubic, seed) for seed in range(50)]
+results["cubic"] = torch.stack(shuffles)
+print(f"cubic, validation: {results['cubic'][:, 7, 1].mean():.0f}")
+
+# %%
+# It sees what the line sees, so its noise is the same. Yet its error is 389 g
+# instead of 403, so a part was bias. The flexible model comes to 371 g, also
+# because the bill tells a part of what is noise for the line.
 
 # %%
 # .. check::
 
 assert flexible.shape == (342, 10), "10 weights"
-assert abs(curves["simple"][:, 7].mean(dim=0) - 397).max() < 15, "nearly met"
-assert 0.4 < curves["flexible"][:, 7, 1].mean() / mass.std() < 0.55, "half"
-assert 0.45 < curves["simple"][:, 7, 1].mean() / mass.std() < 0.55, "of it"
+assert (results["simple"][:, 7, 1] - results["simple"][:, 7, 0]).mean() < 20, (
+    "nearly met"
+)
 assert (
-    curves["flexible"][:, 0, 1].mean() > 2 * curves["flexible"][:, 0, 0].mean()
+    results["flexible"][:, 7, 1] - results["flexible"][:, 7, 0]
+).mean() > 20, "not met, by 371 - 341"
+assert 0.4 < results["flexible"][:, 7, 1].mean() / mass.std() < 0.55, "half"
+assert 0.45 < results["simple"][:, 7, 1].mean() / mass.std() < 0.55, "of it"
+assert (
+    results["flexible"][:, 0, 1].mean()
+    > 2 * results["flexible"][:, 0, 0].mean()
 ), "a large gap with 20"
+assert (results["flexible"].mean(dim=0).diff(dim=0)[:, 1] < 0).all(), (
+    "its validation error falls all the way"
+)
+assert (results["flexible"].mean(dim=0).diff(dim=0)[:, 0] > 0).all(), (
+    "and its training error rises"
+)
 assert (
-    curves["flexible"].mean(dim=0)[1:, 1]
-    < curves["flexible"].mean(dim=0)[:-1, 1]
-).all(), "its validation error falls all the way"
-assert 22 < (curves["simple"] - curves["flexible"])[:, 7, 1].mean() < 42, (
-    "about 30 g lower"
+    results["flexible"][:, 2, 1].mean() > results["simple"][:, 2, 1].mean()
+), "with 40, the flexible model is worse"
+assert (
+    results["flexible"][:, 3, 1].mean() < results["simple"][:, 3, 1].mean()
+), "with 60 it is better, so they cross near 60"
+assert abs(results["flexible"][:, 7, 0].mean() - 341) < 2, "from 341"
+assert abs(results["flexible"][:, 7, 1].mean() - 371) < 2, "to 371"
+assert abs(results["simple"][:, 7, 1].mean() - 403) < 2, "the line"
+assert abs(results["cubic"][:, 7, 1].mean() - 389) < 2, "the cubic"
+assert (results["cubic"][:, 7, 1] < results["simple"][:, 7, 1]).sum() > 40, (
+    "is better in nearly all shuffles"
 )
 
 # %%
@@ -354,11 +395,11 @@ assert 22 < (curves["simple"] - curves["flexible"])[:, 7, 1].mean() < 42, (
 # **More examples against bias.** Back to the made-up curve, with 20, 200 and
 # 2,000 points in each data set:
 
-found = {}
+by_points = {}
 for degree in [1, 12]:
     for points in [20, 200, 2000]:
         bias_squared, variance = parts(learn_from_many(degree, points))
-        found[degree, points] = (bias_squared, variance)
+        by_points[degree, points] = (bias_squared, variance)
         print(f"degree {degree:2}, {points:4} points: bias² {bias_squared:.3f}")
         print(f"  variance {variance:.4f}")
 
@@ -370,57 +411,38 @@ for degree in [1, 12]:
 # with a single shuffle. In how many of our 50 shuffles is the flexible model
 # better, for each number of penguins?
 
-simple_val = curves["simple"][:, :, 1]  # (50, 8)
-flexible_val = curves["flexible"][:, :, 1]
+simple_val = results["simple"][:, :, 1]  # (50, 8)
+flexible_val = results["flexible"][:, :, 1]
 for i, n in enumerate(sizes):
     better = (flexible_val[:, i] < simple_val[:, i]).sum()
     print(f"{n:3} penguins: flexible better in {better} of 50")
-harmed = (simple_val[:, 7] > simple_val[:, 0]).sum()
-print(f"simple worse with 242 than with 20: {harmed} of 50")
 
 # %%
 # With 40 penguins, the simple model is better on average, but about half of the
-# single shuffles say the opposite. Only from 160 penguins on do nearly all of
-# them agree. And in some shuffles the simple model is worse with 242 penguins
-# than with 20, as if penguins did harm. The figure shows five single curves of
-# the flexible model beside the mean of all 50.
-#
-# .. alt:: The typical validation error of the flexible model in g against the
-#    number of training penguins: five thin curves and a thick one, the mean of
-#    50. Up to 60 penguins the thin ones are 100 g and more apart, and some rise
-#    again. At 242 they are within about 60 g.
-
-# %%
-# .. drawing::
-
-figure, axis = plt.subplots(figsize=(5.8, 3.2), layout="constrained")
-axis.plot(sizes, flexible_val[:5].T, color="0.6", linewidth=0.9)
-axis.plot(sizes, flexible_val.mean(dim=0), "o-", color="C1", label="mean of 50")
-axis.set(xlabel="training penguins", ylabel="validation error (g)")
-axis.legend()
+# single shuffles say the opposite. Only from 160 on do nearly all agree.
 
 # %%
 # .. check::
 
-assert curves["simple"][:, 2, 1].mean() < curves["flexible"][:, 2, 1].mean(), (
+assert simple_val[:, 2].mean() < flexible_val[:, 2].mean(), (
     "with 40, the simple model is better on average"
 )
 assert 15 <= (flexible_val[:, 2] < simple_val[:, 2]).sum() <= 33, "about half"
 assert (flexible_val[:, 6:] < simple_val[:, 6:]).sum(dim=0).min() > 40, (
     "from 160 on, nearly all"
 )
-assert 2 <= harmed <= 15, "some shuffles"
-assert 8 < found[1, 20][1] / found[1, 200][1] < 14, "a tenth, for the line"
-assert 8 < found[12, 200][1] / found[12, 2000][1] < 14, "and for degree 12"
-assert abs(found[1, 2000][0] - found[1, 20][0]) < 0.01, "the bias stays"
-assert (flexible_val[:5, 3].amax() - flexible_val[:5, 3].amin()) > 100, "apart"
-assert (flexible_val[:5, 7].amax() - flexible_val[:5, 7].amin()) < 65, "close"
+assert (flexible_val[:, :6] < simple_val[:, :6]).sum(dim=0).max() < 45, (
+    "before, not"
+)
+assert 8 < by_points[1, 20][1] / by_points[1, 200][1] < 14, "a tenth, degree 1"
+assert 8 < by_points[12, 200][1] / by_points[12, 2000][1] < 14, "degree 12"
+assert abs(by_points[1, 2000][0] - by_points[1, 20][0]) < 0.01, "the bias stays"
 
 # %%
 # Recipe
 # ------
-# A learning curve over 20 shuffles. The data are made up, with three features
-# and noise with the standard deviation 50.
+# A learning curve over 20 shuffles of made-up data, with three features and
+# noise with the standard deviation 50.
 
 import torch
 
@@ -431,25 +453,27 @@ columns = torch.cat([torch.ones(400, 1), x], dim=1)  # (N, 4)
 
 
 # %%
-# For each number of examples, shuffle, fit, and note both errors:
+# In each shuffle, fit with more and more examples, and judge all fits on the
+# same 80:
 
-for n in [10, 20, 40, 80, 160, 320]:
-    errors = []
-    for _ in range(20):
-        order = torch.randperm(len(y))
+sizes = [10, 20, 40, 80, 160, 320]
+errors = torch.zeros(20, 6, 2)
+for shuffle in range(20):
+    order = torch.randperm(400)
+    val = order[320:]
+    for i, n in enumerate(sizes):
         train = order[:n]
-        val = order[-80:]
         found = torch.linalg.lstsq(columns[train], y[train])
         squares = (columns @ found.solution - y) ** 2
-        errors.append(
-            [squares[train].mean() ** 0.5, squares[val].mean() ** 0.5]
-        )
-    on_train, on_val = torch.tensor(errors).mean(dim=0)
-    print(f"{n:3} examples: training {on_train:.1f}, validation {on_val:.1f}")
+        errors[shuffle, i, 0] = squares[train].mean() ** 0.5
+        errors[shuffle, i, 1] = squares[val].mean() ** 0.5
+means = errors.mean(dim=0)  # (6, 2)
+for n, row in zip(sizes, means, strict=True):
+    print(f"{n:3} examples: training {row[0]:.1f}, validation {row[1]:.1f}")
 
 # %%
-# If the two have met, more examples will hardly help. Then fit the model with
-# all of them, and use it:
+# If a gap still shrinks, more examples will help. If the two have met, they
+# will hardly help. Then fit the model with all examples, and use it:
 
 weights = torch.linalg.lstsq(columns, y).solution
 new = torch.tensor([1.0, 50.0, 50.0, 50.0], dtype=torch.float64)
@@ -458,19 +482,22 @@ print(f"guess: {new @ weights:.0f}")
 # %%
 # .. check::
 
+assert (means[1:, 1] < means[:-1, 1]).all(), "the validation error falls"
+assert abs(means[5, 1] - means[5, 0]) < 1, "and the two meet"
 assert abs(new @ weights - 100) < 15, "the truth is 100"
 
 # %%
 # What you learned
 # ----------------
 # - The mean squared error is bias² + variance + noise.
-# - A model that is too simple has bias: it is wrong in the same way with every
-#   data set. One that is too flexible has variance: it says something else with
-#   every data set.
-# - More examples make the variance smaller, but not the bias.
+# - A model that is too simple has a high bias (it underfits): it is wrong in
+#   the same way with every data set. One that is too flexible has a high
+#   variance (it overfits): it says something else with every data set.
+# - More examples make the variance of a polynomial smaller, but hardly its
+#   bias. Against bias, take another model.
 # - In a learning curve, look at the two errors. A gap that still shrinks says
-#   that more examples will help this model. Where the two have met, more
-#   examples will hardly help it.
+#   that more examples will help this model, by less than the gap. Where the two
+#   have met, more examples will hardly help it.
 # - Average a learning curve over many shuffles.
 #
 # Exercises
@@ -478,8 +505,9 @@ assert abs(new @ weights - 100) < 15, "the truth is 100"
 # 1. **Predict.** A scale shows 9, 9 or 12 for the bag of 10 kg, each a third of
 #    the time, and the label says 8 or 12, each half of the time. What are bias,
 #    variance, noise and error?
-# 2. **Change.** Set ``noise`` to 0.9, three times as much. What becomes of
-#    bias² and variance at degree 4, and which degree has the smallest sum?
+# 2. **Change.** Set ``noise``, the standard deviation, to 0.9, three times as
+#    much. What becomes of bias² and variance at degree 4, and which degree has
+#    the smallest sum?
 # 3. **Extend.** Let ten polynomials, each from a data set of its own, answer
 #    together with the mean of what they say. What are bias² and variance of
 #    this mean, at the degrees 1 and 12?
@@ -502,9 +530,9 @@ assert ((shown.unsqueeze(1) - label) ** 2).mean() == 6, "0 + 2 + 4"
 # %%
 # .. answer:: 2
 #
-#    The noise is three times as large, so the variance is about nine times as
-#    large, and bias² hardly changes. Now flexibility costs more, and the
-#    smallest sum is at degree 3.
+#    The standard deviation of the noise is three times as large, so the
+#    variance is about nine times as large, and bias² hardly changes. Now
+#    flexibility costs more, and the smallest sum is at degree 3.
 
 noise = 0.9
 noisy = []
@@ -524,7 +552,9 @@ assert 8 < (noisy[4] - 0.0012) / variance_by_degree[4] < 10, "nine times"
 # .. answer:: 3
 #
 #    The variance is a tenth of what it was, and the bias stays. So averaging
-#    helps where models disagree, and not where all make the same mistake.
+#    helps where models disagree, and not where all make the same mistake. But
+#    the ten have 200 points between them. One polynomial of degree 12 from all
+#    200 has about the same variance, 0.006.
 
 averaged = {}
 for degree in [1, 12]:
@@ -539,4 +569,6 @@ for degree in [1, 12]:
 # .. check::
 
 assert 7 < variance_by_degree[12] / variance < 14, "about a tenth"
+assert abs(variance - 0.006) < 0.001, "0.006 from ten"
+assert abs(by_points[12, 200][1] - 0.006) < 0.001, "and from all 200 points"
 assert abs(max(averaged[1]) - bias_by_degree[1]) < 0.01, "the bias stays"
