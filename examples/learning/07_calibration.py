@@ -32,7 +32,7 @@ torch.manual_seed(0)
 # Four bulbs
 # ----------
 # Of four light bulbs, three are good. A model has to give the probability that
-# a bulb is good. It knows nothing about the single bulb, so it has one score
+# a bulb is good. It knows nothing about any single bulb, so it has one score
 # for all four, and the probability is the sigmoid of this score. The scores
 # ln 1, ln 3 and ln 9 give the probabilities ½, ¾ and ⁹⁄₁₀. Which of them has
 # the smallest loss on the four bulbs?
@@ -46,7 +46,8 @@ for score in torch.tensor([1.0, 3.0, 9.0]).log():
 # It is ln 3, with the probability ¾, which is the share of good bulbs. With
 # ln 9, the model pays less for the three good bulbs, but far more for the
 # fourth. So on the bulbs that the model learned from, the :term:`cross-entropy`
-# is smallest at the share of good ones.
+# is smallest at the share of good ones. (Exercise 1 lets training search among
+# all scores.)
 
 # %%
 # .. check::
@@ -68,11 +69,12 @@ assert binary_cross_entropy_with_logits(
 # *over-confident* by 0.2. The mean of the two gaps, 0 and 0.2, is 0.1.
 #
 # A classifier gives a probability to each class. Its answer is the class with
-# the largest one, which is called the *confidence*. We ask only whether the
-# answer is right. Confidences take any value, so close ones are put together
-# into ten *bins*, from 0 to 0.1, from 0.1 to 0.2, and so on. ``bin_table``
-# returns a row for each bin that is not empty: how many answers it has, their
-# mean confidence, and the share of them that is right.
+# the largest probability, and this probability is called the *confidence*. We
+# ask only whether the answer is right. A confidence can be any number up to 1,
+# so close ones are put together into ten *bins*, from 0 to 0.1, from 0.1 to
+# 0.2, and so on. ``bin_table`` returns a row for each bin that is not empty:
+# how many answers it has, their mean confidence, and the share of them that is
+# right.
 
 
 def bin_table(confidence, right):
@@ -117,8 +119,8 @@ print(f"ECE {calibration_error(days):.3f}")
 
 # %%
 # The two bins have the gaps 0 and 0.2, and the ECE is 0.1, as by hand. (With
-# more bins, chance makes the ECE larger, so compare two ECEs only with the same
-# bins.)
+# more bins or fewer answers, chance makes the ECE larger. So compare two ECEs
+# only with the same bins and the same number of answers.)
 
 # %%
 # .. check::
@@ -195,9 +197,9 @@ report("test    ", before)
 
 # %%
 # On the test images, the model says 82% on average, and 72% of its answers are
-# right. The *reliability curve* (or reliability diagram) shows where the gap
-# lies. It draws, for each bin, the share of right answers against the mean
-# confidence. A calibrated model lies on the diagonal.
+# right. The *reliability curve* (also called reliability diagram or calibration
+# curve) shows where the gap lies. It draws, for each bin, the share of right
+# answers against the mean confidence. A calibrated model lies on the diagonal.
 #
 # .. alt:: The share of right answers against the mean confidence, both from 0
 #    to 1. A dotted diagonal is the calibrated model. The curve of the softmax
@@ -252,9 +254,9 @@ assert ((before[3:7, 1] - before[3:7, 2]) < 0.22).all(), "and up to 0.2"
 #
 # Which T is right? Again the one with the smallest
 # :func:`cross-entropy <torch.nn.functional.cross_entropy>`, but on images that
-# the model did not learn from, so we take the validation set. (The ECE is a bad
-# guide, because a model that knows nothing can have almost 0, as in exercise
-# 3.) We try 97 temperatures from 0.2 to 5.
+# the model did not learn from, so we take the validation set. (The ECE would be
+# a rougher guide, because it jumps when an answer moves to another bin.) We try
+# 97 temperatures from 0.2 to 5.
 
 temperatures = torch.linspace(0.2, 5, 97)
 
@@ -331,9 +333,9 @@ print(f"before − after: {gain.mean():.3f} ± {gain.std() / 5**0.5:.3f}")
 # quarter. What is left is a little more than chance alone makes, 0.025 against
 # 0.019. Two draws are at the level of chance, and the worst is at twice the
 # level. And the first draw was lucky: none of the five comes down to its 0.010.
-# (A temperature makes all confidences smaller or all of them larger. So it
-# cannot help a model that is over-confident for one class and under-confident
-# for another.)
+# (A temperature makes all confidences smaller or all of them larger. So one
+# temperature cannot repair a model that is over-confident for one class and not
+# confident enough for another.)
 
 # %%
 # .. check::
@@ -374,8 +376,8 @@ report("test", spoiled)
 # The temperature is 0.2, the smallest that was tried, and it makes the scores
 # five times as large. All training images are right, so more confidence always
 # pays there. The figure shows both losses. If the best temperature is the first
-# or the last that you tried, widen the range. If it still is, as here, check
-# whether these are the training examples.
+# or the last that you tried, widen the range. If it stays at the end of the
+# range, as it does here, check whether you took the training examples.
 #
 # .. alt:: The loss against the temperature, from 0.2 to 5. On the training
 #    images it is close to 0 at small temperatures and rises all the way. On the
@@ -395,10 +397,10 @@ axis.legend()
 # %%
 # **A high accuracy is mistaken for good probabilities.** Without a temperature,
 # the ECE of our first model was 0.10. With the one from the validation set it
-# was 0.01 (0.025 in the five other draws), and with the one from the training
-# images 0.24. The accuracy was the same each time, so it cannot tell which of
-# the three confidences to believe. And the ECE cannot replace it: a calibrated
-# model may know very little (exercise 3).
+# was 0.01 (0.025 on average in the five other draws), and with the one from the
+# training images 0.24. The accuracy was the same each time, so it cannot tell
+# which of the three confidences to believe. And the ECE cannot replace it: a
+# calibrated model may know very little (exercise 3).
 
 # %%
 # .. check::
