@@ -296,16 +296,16 @@ assert all(1 < row[-1] / 1843 < 4 for row in forwards["too large"]), "4 times"
 # %%
 # Does it learn?
 # --------------
-# Now we train all five for 60 steps. Each has two learning rates of its own,
-# because a start that is too small might only need larger steps, and one that
-# is too large smaller ones.
+# Now we train all five for 60 steps, with several learning rates, because a
+# start that is too small might only need larger steps, and one that is too
+# large smaller ones.
 
 lrs = {
     "too small": [0.1, 10],
     "too large": [1e-5, 0.03],
     "Kaiming": [0.03, 0.1],
     "Xavier": [0.03, 0.1],
-    "nn.Linear": [0.1, 10],
+    "nn.Linear": [0.1],
 }
 test_images = (test_set.x.flatten(1) - mean) / std  # (2000, 784)
 
@@ -349,11 +349,12 @@ for start in stds:
 
 # %%
 # With the small start and with ``nn.Linear`` the network does not get beyond
-# guessing, even with a learning rate a hundred times as large. Almost nothing
-# of an image arrives at the scores, and almost nothing of the gradient at the
-# first layers. And ``nn.Linear`` is what you get if you do nothing, without an
-# error. (Many deep networks therefore have layers that correct the sizes on the
-# way, such as the :term:`normalization` in :doc:`/lessons/networks/02_layers`.)
+# guessing. For the small start, a learning rate a hundred times as large does
+# not help either. Almost nothing of an image arrives at the scores, and almost
+# nothing of the gradient at the first layers. And ``nn.Linear`` is what you get
+# if you do nothing, without an error. (Many deep networks therefore have layers
+# that correct the sizes on the way, such as the :term:`normalization` in
+# :doc:`/lessons/networks/02_layers`.)
 #
 # With the large start and lr 0.03, the numbers overflow to ``nan`` at the third
 # step. With far smaller steps the network learns, but slowly. With Xavier it
@@ -367,7 +368,6 @@ for start in stds:
 assert accuracy["too small", 0.1] < 0.12, "guessing"
 assert accuracy["too small", 10] < 0.12, "guessing"
 assert accuracy["nn.Linear", 0.1] < 0.12, "guessing"
-assert accuracy["nn.Linear", 10] < 0.12, "guessing"
 assert accuracy["too large", 0.03] < 0.12, "nan"
 assert 0.15 < accuracy["too large", 1e-5] < 0.35, "it learns"
 assert accuracy["too large", 1e-5] < accuracy["Kaiming", 0.1] - 0.15, "slowly"
