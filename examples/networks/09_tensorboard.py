@@ -441,4 +441,4 @@ assert len(rows) < 5 and not runs.exists()
 # Next
 # ----
 #
-# :doc:`/lessons/practice/02_mnist`: everything so far, put to work on one task.
+# :doc:`/lessons/practice/03_mnist`: everything so far, put to work on one task.
