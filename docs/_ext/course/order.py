@@ -40,6 +40,7 @@ ORDER = [
     "networks/08_save_load",
     "networks/09_tensorboard",
     "practice/03_mnist",
+    "practice/04_mistakes",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
