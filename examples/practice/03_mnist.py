@@ -118,7 +118,9 @@ mlp = nn.Sequential(
 # width, :term:`batch normalization` keeps the numbers in a good range, and ReLU
 # makes the block nonlinear. The convolution has no bias, because batch
 # normalization adds one. ``torch.channels_last`` is an order in memory with
-# which this network is faster on a CPU. It changes no result beyond rounding.
+# which this network is faster on a CPU. In exact arithmetic it changes nothing.
+# But the rounding differs, and training enlarges that, so without it your
+# counts differ by a few.
 
 
 def new_cnn(width):
@@ -173,8 +175,9 @@ def count_wrong(model, x, y):
 
 # %%
 # Now train the three, and count the mistakes among the 1,000 validation images.
-# We stop the time as well. But the seconds depend on your machine, so we print
-# only which model takes longer.
+# We time the training as well. (``process_time`` counts the seconds that the
+# processor works for us.) The seconds depend on your machine, so we print only
+# which model takes longest.
 
 cnn = new_cnn(width=8)
 models = {"linear": linear, "MLP": mlp, "CNN": cnn}
@@ -248,10 +251,11 @@ axis.set(xticks=range(5), ylim=(0, 1000))
 axis.legend()
 
 # %%
-# Nothing fails and no warning comes, but the results get much worse. The CNN
-# suffers least, because its blocks find a pattern wherever it is. But its last
-# layer is a fully connected one, and that knows places. So the number from the
-# validation set holds only for images that were prepared in the same way.
+# There is no error and no warning, but the results get much worse. The CNN
+# suffers least. Its convolutions find a pattern wherever it is, and pooling
+# hides small moves, though not exactly. But its last layer is fully connected,
+# and that knows places. So a validation result holds only for images that were
+# prepared in the same way.
 
 # %%
 # .. check::
@@ -305,9 +309,9 @@ figure = plots.image_grid(torch.cat([original, shift(copies)]))
 # nothing else. We train pairs of CNNs. Both have the same first weights, the
 # same images and the same order, but only one of them sees moved images. The
 # effect should be easiest to see where examples are few, so each pair learns
-# from 512 images, for 12 epochs. Another 3,000 images, which neither of the two
-# has seen, count the mistakes. (``tensor_split`` cuts after the first 512.)
-# Five pairs, each with a seed of its own, tell us how much may be luck.
+# from 512 images, for 12 epochs. We count the mistakes on another 3,000 images,
+# which neither of the two has seen. (``tensor_split`` cuts after the first
+# 512.) Five pairs, each with a seed of its own, show how much may be luck.
 
 plain_wrong = torch.zeros(5)
 moved_wrong = torch.zeros(5)
@@ -338,7 +342,7 @@ print(f"fewer: {fewer.mean():.1f}, standard error {error:.1f}")
 # makes 167. This mean is five times its *standard error* (explained in
 # :doc:`/lessons/autograd/08_straight_through`), so it is hardly luck. The
 # result holds for this network and 512 images. With more images the effect may
-# be smaller, because they show digits at more places already.
+# be smaller, because fewer mistakes are left.
 
 # %%
 # .. check::
@@ -353,8 +357,9 @@ assert 140 < plain_wrong.mean() < 190, "about 167"
 # ------------------------
 # The last candidate puts together what we have found. It is a CNN that learns
 # from all 9,000 images and sees them moved. Because there is now more to learn,
-# we also give it twice as many channels. (These are two changes at once, so
-# this comparison does not say which of them helped.)
+# we also give it twice as many channels. (These are two changes at once. To
+# tell which of them helps, you would train all four combinations, with several
+# seeds.)
 
 wide_cnn = new_cnn(width=16)
 learn(wide_cnn, train_x, train_y, shifted_step)
@@ -364,10 +369,10 @@ print("validation:", val_wrong)
 print(f"moved by 4: CNN {off_centre['CNN'][4]}, wide CNN, moved {by_four}")
 
 # %%
-# On the validation images it makes the fewest mistakes, so we choose it. (How
-# much luck is in such a small number is the topic of the next lesson.) It also
-# stands images that are not centred better than the first CNN. Now all choices
-# are made. We open the test set, once, and for this one network.
+# On the centred images it makes 10 mistakes instead of 15. That may be luck, as
+# the next lesson shows. But when the images are moved by 4 pixels, it makes 70
+# instead of 154. So we choose it. Now all choices are made. We open the test
+# set, once, and for this one network.
 
 test_wrong = count_wrong(wide_cnn, test.x, test.y)
 accuracy = 1 - test_wrong / len(test.x)
@@ -381,17 +386,20 @@ print(f"test: {test_wrong} of {len(test.x)} wrong, {accuracy:.1%} right")
 # %%
 # .. check::
 
-assert val_wrong["wide CNN, moved"] <= min(val_wrong.values()), "the fewest"
-assert by_four < off_centre["CNN"][4], "better off the centre"
+assert val_wrong["wide CNN, moved"] < 20, "about 10"
+assert 8 < val_wrong["CNN"] < 24, "about 15"
+assert by_four < 0.7 * off_centre["CNN"][4], "70 instead of 154"
 assert accuracy >= 0.985, "at least 98.5% of the test images"
 
 # %%
 # Recipe
 # ------
 # Split, train, look at the validation set, and test at the end. To be quick,
-# the recipe takes 2,000 images. For your own images, change the lines with the
-# data and the sizes in the model. (288 is 32 channels times 3 × 3 pixels.
-# Halving 28 three times, rounded down, gives 14, 7 and 3.)
+# the recipe takes 2,000 images, a constant learning rate and no moved images.
+# (For those, pass ``shifted_step`` from above instead of
+# ``classification_step``.) For your own images, change the lines with the data
+# and the sizes in the model. (288 is 32 channels times 3 × 3 pixels. Halving 28
+# three times, rounded down, gives 14, 7 and 3.)
 
 import torch
 from torch import nn
@@ -424,8 +432,8 @@ history = handbook.fit(
 print(f"validation: {history[-1]['val_accuracy']:.1%}")
 
 # %%
-# Choose with the validation set until you are content. Then test once, and let
-# the model read one new image:
+# Choose with the validation set until you are satisfied. Then test once, and
+# let the model read one new image:
 
 tests = handbook.Batches(test.x, test.y, batch_size=500)
 on_test = handbook.evaluate(model, tests, classification_step)
@@ -528,11 +536,10 @@ assert mixed_wrong["CNN, mixed"] > 1.7 * mixed_wrong["CNN"], "minds"
 # %%
 # .. answer:: 3
 #
-#    The digits 0, 1 and 8 look nearly the same from both sides, and most of
-#    them are still read, as are most images of a 5. Most images of a 6 are read
-#    as 9, and that is what they are now. So this would be a bad way. A training
-#    image that is changed must still be what its label says, and a 6 upside
-#    down is a 9.
+#    The digits 0, 1, 5 and 8 look much the same upside down, and most of them
+#    are still read. Most images of a 6 are read as 9, and that is what they are
+#    now. So this would be a bad way. A training image that is changed must
+#    still be what its label says, and a 6 upside down is a 9.
 
 wide_cnn.cpu().eval()
 with torch.no_grad():
@@ -549,5 +556,6 @@ print(f"sixes read as 9: {nines:.0%}")
 # .. check::
 
 assert nines > 0.6, "most sixes are read as 9"
-assert min([shares[0], shares[1], shares[8]]) > 0.6, "most are still read"
-assert shares[5] > 0.55, "as are those of a 5"
+assert min([shares[0], shares[1], shares[5], shares[8]]) > 0.55, (
+    "most are still read"
+)
