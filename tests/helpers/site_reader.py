@@ -26,7 +26,7 @@ PAGE_KINDS = {
     "glossary": "glossary.html",
     "names": "where.html",
     "lesson with formulas": "lessons/autograd/07_custom_function.html",
-    "lesson with figures": "lessons/practice/02_mnist.html",
+    "lesson with figures": "lessons/practice/03_mnist.html",
     "all lessons": "lessons/index.html",
     "part": "lessons/start/index.html",
     "package": "api/index.html",

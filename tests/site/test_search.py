@@ -16,7 +16,7 @@ Read = Callable[..., Reader]
 CREATE = "lessons/tensors/01_create.html"
 CUSTOM = "lessons/autograd/07_custom_function.html"
 LOOP = "lessons/networks/07_training_loop.html"
-MNIST = "lessons/practice/02_mnist.html"
+MNIST = "lessons/practice/03_mnist.html"
 
 # What learners type, with the pages that answer it: error messages, names, synonyms, typing
 # errors, questions. No query has a rule of its own in the search.

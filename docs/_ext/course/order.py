@@ -45,7 +45,8 @@ ORDER = [
     "architectures/02_initialization",
     "practice/01_credit",
     "practice/02_threshold",
-    "practice/02_mnist",
+    "practice/03_mnist",
+    "practice/04_mistakes",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
@@ -60,7 +61,6 @@ NOT_YET = [
     "networks/07_training_loop",
     "networks/08_save_load",
     "networks/09_tensorboard",
-    "practice/02_mnist",
 ]
 
 # Who can read a part: everyone who knows some Python, those who know tensors and gradients, or

@@ -1,0 +1,463 @@
+"""
+Confusion matrix and error bars
+===============================
+
+One network makes 20 mistakes and another one 16. Is the second one better?
+
+An accuracy is measured on some images, and with other images it would have been
+a different one. If you do not know how different, you will take luck for
+progress. This lesson looks at mistakes in three ways. It counts which classes
+are confused, it looks at single images, and it says how far a count of mistakes
+can be trusted.
+
+After this lesson you can
+
+- read a confusion matrix, and look at the worst mistakes
+- put an error bar on a number of mistakes: 20 ± 4.5
+- compare two networks on the same images, and tell a real difference from luck
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from handbook import Batches, classification_step, datasets, fit, plots
+
+torch.manual_seed(0)
+
+# %%
+# Counting by hand
+# ----------------
+# Eight images show the digits 0, 1 and 2. A network has given eight answers. In
+# a :term:`confusion matrix`, each row is a true digit and each column is an
+# answer. We go through the images and add 1 in the right place.
+
+truth = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2])
+answer = torch.tensor([0, 0, 1, 1, 2, 2, 1, 1])
+counts = torch.zeros(3, 3, dtype=torch.int64)
+for true_digit, given in zip(truth, answer, strict=True):
+    counts[true_digit, given] += 1
+print(counts)
+
+# %%
+# The right answers are on the diagonal, 2 + 2 + 1 = 5 of 8. All three mistakes
+# are between 1 and 2. Read the last row: of the three images of a 2, only one
+# was read as a 2, and two were read as a 1. So the accuracy of 5/8 hides that a
+# 0 is never a problem and a 2 usually is.
+
+# %%
+# .. check::
+
+assert counts.diagonal().sum() == 5, "5 of 8 are right"
+assert counts[2].tolist() == [0, 2, 1], "the row of the 2"
+assert counts[0].tolist() == [2, 0, 0], "a 0 is no problem"
+
+# %%
+# Data and two networks
+# ---------------------
+# The networks are two MLPs, one with 64 hidden units and one with 128. They
+# learn from 8,000 images, and the other 2,000 of the training images judge
+# them. The :term:`test set` stays closed, because here we compare and choose.
+# The training is that of :doc:`/lessons/practice/03_mnist`.
+
+digits, _ = datasets.mnist()
+x = digits.x[8000:]  # (2000, 1, 28, 28)
+y = digits.y[8000:]
+
+# %%
+# One function trains a network.
+
+
+def learn(model, seed):
+    batches = Batches(
+        digits.x[:8000], digits.y[:8000], batch_size=64, shuffle=True, seed=seed
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.01, total_steps=4 * len(batches)
+    )
+    fit(
+        model, batches, classification_step,
+        optimizer=optimizer, scheduler=scheduler, scheduler_interval="batch",
+        epochs=4,
+    )  # fmt: skip
+
+
+# %%
+# Another one builds it first. The seed decides on the first weights and on the
+# order of the images. (``cpu`` brings a network back that was trained on an
+# accelerator, and ``eval`` sets it to answering.)
+
+
+def train_mlp(hidden, seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+    )
+    learn(model, seed)
+    return model.cpu().eval()
+
+
+# %%
+# We train both, and keep their answers to the 2,000 images.
+
+small = train_mlp(hidden=64, seed=0)
+large = train_mlp(hidden=128, seed=0)
+with torch.no_grad():
+    small_logits = small(x)  # (2000, 10)
+    large_logits = large(x)
+small_right = small_logits.argmax(dim=1) == y
+large_right = large_logits.argmax(dim=1) == y
+print("wrong, 64 hidden: ", (~small_right).sum().item())
+print("wrong, 128 hidden:", (~large_right).sum().item())
+
+# %%
+# Which digits are confused?
+# --------------------------
+# :func:`handbook.plots.confusion_matrix` counts and draws the matrix. Here it
+# is for the larger network.
+#
+# .. alt:: Confusion matrix of ten digits. Nearly all of the 2,000 images lie on
+#    the diagonal. The mistakes are scattered over many cells, and most of these
+#    hold one or two images.
+
+answers = large_logits.argmax(dim=1)
+panel = plots.confusion_matrix(y, answers)
+
+# %%
+# For each digit, the row tells how many of its images were read wrongly, and
+# the cells say as what. But look how small the numbers are. No cell off the
+# diagonal holds more than a few images, and the next section shows that a 3 and
+# a 6 can be the same thing. With so few mistakes, look at the images
+# themselves. Here are the twelve with the largest loss. The title says what the
+# digit is, and what the network read with which probability.
+#
+# .. alt:: The twelve images with the largest loss. Some are slanted or written
+#    in an unusual way, but a person can read most of them.
+
+losses = cross_entropy(large_logits, y, reduction="none")  # (2000,)
+worst = losses.argsort(descending=True)[:12]
+probability = torch.softmax(large_logits, dim=1).amax(dim=1)  # (2000,)
+titles = []
+for i in worst:
+    titles.append(f"{y[i]}, read {answers[i]}: {probability[i]:.0%}")
+figure = plots.image_grid(x[worst], titles=titles, ncols=4)
+print("right among the twelve:", large_right[worst].sum().item())
+
+# %%
+# Ask of each image whether *you* can read it. Most of these are plain to a
+# person, so a better network could read them, too. Where you cannot read an
+# image, the label may be wrong.
+
+# %%
+# .. check::
+
+assert large_right[worst].sum() == 0, "all twelve are mistakes"
+assert (10 * y + answers)[~large_right].bincount().max() < 10, "a few images"
+
+# %%
+# Twenty mistakes, give or take
+# -----------------------------
+# Suppose that a network reads 99% of all digits in the world. Then among 2,000
+# images we expect 20 mistakes, but we will not get exactly 20 each time. Each
+# image is like the toss of a coin that shows "wrong" with the probability 0.01.
+# :class:`torch.distributions.Binomial` tosses 2,000 such coins and returns how
+# many show "wrong". We do it 10,000 times, as if we had 10,000 test sets.
+
+coins = torch.distributions.Binomial(2000, torch.tensor(0.01))
+mistakes = coins.sample((10_000,))  # (10000,)
+print("first five tests:", mistakes[:5])
+print(f"mean {mistakes.mean():.1f}, standard deviation {mistakes.std():.2f}")
+inside = (mistakes >= 11) & (mistakes <= 29)
+print(f"between 11 and 29: {inside.float().mean():.0%}")
+
+# %%
+# .. alt:: How often each number of mistakes occurred in 10,000 tests of 2,000
+#    images. The bars form a hill around 20. Nearly all of it lies between two
+#    dotted lines at 11 and 29.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
+axis.bar(range(45), mistakes.int().bincount(minlength=45)[:45].tolist())
+axis.axvline(11, color="black", linestyle=":")
+axis.axvline(29, color="black", linestyle=":")
+axis.set(xlabel="mistakes among 2,000 images", ylabel="tests of 10,000")
+
+# %%
+# The same network makes 14 mistakes in one test and 25 in another. The standard
+# deviation of such a count is
+#
+# .. math::
+#
+#    \sqrt{n \, p \, (1 - p)} = \sqrt{2000 \cdot 0.01 \cdot 0.99} = 4.45
+#
+# where :math:`n` is the number of images and :math:`p` the probability of a
+# mistake. If mistakes are rare, 1 − p is almost 1, and n · p is about the
+# number of mistakes that you counted. This gives a rule for the head. *The
+# error of a small count is its square root*, here √20 ≈ 4.5. About 95% of the
+# tests lie within two such errors, between 11 and 29. So you write 20 ± 4.5
+# mistakes, or an accuracy of 99.0% ± 0.2%. The number after ± is called the
+# *standard error*, and drawn in a figure it is an *error bar*.
+#
+# The same rule holds in each cell of the confusion matrix. A cell with 3 means
+# 3 ± 1.7, and a cell with 6 means 6 ± 2.4.
+
+# %%
+# .. check::
+
+assert abs(mistakes.mean() - 20) < 0.3, "20 on average"
+assert abs(mistakes.std() - (2000 * 0.01 * 0.99) ** 0.5) < 0.15, "the formula"
+assert abs(20**0.5 - 4.45) < 0.05, "the square root is close"
+assert 0.94 < inside.float().mean() < 0.98, "about 95%"
+assert mistakes.min() <= 14, "14 in one test"
+assert mistakes.max() >= 25, "25 in another"
+
+# %%
+# What goes wrong
+# ---------------
+# **20 against 16.** A new network makes 16 mistakes, the old one made 20, and
+# the new one is called better. How often does this happen by luck? We let two
+# networks compete that are *equally* good. Each of them is tested on 2,000
+# images of its own, and the count is repeated 10,000 times.
+
+one = coins.sample((10_000,))
+other = coins.sample((10_000,))
+apart = (one - other).abs() >= 4
+print(f"standard deviation of the difference: {(one - other).std():.1f}")
+print(f"4 or more apart: {apart.float().mean():.0%}")
+
+# %%
+# In more than half of the tests, one of two equal networks is ahead by 4 or
+# more. Both counts depend on luck, so the error of the difference is the square
+# root of their sum. Here this is √(20 + 20) = 6.3, and for the counts 20 and 16
+# it is √36 = 6. So a difference of 4 is less than one error.
+#
+# We can do better if both networks read the *same* images. Then they meet the
+# same hard images, and luck has less room. Let us invent a simple world. Among
+# 2,000 images, exactly 40 are hard. Each network reads a hard image wrongly
+# with the probability ½, and makes no other mistake. So again both make 20
+# mistakes on average.
+
+hard_coins = torch.distributions.Binomial(40, torch.tensor(0.5))
+one_same = hard_coins.sample((10_000,))
+other_same = hard_coins.sample((10_000,))
+apart_same = (one_same - other_same).abs() >= 4
+print(f"same images: {(one_same - other_same).std():.1f}", end=", ")
+print(f"4 or more apart: {apart_same.float().mean():.0%}")
+
+# %%
+# The difference now scatters by about 4.5 instead of 6.3. How much the same
+# images help depends on how many mistakes the networks share. But even here,
+# two equal networks are 4 or more apart in about four of ten tests. So 16
+# instead of 20 says almost nothing, in either way of testing.
+
+# %%
+# .. check::
+
+assert abs((one - other).std() - 6.3) < 0.2, "6.3 on images of their own"
+assert 0.52 < apart.float().mean() < 0.66, "more than half"
+assert abs((one_same - other_same).std() - 4.47) < 0.15, "4.5 on the same"
+assert 0.38 < apart_same.float().mean() < 0.48, "about four of ten"
+
+# %%
+# Compare image by image
+# ----------------------
+# Now the two real networks. Images that both read, or that both get wrong, do
+# not tell which one is better. Only the others count. Suppose that 9 images
+# are wrong with the old network only, and 5 with the new one only, while 11 are
+# wrong with both. Then the counts are 20 and 16. If the networks are equally
+# good, each of the 9 + 5 = 14 images is like the toss of a fair coin, and the
+# difference 9 − 5 = 4 has the error √14 = 3.7. This comparison is called
+# *McNemar's test*. In symbols, with :math:`b` and :math:`c` for the two counts:
+#
+# .. math::
+#
+#    (b - c) \pm \sqrt{b + c}
+#
+# Count the same for our two networks.
+
+both_wrong = (~small_right & ~large_right).sum().item()
+only_small = (~small_right & large_right).sum().item()
+only_large = (small_right & ~large_right).sum().item()
+print("wrong in both:       ", both_wrong)
+print("wrong in small only: ", only_small)
+print("wrong in large only: ", only_large)
+
+difference = only_small - only_large
+paired = (only_small + only_large) ** 0.5
+own = ((~small_right).sum() + (~large_right).sum()).item() ** 0.5
+print(f"difference {difference}, error {paired:.1f} on the same images")
+print(f"on images of their own it would be {own:.1f}")
+
+# %%
+# The larger network is ahead by 9 images, but that is only 1.4 times the error.
+# So these two networks may be equally good. As a rule, believe a difference
+# that is more than twice its error. Even then, two equal networks will fool you
+# in about one of twenty comparisons.
+
+# %%
+# .. check::
+
+assert both_wrong + only_small == (~small_right).sum(), "the counts add up"
+assert only_small + only_large < own**2, "fewer images count"
+assert paired < 0.8 * own, "a smaller error on the same images"
+assert abs(difference) < 2 * paired, "not shown"
+
+# %%
+# Another seed, another network
+# -----------------------------
+# There is luck of a second kind. With another seed, training begins with other
+# weights and ends with another network. So if you want to know whether 128
+# units are better than 64, one network of each kind is not enough. We train
+# four more of each, and compare networks with the same seed.
+
+
+def count_wrong(model):
+    with torch.no_grad():
+        return (model(x).argmax(dim=1) != y).sum().item()
+
+
+differences = torch.zeros(5)
+differences[0] = difference
+for seed in range(1, 5):
+    small_wrong = count_wrong(train_mlp(64, seed))
+    large_wrong = count_wrong(train_mlp(128, seed))
+    differences[seed] = small_wrong - large_wrong
+    print(f"seed {seed}: {small_wrong} and {large_wrong} wrong")
+
+error = differences.std() / 5**0.5
+print("differences:", differences)
+print(f"mean {differences.mean():.1f}, standard error {error:.1f}")
+
+# %%
+# In each of the five pairs the network with 128 units makes fewer mistakes, and
+# the mean of the differences is almost five times its standard error. So here
+# the larger *kind* of network is better, although a single pair could not show
+# it. (All pairs were judged on the same 2,000 images. With other images the
+# mean would be a little different, too.)
+
+# %%
+# .. check::
+
+assert differences.min() > 0, "fewer mistakes in each pair"
+assert differences.mean() > 2.5 * error, "128 units are better"
+
+# %%
+# Recipe
+# ------
+# The answers are made up here. Put your labels and the answers of your two
+# networks in their place.
+
+import torch
+
+torch.manual_seed(0)
+truth = torch.randint(0, 3, (500,))
+next_class = (truth + 1) % 3
+answer_a = torch.where(torch.rand(500) < 0.10, next_class, truth)
+answer_b = torch.where(torch.rand(500) < 0.04, next_class, truth)
+
+n_classes = 3
+cell = n_classes * truth + answer_a
+print(cell.bincount(minlength=n_classes**2).reshape(n_classes, n_classes))
+
+wrong_a = answer_a != truth
+wrong_b = answer_b != truth
+for name, mask in [("a", wrong_a), ("b", wrong_b)]:
+    print(f"{name}: {mask.sum()} ± {mask.sum() ** 0.5:.1f} wrong")
+
+# %%
+# The comparison, on the images where exactly one of them is wrong:
+
+only_a = (wrong_a & ~wrong_b).sum().item()
+only_b = (wrong_b & ~wrong_a).sum().item()
+lead = only_a - only_b
+lead_error = (only_a + only_b) ** 0.5
+print(f"b is ahead by {lead} ± {lead_error:.1f}")
+print("a real difference:", abs(lead) > 2 * lead_error)
+
+# %%
+# .. check::
+
+assert lead > 2 * lead_error, "the recipe finds it"
+
+# %%
+# What you learned
+# ----------------
+# - A confusion matrix has a row for each true class and a column for each
+#   answer. The mistakes are off the diagonal.
+# - The error of a small count is its square root: 20 ± 4.5. This holds for a
+#   cell of the matrix, too.
+# - Two equal networks often differ by 4 of 20. Do not call 16 better than 20.
+# - Compare two networks on the same images, and count only those where exactly
+#   one of them is wrong.
+# - One network of each kind says little about the kind. Use several seeds.
+#
+# Exercises
+# ---------
+# 1. **Predict.** A network is right on 99% of all images. How many test images
+#    do you need, so that the standard error of its accuracy is 0.1%?
+# 2. **Change.** One network makes 30 mistakes and another one 18, and 15 images
+#    are wrong in both. Is the second one better? Compare image by image, and
+#    then as if each had its own 2,000 images.
+# 3. **Extend.** Does the network know when it is wrong? Sort the 2,000 images
+#    by the probability of the answer, and let a person read the 10% of which
+#    the larger network is least sure. How many of its mistakes are among them?
+
+# %%
+# .. answer:: 1
+#
+#    The standard error of the accuracy is the error of the count, divided by
+#    :math:`n`. That is √(p(1 − p)/n). With p = 0.01 it is 0.001 for
+#    n = 0.01 · 0.99 / 0.001² = 9,900. The full MNIST has 10,000 test images, so
+#    even there a difference of 0.1% is only one standard error.
+
+needed = 0.01 * 0.99 / 0.001**2
+print(f"{needed:,.0f} images")
+
+# %%
+# .. check::
+
+assert round(needed) == 9_900, "9,900"
+
+# %%
+# .. answer:: 2
+#
+#    Only 15 images are wrong in the first alone, and 3 in the second alone. The
+#    difference of 12 has the error √18 = 4.2 and is almost three times as
+#    large, so the second network is better. On images of their own, the error
+#    would be √48 = 6.9. Then 12 would be less than two errors, and not enough.
+
+first_only = 30 - 15
+second_only = 18 - 15
+on_same = (first_only - second_only) / (first_only + second_only) ** 0.5
+on_own = (30 - 18) / (30 + 18) ** 0.5
+print(f"same images: {on_same:.1f} errors, images of their own: {on_own:.1f}")
+
+# %%
+# .. check::
+
+assert on_same > 2, "better"
+assert on_own < 2, "not enough"
+
+# %%
+# .. answer:: 3
+#
+#    About three quarters of the mistakes are among these 200 images. So a
+#    person who reads one image in ten can correct most of the mistakes.
+
+unsure = probability.argsort()[:200]
+caught = (~large_right[unsure]).sum().item()
+total = (~large_right).sum().item()
+print(f"{caught} of {total} mistakes are among the 200")
+
+# %%
+# .. check::
+
+assert 0.65 < caught / total < 0.85, "about three quarters"
