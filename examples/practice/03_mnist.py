@@ -210,7 +210,9 @@ assert 12.5 < sizes["MLP"] / sizes["linear"] < 13.5, "thirteen times"
 assert sizes["CNN"] < 1.2 * sizes["linear"], "hardly more"
 assert val_wrong["MLP"] < 0.8 * val_wrong["linear"], "the MLP is better"
 assert val_wrong["CNN"] < 0.6 * val_wrong["MLP"], "the CNN by far"
-assert seconds["CNN"] > 3 * seconds["MLP"], "several times as long"
+assert (
+    torch.accelerator.is_available() or seconds["CNN"] > 3 * seconds["MLP"]
+), "several times as long, on a CPU"
 
 # %%
 # What goes wrong
