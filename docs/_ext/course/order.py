@@ -41,6 +41,7 @@ ORDER = [
     "networks/09_tensorboard",
     "architectures/01_backpropagation",
     "architectures/02_initialization",
+    "architectures/03_weight_decay",
     "practice/02_mnist",
 ]
 
