@@ -43,6 +43,7 @@ ORDER = [
     "networks/09_tensorboard",
     "architectures/01_backpropagation",
     "architectures/02_initialization",
+    "architectures/03_weight_decay",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
