@@ -54,7 +54,7 @@ def on_a_phone(reader: Reader, folder: str) -> Survey:
         page.set_viewport_size(NARROW)
         reader.open(address, page)
         unfold(page)
-        found[address] = {name: look(page, name) for name in ("beyond", "unreachable")}
+        found[address] = {name: look(page, name) for name in ("beyond", "unreachable", "formulas")}
         page.set_viewport_size(PHONE)
         found[address]["figures"] = look(page, "figures")
     return found

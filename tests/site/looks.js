@@ -47,12 +47,15 @@
     };
   },
 
-  // How many formulas there are, and those that are not drawn: as wide and as high as their parts need.
+  // How many formulas there are, and those that are not drawn as wide and as high as their parts need, or that begin
+  // outside of their box or not in the middle of it.
   formulas() {
     const boxes = [...document.querySelectorAll(".math")];
     const drawn = (box) => {
-      const formula = box.querySelector(":scope > math")?.getBoundingClientRect();
-      return formula && formula.width > 4 && formula.height > 8;
+      const [formula, around] = [box.querySelector(":scope > math"), box].map((e) => e?.getBoundingClientRect());
+      if (!formula || formula.width <= 4 || formula.height <= 8) return false;
+      const [before, after] = [formula.left - around.left, around.right - formula.right];
+      return before > -1 && (after < 1 || Math.abs(before - after) < 2);
     };
     return { count: boxes.length, faults: boxes.filter((e) => !drawn(e)).map((e) => e.textContent) };
   },

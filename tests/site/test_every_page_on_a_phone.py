@@ -26,3 +26,10 @@ def test_no_text_of_a_figure_is_too_small_on_a_phone(phone_survey: See, folder: 
     assert sum(len(page["figures"]) for page in phone_survey(folder).values()) > 20
     for address, page in phone_survey(folder).items():
         assert [pair for pair in page["figures"] if pair[1] < pair[0] - 1] == [], address
+
+
+@BOTH
+def test_formulas_begin_in_their_box(phone_survey: See, folder: str) -> None:
+    """What is too wide scrolls, and begins at its beginning."""
+    for address, page in phone_survey(folder).items():
+        assert page["formulas"]["faults"] == [], address
