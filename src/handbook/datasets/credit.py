@@ -87,8 +87,8 @@ def credit() -> Credit:
     Hofmann (1994), *Statlog (German Credit Data)*, in the coding of Grömping (2019), *South German
     Credit Data: Correcting a Widely Used Data Set*, who compared it with older sources and showed
     that the words for many codes were wrong, those for the account and for foreign workers among
-    them. (In 21 rows, one value differs from her file.) Nine columns are left out. One of them is
-    personal status and sex: women who were not single and men who were share one code, so for this
+    them. (21 rows differ from her file.) Nine columns are left out. One of them is personal status
+    and sex: one of its codes stands for both single men and women who were not single, so for this
     code the sex cannot be told. Licence: CC BY 4.0.
 
     Examples
