@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -58,7 +57,7 @@ while not Path("../{other}.here").exists():
     assert titles == ["Lesson x", "Lesson x", "Lesson y"]
 
 
-def test_a_message_has_only_its_own_page_read_and_a_title_is_shown_everywhere(tmp_path, capfd):
+def test_a_message_has_only_its_own_page_read_and_a_title_is_shown_everywhere(tmp_path):
     """To read the pages with thumbnails again, those of the package among them, takes long."""
     chinese = ("zh_CN", "zh", "zh-CN", "中文")
     code = "# %%\n# A remark.\n\nimport textwrap\ntextwrap.dedent(' x')"
@@ -68,15 +67,22 @@ def test_a_message_has_only_its_own_page_read_and_a_title_is_shown_everywhere(tm
     catalog = docs / "locale/zh_CN/LC_MESSAGES/lessons/x/x.po"
     catalog.parent.mkdir(parents=True)
 
+    trees = docs / "_build/doctrees/html-zh_CN"
+
+    def written():
+        """Return when each page's doctree was written, which happens when the page is read."""
+        files = trees.rglob("*.doctree")
+        return {(f.relative_to(trees).as_posix(), f.stat().st_mtime_ns) for f in files}
+
     def translated(title, remark):
         """Build with these translations; return the pages read and the thumbnail's title."""
         words = {"Lesson x": title, "A remark.": remark}
         catalog.write_text(
             "\n\n".join(f'msgid "{a}"\nmsgstr "{b}"' for a, b in words.items()), "utf-8"
         )
-        capfd.readouterr()
+        before = written()
         build.build_sites(docs, draft=True)
-        read = re.findall(r"reading sources\.\.\. \[ *\d+%\] (\S+)", capfd.readouterr().out)
+        read = [name.removesuffix(".doctree") for name, _ in written() - before]
         html = (docs / "_build/html/zh/index.html").read_text("utf-8")
         page = BeautifulSoup(html, "html.parser")
         return read, page.select_one(".sphx-glr-thumbnail-title").get_text()
