@@ -44,6 +44,7 @@ ORDER = [
     "architectures/01_backpropagation",
     "architectures/02_initialization",
     "architectures/03_weight_decay",
+    "architectures/06_residual",
     "architectures/07_rnn",
     "architectures/09_attention",
     "practice/01_credit",
