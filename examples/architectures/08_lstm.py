@@ -265,9 +265,9 @@ assert (results["RNN, orthogonal"] < 0.9).any(), "but not all"
 # -----------------
 # Gates are at most 1, but the scores also depend on h, and so a slope can still
 # explode on a long sequence. A single huge step can then ruin the weights.
-# :term:`Gradient clipping <gradient clipping>` limits the length (the *norm*)
-# of the whole gradient and keeps its direction. Take the gradient (3, 4). Its
-# norm is √(9 + 16) = 5. What is left of it if the norm may be at most 1?
+# *Gradient clipping* limits the length (the *norm*) of the whole gradient and
+# keeps its direction. Take the gradient (3, 4). Its norm is √(9 + 16) = 5. What
+# is left of it if the norm may be at most 1?
 
 weight = torch.zeros(2, requires_grad=True)
 clipped = []
