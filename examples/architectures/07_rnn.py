@@ -292,7 +292,9 @@ axes[0].legend(fontsize=8)
 # further back the answer lies. This fits the slopes from above, where that of
 # the first bit is tiny before training. (Whether the others would get there
 # with more steps, these curves cannot say.)
-# Exercise 2 starts the memory with a factor near 1.
+#
+# Exercise 2 starts the memory with a factor near 1. In
+# :doc:`/lessons/architectures/08_lstm`, the network computes the factor itself.
 
 # %%
 # .. check::

@@ -46,6 +46,7 @@ ORDER = [
     "architectures/03_weight_decay",
     "architectures/06_residual",
     "architectures/07_rnn",
+    "architectures/08_lstm",
     "architectures/09_attention",
     "practice/01_credit",
     "practice/02_threshold",

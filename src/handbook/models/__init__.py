@@ -2,6 +2,7 @@
 
 from .cnn import LeNet
 from .mlp import MLP
+from .recurrent import RecurrentNetwork
 from .residual import ResidualBlock, ResNet
 
-__all__ = ["MLP", "LeNet", "ResNet", "ResidualBlock"]
+__all__ = ["MLP", "LeNet", "RecurrentNetwork", "ResNet", "ResidualBlock"]
