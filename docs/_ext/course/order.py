@@ -44,6 +44,7 @@ ORDER = [
     "architectures/01_backpropagation",
     "architectures/02_initialization",
     "architectures/03_weight_decay",
+    "architectures/04_dropout_augmentation",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
