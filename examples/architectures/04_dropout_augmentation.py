@@ -458,6 +458,9 @@ assert len(move(torch.ones(50, 1, 1, 1), 1).unique()) == 2, "each its own way"
 # 3. **Extend.** A table can be augmented as well. Add new noise with a standard
 #    deviation of 2 to the 20 training readings in each step, without dropout.
 #    How large is the test error?
+#
+# Next comes a network that shares its weights between all places of an image,
+# so that it needs fewer of them: :doc:`/lessons/architectures/05_cnn`.
 
 # %%
 # .. answer:: 1

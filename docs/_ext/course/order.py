@@ -45,6 +45,7 @@ ORDER = [
     "architectures/02_initialization",
     "architectures/03_weight_decay",
     "architectures/04_dropout_augmentation",
+    "architectures/05_cnn",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
