@@ -30,7 +30,9 @@ def main() -> None:
     docs = project.docs
     if choice.copy:
         docs = sphinx_build.copy_project(project, choice.copy.resolve())
-    html = build.build_sites(docs, only=choice.only, draft=choice.draft)
+    html = build.build_sites(
+        docs, only=choice.only, draft=choice.draft, references_first=not choice.copy
+    )
     write_site_root(html, project.languages, os.environ.get("HANDBOOK_BASE_URL"))
     write_wheel(html)
     print(f"Both sites: {html / 'index.html'}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.site_reader import Reader
+from helpers.site_survey import MOVES, SHIFTS
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.site
@@ -129,6 +130,16 @@ def test_enter_lists_all_results_and_the_switch_keeps_the_query(read: Read) -> N
     page.wait_for_url("**/zh/search.html?q=loss*")
     page.locator(".hb-search__link").first.wait_for()
     assert page.locator("input[type=search]").input_value() == "loss function"
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_nothing_moves_when_the_results_come(read: Read, phone: bool) -> None:
+    reader = read("en", phone=phone)
+    reader.context.add_init_script(SHIFTS)
+    page = reader.open("en/search.html?q=dropout")
+    page.locator(".hb-search__link").nth(3).wait_for()
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.shift") <= MOVES, page.evaluate("window.moved")
 
 
 def test_nothing_is_loaded_before_the_first_search(read: Read) -> None:

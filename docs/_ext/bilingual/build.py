@@ -19,10 +19,14 @@ STRICT_OPTIONS = ("-n", "-W", "--keep-going")
 WAITS = "Another build is at work in this tree; this one begins when that one has ended."
 
 
-def build_sites(docs: Path, *, only: str | None = None, draft: bool = False) -> Path:
+def build_sites(
+    docs: Path, *, only: str | None = None, draft: bool = False, references_first: bool = True
+) -> Path:
     """Build the project whose conf.py is in `docs`; return the folder with a site per language.
 
-    `only` is a pattern: of the lessons that have to run, those run whose path matches. All
+    `only` is a pattern: of the lessons that have to run, those run whose path matches. References
+    that lead nowhere are found before the lessons run, unless `references_first` is false: then by
+    the build of the pages, as in a second build of a tree that is known to be right. All
     languages are built at the same time. The log of the first one is printed at once, the others
     when they are complete.
     """
@@ -30,7 +34,7 @@ def build_sites(docs: Path, *, only: str | None = None, draft: bool = False) -> 
     with locks.lock(project.build / "lock", wait=lambda: print(WAITS, flush=True)):
         sites.remove_draft(project, draft)
         sites.remove_other_languages(project)
-        write_lessons(project, only, draft=draft)
+        write_lessons(project, only, references_first=references_first and not draft)
         options = [] if draft else [*STRICT_OPTIONS]
         if only:
             options += ["-D", f"sphinx_gallery_conf.filename_pattern={only}"]
@@ -38,13 +42,15 @@ def build_sites(docs: Path, *, only: str | None = None, draft: bool = False) -> 
     return project.build / "html"
 
 
-def write_lessons(project: Project, only: str | None = None, *, draft: bool = False) -> None:
+def write_lessons(
+    project: Project, only: str | None = None, *, references_first: bool = True
+) -> None:
     """Run the lessons that have to, and write their pages, unless all of it is there."""
     pattern = only or project.gallery["filename_pattern"]
     if not missing_results(project, pattern):
         return
     check_scripts(project)
-    if not draft:
+    if references_first:
         write_templates(project, *STRICT_OPTIONS)  # a reference that leads nowhere costs seconds
     code, _log = run_step(project, "bilingual.execute", str(project.docs), *filter(None, [only]))
     if code:

@@ -60,7 +60,8 @@
     });
     const sections = pages.flatMap(([url, title, parts]) =>
       parts.map(([anchor, heading, text, names], i) => ({ url, title, anchor: i ? anchor : "", heading, text, names })));
-    await index.addAllAsync(sections.map((section, id) => ({ ...section, id })), { chunkSize: 50 });
+    // A phone must answer between two chunks.
+    await index.addAllAsync(sections.map((section, id) => ({ ...section, id })), { chunkSize: 10 });
 
     const isKnown = (name) => toTerms(name).every((term) => known.has(term));
     const simplify = (query) => [...query.normalize("NFKC")].map((character) => simplified.get(character) ?? character).join("");
