@@ -44,6 +44,8 @@ ORDER = [
     "architectures/01_backpropagation",
     "architectures/02_initialization",
     "architectures/03_weight_decay",
+    "architectures/04_dropout_augmentation",
+    "architectures/05_cnn",
     "architectures/06_residual",
     "architectures/07_rnn",
     "architectures/08_lstm",
