@@ -129,7 +129,9 @@ def test_wrong_shapes_are_refused_in_one_line(model, shape, message):
 
 def test_the_two_ways_out_are_tried_with_every_public_model():
     tried = {type(param.values[0]()).__name__ for param in [*MODELS, BLOCK]}
-    assert tried == set(models.__all__)
+    # Transformers read sequences: test_models_transformer.py tries them.
+    others = {name for name in models.__all__ if hasattr(models.transformer, name)}
+    assert tried == set(models.__all__) - others
 
 
 @pytest.mark.parametrize("make", [*MODELS, BLOCK])

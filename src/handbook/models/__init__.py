@@ -3,5 +3,15 @@
 from .cnn import LeNet
 from .mlp import MLP
 from .residual import ResidualBlock, ResNet
+from .transformer import SelfAttention, Transformer, TransformerBlock, sinusoidal_positions
 
-__all__ = ["MLP", "LeNet", "ResNet", "ResidualBlock"]
+__all__ = [
+    "MLP",
+    "LeNet",
+    "ResNet",
+    "ResidualBlock",
+    "SelfAttention",
+    "Transformer",
+    "TransformerBlock",
+    "sinusoidal_positions",
+]
