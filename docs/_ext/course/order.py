@@ -45,6 +45,7 @@ ORDER = [
     "architectures/02_initialization",
     "architectures/03_weight_decay",
     "architectures/09_attention",
+    "architectures/10_transformer",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
