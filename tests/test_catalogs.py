@@ -33,7 +33,10 @@ OTHERWISE: dict[str, list[str]] = {
     "downloads resume": ["续传"],
     "memory": ["记忆"],  # of a recurrent network
     "No step": ["step"],  # a curve without the call
-    "rectifier neural network": ["rectifier neural networks"],  # the title of a paper
+    # the titles of papers
+    "rectifier neural network": ["rectifier neural networks"],
+    "Attention is all you need": ["Attention is all you need"],
+    "Language models are unsupervised": ["Language models are unsupervised"],
 }
 
 

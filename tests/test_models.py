@@ -129,8 +129,9 @@ def test_wrong_shapes_are_refused_in_one_line(model, shape, message):
 
 def test_the_two_ways_out_are_tried_with_every_public_model():
     tried = {type(param.values[0]()).__name__ for param in [*MODELS, BLOCK]}
-    # A recurrent network reads sequences, and has tests of its own: test_models_recurrent.py
-    assert tried | {"RecurrentNetwork"} == set(models.__all__)
+    # Models of sequences have tests of their own: test_models_recurrent.py, _transformer.py.
+    of_sequences = {"RecurrentNetwork", "SelfAttention", "Transformer", "TransformerBlock"}
+    assert tried | of_sequences | {"sinusoidal_positions"} == set(models.__all__)
 
 
 @pytest.mark.parametrize("make", [*MODELS, BLOCK])

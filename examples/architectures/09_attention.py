@@ -311,10 +311,11 @@ assert masked.allclose(causal), "with the mask the same"
 # What goes wrong
 # ---------------
 # **True means the opposite elsewhere.** In ``scaled_dot_product_attention``,
-# ``True`` keeps a key. The layer :class:`torch.nn.MultiheadAttention` takes
-# masks, too. It returns the output and the weights, and here we look at the
-# weights. (For a query of zeros, a new layer gives all keys the same weight.)
-# Both get the same mask, which is meant to hide the third key.
+# ``True`` keeps a key. The layer :class:`torch.nn.MultiheadAttention` of
+# :doc:`/lessons/architectures/10_transformer` takes masks, too. It returns the
+# output and the weights, and here we look at the weights. (For a query of
+# zeros, a new layer gives all keys the same weight.) Both get the same mask,
+# which is meant to hide the third key.
 
 keep = torch.tensor([[True, True, False]])
 query = torch.zeros(1, 2)

@@ -50,6 +50,7 @@ ORDER = [
     "architectures/07_rnn",
     "architectures/08_lstm",
     "architectures/09_attention",
+    "architectures/10_transformer",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
