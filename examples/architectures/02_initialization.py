@@ -301,14 +301,14 @@ runs = [
 test_images = (test_set.x.flatten(1) - mean) / std  # (2000, 784)
 
 # %%
-# Each run takes 25 steps.
+# Each run takes 20 steps.
 
 
 def learn(start, optimizer_class, lr, seed):
     torch.manual_seed(seed)
     network = deep_network(start)
     optimizer = optimizer_class(network.parameters(), lr=lr)
-    for step in range(1, 26):
+    for step in range(1, 21):
         rows = torch.randint(0, 1000, (50,))  # a mini-batch
         loss = cross_entropy(network(images[rows]), labels[rows])
         if loss.isnan():
@@ -339,7 +339,7 @@ for start, optimizer_class, lr in runs:
 
 # %%
 # From the small start and from the weights of ``nn.Linear``, SGD does not get
-# beyond guessing in these 25 steps, even with large steps. Almost nothing of an
+# beyond guessing in these 20 steps, even with large steps. Almost nothing of an
 # image reaches the scores, and almost nothing of the gradient reaches the first
 # layers. And these are the weights you get if you do nothing, without an error.
 # AdamW gets beyond guessing from them, but with Kaiming it gets much further.
@@ -347,7 +347,7 @@ for start, optimizer_class, lr in runs:
 # as the :term:`normalization` in :doc:`/lessons/networks/02_layers`.)
 #
 # With the large start and lr 0.03, the numbers overflow to ``nan`` at the third
-# step. With steps of 0.00001 the network learns, but slowly. (25 steps show how
+# step. With steps of 0.00001 the network learns, but slowly. (20 steps show how
 # fast a start is, not where it ends.)
 
 # %%
