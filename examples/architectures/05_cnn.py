@@ -443,6 +443,9 @@ assert guess == 1, "the new bar stands"
 # 3. **Extend.** Let a kernel be *learned*. Make 100 random rows of 7 pixels,
 #    compute the answers of the kernel −1 0 1, and find three weights and a bias
 #    that give these answers with ``nn.Conv1d(1, 1, 3)`` and SGD.
+#
+# How deep such a network can become is the question of
+# :doc:`/lessons/architectures/06_residual`.
 
 # %%
 # .. answer:: 1
