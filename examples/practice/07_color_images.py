@@ -25,8 +25,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from handbook import datasets
-from handbook.models import ResidualBlock
+from handbook import datasets, models
 
 torch.manual_seed(0)
 
@@ -216,8 +215,8 @@ assert (labels.bincount() == 24).all(), "a guess: 25%"
 def make_network():
     return nn.Sequential(
         nn.Conv2d(3, 16, kernel_size=3, stride=2, padding=1),  # 3 colours
-        ResidualBlock(16, 16),
-        ResidualBlock(16, 32, stride=2),
+        models.ResidualBlock(16, 16),
+        models.ResidualBlock(16, 32, stride=2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(32, 4),
@@ -386,7 +385,7 @@ assert min(at_random) > max(by_place) - 0.05, "for the seeds, too"
 
 import torch
 
-from handbook.models import ResNet
+import handbook
 
 torch.manual_seed(0)
 answers = torch.randint(0, 2, (200,))
@@ -403,7 +402,7 @@ std = x_train.std(dim=(0, 2, 3), keepdim=True)
 # %%
 # Train with mirrored images, and judge without.
 
-model = ResNet(channels=3, classes=2, width=8)
+model = handbook.models.ResNet(channels=3, classes=2, width=8)
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
 for _ in range(3):  # epochs
     for rows in torch.randperm(len(x_train)).split(25):
