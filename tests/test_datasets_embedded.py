@@ -15,6 +15,7 @@ FILES = {
     "mnist-10000.npz": (datasets.mnist, "CC BY-SA 3.0"),
     "penguins.csv": (datasets.penguins, "CC0 1.0"),
     "credit.csv": (datasets.credit, "CC BY 4.0"),
+    "photos.npz": (datasets.photos, "CC BY 2.0"),
 }
 every_file = pytest.mark.parametrize("name", FILES)
 

@@ -25,8 +25,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from handbook import datasets
-from handbook.models import ResidualBlock
+from handbook import datasets, models
 
 torch.manual_seed(0)
 
@@ -352,7 +351,7 @@ assert (results["plain", 10] > 2.28).all(), "nothing learned"
 # convolutions, each followed by :term:`batch normalization`. We do its work by
 # hand, with its own layers.
 
-block = ResidualBlock(8, 8)
+block = models.ResidualBlock(8, 8)
 x = torch.randn(4, 8, 14, 14)
 h = torch.relu(block.norm1(block.conv1(x)))
 h = block.norm2(block.conv2(h))
@@ -372,7 +371,7 @@ try:
 except RuntimeError as error:
     print(error)
 print(tuple((shortcut(x) + wide(x)).shape))
-print(tuple(ResidualBlock(8, 16, stride=2)(x).shape))
+print(tuple(models.ResidualBlock(8, 16, stride=2)(x).shape))
 
 # %%
 # Where it needs one, ``ResidualBlock`` has such a shortcut.
@@ -382,7 +381,7 @@ print(tuple(ResidualBlock(8, 16, stride=2)(x).shape))
 
 assert (by_hand - block(x)).abs().max() < 1e-6, "by hand the same"
 assert shortcut(x).shape == (4, 16, 7, 7), "the shortcut fits"
-assert ResidualBlock(8, 16, stride=2)(x).shape == (4, 16, 7, 7), (
+assert models.ResidualBlock(8, 16, stride=2)(x).shape == (4, 16, 7, 7), (
     "so does theirs"
 )
 
@@ -443,7 +442,7 @@ assert not first.equal(second), "another answer"
 import torch
 from torch import nn
 
-from handbook.models import ResidualBlock
+from handbook import models
 
 torch.manual_seed(0)
 images = torch.randn(300, 1, 16, 16)
@@ -464,9 +463,9 @@ mean = x_train.mean()
 std = x_train.std()
 model = nn.Sequential(
     nn.Conv2d(1, 8, kernel_size=3, padding=1),  # 1: channels of an image
-    ResidualBlock(8, 8),
-    ResidualBlock(8, 16, stride=2),
-    ResidualBlock(16, 16),
+    models.ResidualBlock(8, 8),
+    models.ResidualBlock(8, 16, stride=2),
+    models.ResidualBlock(16, 16),
     nn.AdaptiveAvgPool2d(1),  # the mean over all places
     nn.Flatten(),
     nn.Linear(16, 2),  # 2: classes

@@ -55,6 +55,7 @@ ORDER = [
     "practice/02_threshold",
     "practice/03_mnist",
     "practice/04_mistakes",
+    "practice/07_color_images",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added

@@ -5,11 +5,13 @@ from .export import write_csv, write_image_folder
 from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
 from .penguins import Penguins, penguins
+from .photos import Photos, photos
 from .table import load_csv
 
 __all__ = [
     "Credit",
     "Penguins",
+    "Photos",
     "Split",
     "class_names",
     "credit",
@@ -17,6 +19,7 @@ __all__ = [
     "load_image_folder",
     "mnist",
     "penguins",
+    "photos",
     "write_csv",
     "write_image_folder",
 ]
