@@ -46,6 +46,7 @@ ORDER = [
     "architectures/03_weight_decay",
     "architectures/09_attention",
     "architectures/10_transformer",
+    "architectures/11_gpt",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
