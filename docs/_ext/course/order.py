@@ -51,6 +51,7 @@ ORDER = [
     "architectures/08_lstm",
     "architectures/09_attention",
     "architectures/10_transformer",
+    "architectures/11_gpt",
     "practice/01_credit",
     "practice/02_threshold",
     "practice/03_mnist",
