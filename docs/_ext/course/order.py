@@ -50,6 +50,7 @@ ORDER = [
     "practice/02_threshold",
     "practice/03_mnist",
     "practice/04_mistakes",
+    "practice/05_sine_to_cosine",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
