@@ -56,6 +56,7 @@ ORDER = [
     "practice/02_threshold",
     "practice/03_mnist",
     "practice/04_mistakes",
+    "practice/05_sine_to_cosine",
     "practice/07_color_images",
 ]
 
