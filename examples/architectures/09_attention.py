@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from handbook import datasets
+from handbook import datasets, plots
 
 torch.manual_seed(0)
 
@@ -212,6 +212,20 @@ print(f"right: {right.float().mean():.1%}")
 # %%
 # About 94% are right, where guessing reaches 10%. (The single best key alone
 # does as well. What attention adds is that it can be trained.)
+# The figure shows the first query and the five keys with the largest weights.
+# The number above each key is its weight.
+#
+# .. alt:: Six digits in a row. The first is the query, the other five are the
+#    keys with the largest weights. They look alike and show the same digit.
+
+# %%
+# .. drawing::
+
+scores = query[0] @ key.T / 784**0.5
+weights, places = torch.softmax(scores, dim=0).topk(5)
+pictures = torch.cat([test_set.x[:1], train_set.x[places]])
+titles = ["query"] + [f"{weight:.3f}" for weight in weights.tolist()]
+plots.image_grid(pictures, titles)
 
 # %%
 # .. check::
