@@ -6,8 +6,8 @@ How does a network read a sequence, and how far back does it remember?
 
 A sentence and a temperature curve are sequences. Their order matters, and they
 may have any length. A *recurrent network* (RNN) reads one step at a time and
-carries a memory along. Whether it can use what it read long ago depends on one
-factor.
+carries a memory along. Whether it can use what it read long ago depends on a
+factor that is applied at each step.
 
 After this lesson you can
 
@@ -70,9 +70,10 @@ for t in range(4):
 print("output", tuple(output.shape), "last", tuple(last.shape))
 
 # %%
-# The two columns are equal. The memory is called the :term:`hidden state`, and
-# ``nn.RNN`` returns it for all steps, and once more for the last step. The
-# input 1 leaves a trace, and each step halves it.
+# The memory is called the :term:`hidden state`. ``nn.RNN`` returns the hidden
+# states of all steps, and that of the last step once more. ``last`` has the
+# axes (layers, N, hidden). There N is at axis 1, with ``batch_first=True`` too.
+# The input 1 leaves a trace, and each step halves it.
 #
 # A memory of several numbers
 # ---------------------------
@@ -98,10 +99,10 @@ with torch.no_grad():
         from_memory = h @ layer.weight_hh_l0.T + layer.bias_hh_l0
         h = torch.tanh(from_input + from_memory)
         largest.append((h - output[:, t]).abs().max().item())
-        print(f"step {t}: largest difference {largest[t]:.0e}")
+print("largest difference:", max(largest))
 
 # %%
-# All steps agree, except for rounding errors below a millionth.
+# All steps agree. (A difference in the seventh decimal would be rounding.)
 
 # %%
 # .. check::
@@ -109,27 +110,22 @@ with torch.no_grad():
 assert by_hand == [1, 0.5, 0.25, 0.125], "each step halves the trace"
 assert max(largest) < 1e-6, "by hand as nn.RNN"
 assert last[0].equal(output[:, -1]), "the last step once more"
-assert x.shape == (2, 5, 3), "2 sequences, 5 steps, 3 numbers"
 
 # %%
 # A factor for each step
 # ----------------------
 # In t steps, the trace of an input is multiplied by the factor of the memory t
-# times, and so is its slope in the backward pass. What do the factors 0.9 and
-# 1.1 make of 50 steps?
-
-print(f"0.9 ** 50 = {0.9**50:.3f}")
-print(f"1.1 ** 50 = {1.1**50:.0f}")
-
-# %%
-# A little below 1, almost nothing is left, and a little above 1, the number
-# explodes. These are the :term:`vanishing and exploding gradients
-# <vanishing gradient>` of :doc:`/lessons/architectures/02_initialization`. In a
-# recurrent network, the steps take the place of the layers.
+# times, and so is its slope in the backward pass. In 50 steps, 0.9 leaves
+# 0.005, and 1.1 makes 117. These are the :term:`vanishing and exploding
+# gradients <vanishing gradient>` of
+# :doc:`/lessons/architectures/02_initialization`. In a recurrent network, the
+# steps take the place of the layers. (With tanh, the state stays between −1 and
+# 1, but its slope can still explode.)
 #
-# Which factor does ``nn.RNN`` start with? We take five layers as PyTorch
-# creates them, and measure the slope of the last hidden state for the input t
-# steps before. ``slopes`` is the mean size over 100 sequences.
+# Which factor does ``nn.RNN`` start with? We create it with five seeds, and
+# measure the slope of the last hidden state with respect to the input t steps
+# earlier. The hidden state has 8 numbers. Random weights mix them into one, so
+# that each input has one slope. We take the mean size over 100 sequences.
 
 slopes = torch.zeros(5, 41)
 for seed in range(5):
@@ -183,10 +179,9 @@ assert (slopes[:, 20] < 1e-3 * slopes[:, 0]).all(), "20 steps ago: hardly"
 # The echo task
 # -------------
 # Can training overcome this? We make up a task whose distance we control. The
-# network reads random bits, and at the end it has to say the bit of so many
-# steps ago, which is the first one. The later bits are noise. A network that
-# remembers nothing is right in half of all cases. (The bits are −1 and 1, so
-# that both leave a trace.)
+# network reads random bits, and at the end it has to repeat the first bit. The
+# number of steps after it is the distance. The later bits are noise. A network
+# that remembers nothing is right in half of all cases.
 #
 # To try five random starts at once, we use our own lines from above, and give
 # each weight a first axis of 5. The product ``@`` then multiplies network by
@@ -195,7 +190,7 @@ assert (slopes[:, 20] < 1e-3 * slopes[:, 0]).all(), "20 steps ago: hardly"
 
 
 def new_weights():
-    weights = []
+    weights = []  # w_ih, b_ih, w_hh, b_hh, w_out, b_out
     for shape in [(1, 8), (1, 8), (8, 8), (1, 8), (8, 1), (1, 1)]:
         start = (2 * torch.rand(5, *shape) - 1) / 8**0.5
         weights.append(start.requires_grad_())
@@ -216,32 +211,32 @@ def last_score(x, weights):  # x: (5, N, T, 1)
 
 
 def random_bits(n, distance):
-    return 2.0 * torch.randint(0, 2, (5, n, distance + 1, 1)) - 1  # −1 or 1
+    bits = torch.randint(0, 2, (5, n, distance + 1, 1))
+    return 2.0 * bits - 1  # −1 or 1: both leave a trace
 
 
 # %%
-# Each of the 100 training steps gets new bits. ``train`` returns the losses of
-# the five networks.
+# ``train`` returns the losses of the five networks.
 
 
 def train(weights, distance):
     optimizer = torch.optim.Adam(weights, lr=0.03)
     curves = torch.zeros(100, 5)
     for step in range(100):
-        x = random_bits(32, distance)
+        x = random_bits(32, distance)  # new bits at each step
         first = (x[:, :, 0] > 0).float()
         score = last_score(x, weights)
         each = binary_cross_entropy_with_logits(score, first, reduction="none")
-        losses = each.mean(dim=(1, 2))  # one for each network
+        losses = each.mean(dim=(1, 2))  # over the sequences of each network
         curves[step] = losses.detach()
         optimizer.zero_grad()
-        losses.sum().backward()
+        losses.sum().backward()  # no shared weights: each learns by itself
         optimizer.step()
     return curves
 
 
 # %%
-# ``accuracy`` counts the right answers for 1,000 more sequences.
+# ``accuracy`` takes 1,000 more sequences.
 
 
 def accuracy(weights, distance):
@@ -286,15 +281,13 @@ axes[0].set(ylabel="loss")
 axes[0].legend(fontsize=8)
 
 # %%
-# At distances of 5 and 10, all five networks are right nearly always. At 20,
+# Up to distance 10 it can. All five networks are right nearly always. At 20,
 # most of them are still guessing after 100 steps, and at 40 none has learned
-# the task. The loss stays at ln 2 = 0.69, the loss of guessing, for longer, the
-# further back the answer lies. This fits the slopes from above, where that of
-# the first bit is tiny before training. (Whether the others would get there
-# with more steps, these curves cannot say.)
-#
-# Exercise 2 starts the memory with a factor near 1. In
-# :doc:`/lessons/architectures/08_lstm`, the network computes the factor itself.
+# the task. (One does better than guessing, but is often wrong.) The further
+# back the answer lies, the longer the loss stays at ln 2 = 0.69, the loss of
+# guessing. This fits the slopes from above: before training, the slope for the
+# first bit is tiny. In :doc:`/lessons/architectures/08_lstm`, the network
+# computes the factor of its memory itself.
 
 # %%
 # .. check::
@@ -303,7 +296,12 @@ assert results[5].min() > 0.98, "5: all are right nearly always"
 assert results[10].min() > 0.98, "10: as well"
 assert (results[20] < 0.6).sum() >= 3, "20: most are guessing"
 assert results[40].max() < 0.9, "40: none has learned it"
-assert abs(torch.tensor(2.0).log() - 0.69) < 0.005, "ln 2 is 0.69"
+assert results[40].max() > 0.55, "40: one does better than guessing"
+assert (curves[5] < 0.35).any(dim=0).all(), "5: each of the five gets there"
+assert (curves[10] < 0.35).any(dim=0).all(), "10: as well"
+assert (curves[5] < 0.35).float().argmax(dim=0).median() < (
+    (curves[10] < 0.35).float().argmax(dim=0).median()
+), "further back, longer"
 assert (curves[20][:20].mean(dim=0) - 0.693).abs().max() < 0.1, (
     "the loss stays at that of guessing"
 )
@@ -323,14 +321,14 @@ print("right:", right[:, :, 0].tolist(), "last", tuple(right_last.shape))
 print("mixed:", mixed[:, :, 0].tolist(), "last", tuple(mixed_last.shape))
 
 # %%
-# A sequence of zeros has nothing to remember. But in the second line, its first
-# output is ½, because the layer walked from one sequence to the next. There is
-# no error, and the output has the right shape. Look at ``last`` instead. Its
-# axis 1 has to be as long as the batch, 2, and here it is 4.
+# A sequence of zeros should give zeros, but its first output is ½, because the
+# layer walked from one sequence to the next. There is no error, and the shape
+# is right. But axis 1 of ``last`` has to be as long as the batch, 2, and here
+# it is 4. (If N and T are equal, even this does not show it.)
 #
 # **The memory is kept from other sequences.** ``layer(x, last)`` starts from
-# the hidden state ``last``. That is right if each sequence continues the one in
-# the same row of the batch before. In shuffled batches, it does not.
+# the hidden state ``last``. That is right only if each sequence continues the
+# one in the same row of the batch before.
 
 before = torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 4, 1)
 zeros = torch.zeros(1, 4, 1)  # another sequence
@@ -343,8 +341,9 @@ print("kept: ", kept.flatten().tolist())
 print("fresh:", fresh.flatten().tolist())
 
 # %%
-# With the kept state, the output depends on what happened to come before.
-# Without a second argument, each sequence starts at 0.
+# Without a second argument, each sequence starts at 0. (If you keep the state
+# in training, pass ``last.detach()``. Otherwise the second ``backward()``
+# fails.)
 
 # %%
 # .. check::
@@ -352,7 +351,6 @@ print("fresh:", fresh.flatten().tolist())
 assert right[1].abs().max() == 0, "zeros leave no trace"
 assert mixed[1, 0] == 0.5, "mixed up, half of the other sequence"
 assert mixed.shape == right.shape, "the right shape"
-assert right_last.shape[1] == 2, "the batch"
 assert mixed_last.shape[1] == 4, "the steps"
 assert kept.flatten().tolist() == [1 / 16, 1 / 32, 1 / 64, 1 / 128], "a trace"
 assert fresh.abs().max() == 0, "no trace"
@@ -360,7 +358,7 @@ assert fresh.abs().max() == 0, "no trace"
 # %%
 # Recipe
 # ------
-# A classifier of sequences. It refuses mixed-up axes.
+# A classifier of sequences.
 
 import torch
 from torch import nn
@@ -374,24 +372,22 @@ class SequenceClassifier(nn.Module):
         self.head = nn.Linear(hidden, classes)
 
     def forward(self, x):  # (N, T, features)
-        output, last = self.rnn(x)  # each starts at 0
-        if last.shape[1] != len(x):
-            raise ValueError("axis 0 has to count the sequences")
+        output, _ = self.rnn(x)  # each starts at 0
         return self.head(output[:, -1])  # (N, classes)
 
 
 # %%
-# The data are made up, with two numbers a step. The class is 1 if the first
-# number is above 100 on average. 400 sequences train, and 200 judge.
+# The data are made up, with two numbers at each step. The class is 1 if the
+# first number is larger in the second half, on average, than in the first half.
 
+torch.manual_seed(0)
 x = 100 + 20 * torch.randn(600, 12, 2)
-y = (x[:, :, 0].mean(dim=1) > 100).long()
+y = (x[:, 6:, 0].mean(dim=1) > x[:, :6, 0].mean(dim=1)).long()
 x_train, x_val = x.split([400, 200])
 y_train, y_val = y.split([400, 200])
 mean = x_train.mean(dim=(0, 1))  # one for each feature
 std = x_train.std(dim=(0, 1))
 
-torch.manual_seed(0)
 model = SequenceClassifier(features=2, hidden=16, classes=2)
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 for _ in range(100):
@@ -403,7 +399,8 @@ for _ in range(100):
 # %%
 # The baseline always says the most frequent class.
 
-new = torch.full((1, 12, 2), 110.0)  # above 100 at each step
+new = torch.full((1, 12, 2), 90.0)
+new[:, 6:] = 110  # larger in the second half
 with torch.no_grad():
     guess = model((x_val - mean) / std).argmax(dim=1)
     new_class = model((new - mean) / std).argmax(dim=1).item()
@@ -415,8 +412,9 @@ print("class of the new sequence:", new_class)
 # %%
 # .. check::
 
-assert share > baseline + 0.3, "far better than the baseline"
-assert new_class == 1, "above 100"
+assert share > baseline + 0.2, "far better than the baseline"
+assert new_class == 1, "larger in the second half"
+assert model(x_train[:5]).shape == (5, 2), "a row for each sequence"
 assert model((x_val[:1] - mean) / std).allclose(
     model((x_val - mean) / std)[:1], atol=1e-4
 ), "a sequence is read alike alone and in a batch"
@@ -425,10 +423,10 @@ assert model((x_val[:1] - mean) / std).allclose(
 # What you learned
 # ----------------
 # - A recurrent network applies the same weights at each step, to the input and
-#   to its hidden state. ``nn.RNN`` returns the states of all steps, and the
-#   last one again.
-# - What was read t steps ago is multiplied by a factor t times, and so is its
-#   slope. Below 1 it vanishes, above 1 it explodes.
+#   to its hidden state.
+# - What was read t steps ago is multiplied by a factor at each step, and so is
+#   its slope. If the factors stay below 1, it vanishes. If they stay above 1,
+#   the slope explodes.
 # - The further back the answer lies, the longer the network guesses before it
 #   learns.
 # - Set ``batch_first=True``, and check that axis 1 of the last state is as long
@@ -468,8 +466,8 @@ assert predicted[-0.5] == [1, 0, 0, 0], "cut off"
 # %%
 # .. answer:: 2
 #
-#    For each of the five seeds it is at least ten times as large as before.
-#    What still makes it smaller is the tanh.
+#    For each of the five seeds it is more than a hundred times as large as
+#    before. The tanh still makes it smaller.
 
 orthogonal = torch.zeros(5)
 for seed in range(5):
@@ -485,7 +483,7 @@ for seed in range(5):
 # %%
 # .. check::
 
-assert (orthogonal > 10 * slopes[:, 20]).all(), "at least ten times as large"
+assert (orthogonal > 100 * slopes[:, 20]).all(), "more than a hundred times"
 
 # %%
 # .. answer:: 3
