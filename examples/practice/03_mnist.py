@@ -4,11 +4,10 @@ Digits with a CNN
 
 Which network reads handwritten digits best, and how do you choose it honestly?
 
-You know layers, losses and the training loop. Now they work on one task, from
-the images to a number that you can report. We train three networks with the
-same function, from the simplest to a small convolutional network (CNN), and
-compare how large they are, how long they take and how often they are right.
-The test images stay closed until everything is chosen.
+We train three networks with the same function, from the simplest to a small
+convolutional network (CNN), and compare how large they are, how long they take
+and how often they are right. The test set stays closed until everything is
+chosen.
 
 After this lesson you can
 
@@ -24,7 +23,6 @@ After this lesson you can
 
 import time
 
-import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn.functional import pad
@@ -45,8 +43,8 @@ torch.manual_seed(0)
 # --------------------
 # A row of seven pixels holds a pattern, two dark pixels side by side. Two
 # detectors look for it. The first one has a weight for each of the seven
-# pixels, as a fully connected layer has. Its weights fit the pattern where it
-# is now. The second one has only two weights and looks at each pair of
+# pixels, like a fully connected layer. Its weights fit the pattern where it is
+# now. The second one has only two weights and looks at each pair of
 # neighbours in turn, as a :term:`convolution` does. (``unfold`` lists the six
 # pairs.) Now the pattern moves by two pixels. What do the detectors say?
 
@@ -64,7 +62,7 @@ for pixels in [row, moved_row]:
 # weights give 0, because they know the pattern at one place only. The two
 # weights still give a 2, and it has moved with the pattern. So a convolution
 # needs fewer weights, and what it has learned at one place it knows at all
-# places. For images this is a good bargain.
+# places.
 
 # %%
 # .. check::
@@ -94,9 +92,8 @@ print(f"training {len(train_x)}, validation {len(val_x)}, test {len(test.x)}")
 # %%
 # These images are part of the full MNIST, which has 60,000 training images and
 # 10,000 test images. With ``datasets.mnist(full=True)`` the same lesson uses
-# all of them. The first call downloads them, and training takes more than six
-# times as long. We have not run that here, and the numbers below are for the
-# small set.
+# all of them. This needs torchvision, downloads the images once, and trains on
+# more than six times as many. The numbers below are for the small set.
 #
 # Three models
 # ------------
@@ -112,15 +109,14 @@ mlp = nn.Sequential(
 )
 
 # %%
-# The CNN repeats one block three times, and each time it has twice as many
-# channels. ``width`` is the number of channels after the first block. In a
-# block, the convolution looks for patterns, :term:`pooling` halves height and
-# width, :term:`batch normalization` keeps the numbers in a good range, and ReLU
-# makes the block nonlinear. The convolution has no bias, because batch
-# normalization adds one. ``torch.channels_last`` is an order in memory with
-# which this network is faster on a CPU. In exact arithmetic it changes nothing.
-# But the rounding differs, and training enlarges that, so without it your
-# counts differ by a few.
+# The CNN has three blocks. The first gives ``width`` channels, and each of the
+# others twice as many as the one before. The first convolution looks at 5 × 5
+# pixels, the others at 3 × 3. In a block, the convolution looks for patterns
+# and :term:`pooling` halves height and width. :term:`Batch normalization
+# <batch normalization>` keeps the numbers in a good range, and ReLU makes the
+# block nonlinear. The convolution has no bias, because batch normalization adds
+# one. ``torch.channels_last`` is an order in memory that is faster on a CPU. It
+# rounds differently, so without it your counts differ by a few.
 
 
 def new_cnn(width):
@@ -150,7 +146,7 @@ def new_cnn(width):
 # computes the loss of a batch.
 
 
-def learn(model, x, y, step=classification_step, epochs=4, seed=0):
+def learn(model, x, y, step=classification_step, epochs=3, seed=0):
     batches = Batches(x, y, batch_size=64, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -174,10 +170,11 @@ def count_wrong(model, x, y):
 
 
 # %%
-# Now train the three, and count the mistakes among the 1,000 validation images.
-# We time the training as well. (``process_time`` counts the seconds that the
-# processor works for us.) The seconds depend on your machine, so we print only
-# which model takes longest.
+# Now we train the three, and count the mistakes among the 1,000 validation
+# images. We time the training as well. (``process_time`` counts the seconds
+# that the processor works for us.) The seconds depend on your machine, so we
+# print only which model takes longest, and whether the CNN takes at least three
+# times as long as the MLP.
 
 cnn = new_cnn(width=8)
 models = {"linear": linear, "MLP": mlp, "CNN": cnn}
@@ -199,7 +196,7 @@ print("at least 3 times the MLP:", seconds["CNN"] > 3 * seconds["MLP"])
 # as many parameters. The CNN has hardly more parameters than the linear model,
 # and it makes by far the fewest mistakes. It has a price, too. Each of its
 # weights is used at many places, so it takes several times as long as the MLP.
-# (On our machine it was about ten times.) The number of parameters tells you
+# The number of parameters tells you
 # neither how good a network is nor how long it takes.
 
 # %%
@@ -223,6 +220,7 @@ assert (
 # pixels of value 0 around an image. Its four numbers say how many are added on
 # the left, on the right, above and below. We add pixels on the left only and
 # cut off as many columns on the right, so the image moves and keeps its size.
+# (At 4 pixels about one digit in eight loses a little of its edge.)
 
 
 def move_right(x, pixels):
@@ -238,26 +236,12 @@ for name, model in models.items():
     print(f"{name:6} {off_centre[name]} wrong when moved by 0 to 4")
 
 # %%
-# .. alt:: Mistakes among 1,000 images against the number of pixels by which
-#    they are moved, from 0 to 4. All three curves rise. The linear model and
-#    the MLP rise steeply, and the CNN stays far below them.
-
-# %%
-# .. drawing::
-
-figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
-for style, name in zip(["s:", "^--", "o-"], models, strict=True):
-    axis.plot(off_centre[name], style, label=name)
-axis.set(xlabel="moved to the right by (pixels)", ylabel="wrong of 1,000")
-axis.set(xticks=range(5), ylim=(0, 1000))
-axis.legend()
-
-# %%
 # There is no error and no warning, but the results get much worse. The CNN
-# suffers least. Its convolutions find a pattern wherever it is, and pooling
-# hides small moves, though not exactly. But its last layer is fully connected,
-# and that knows places. So a validation result holds only for images that were
-# prepared in the same way.
+# suffers least: it makes 114 more mistakes when the images move by 4, and the
+# others about 700 more. Its convolutions find a pattern wherever it is, and
+# pooling hides small moves, though not exactly. But its last layer is fully
+# connected, and that knows places. So a validation result holds only for images
+# that were prepared in the same way.
 
 # %%
 # .. check::
@@ -265,8 +249,12 @@ axis.legend()
 assert all(counts[4] > 3 * counts[0] for counts in off_centre.values()), (
     "much worse"
 )
-assert off_centre["MLP"][3] > 3 * off_centre["CNN"][3], "the CNN suffers least"
-assert off_centre["linear"][3] > 3 * off_centre["CNN"][3], "than both"
+assert 90 < off_centre["CNN"][4] - off_centre["CNN"][0] < 140, "114 more"
+assert 650 < off_centre["MLP"][4] - off_centre["MLP"][0] < 750, "about 700"
+assert 650 < off_centre["linear"][4] - off_centre["linear"][0] < 750, "as well"
+assert 0.10 < (val_x[..., 24:] > 0.3).flatten(1).any(1).float().mean() < 0.15, (
+    "one digit in eight loses some of its edge"
+)
 
 # %%
 # Moving the training images
@@ -307,91 +295,90 @@ copies = original.expand(7, 1, 28, 28)
 figure = plots.image_grid(torch.cat([original, shift(copies)]))
 
 # %%
-# Does it help with ordinary images, too, which are centred? To find out, change
-# nothing else. We train pairs of CNNs. Both have the same first weights, the
-# same images and the same order, but only one of them sees moved images. The
-# effect should be easiest to see where examples are few, so each pair learns
-# from 512 images, for 12 epochs. We count the mistakes on another 3,000 images,
-# which neither of the two has seen. (``tensor_split`` cuts after the first
-# 512.) Five pairs, each with a seed of its own, show how much may be luck.
+# Does it help with centred images, too, and with images that move farther? We
+# train pairs of CNNs that differ in nothing but the moved images. The effect
+# should be easiest to see where examples are few, so each pair learns from 256
+# images, for 12 epochs. We count the mistakes on another 2,000 images, which
+# neither of the two has seen, as they are and moved by 4 pixels. Five pairs,
+# each with a seed of its own, show how much may be luck.
 
-plain_wrong = torch.zeros(5)
-moved_wrong = torch.zeros(5)
+wrong = torch.zeros(2, 2, 5)  # plain or shifted, centred or moved by 4, seed
 for seed in range(5):
     torch.manual_seed(seed)
-    few, others = torch.randperm(len(train_x))[:3512].tensor_split([512])
-    for step, wrong in [
-        (classification_step, plain_wrong),
-        (shifted_step, moved_wrong),
-    ]:
+    mixed = torch.randperm(len(train_x))
+    few = mixed[:256]
+    others = mixed[256:2256]
+    for i, step in enumerate([classification_step, shifted_step]):
         torch.manual_seed(seed)
         model = new_cnn(width=8)
         learn(model, train_x[few], train_y[few], step, epochs=12, seed=seed)
-        wrong[seed] = count_wrong(model, train_x[others], train_y[others])
+        for place, pixels in enumerate([0, 4]):
+            x = move_right(train_x[others], pixels)
+            wrong[i, place, seed] = count_wrong(model, x, train_y[others])
 
 # %%
-# We print both rows, and the mean of the five differences.
+# We print the counts, and the mean of the five differences.
 
-fewer = plain_wrong - moved_wrong
-print("not moved:", plain_wrong)
-print("moved:    ", moved_wrong)
-error = fewer.std() / 5**0.5
-print(f"fewer: {fewer.mean():.1f}, standard error {error:.1f}")
+fewer = wrong[0] - wrong[1]  # (2, 5)
+errors = fewer.std(dim=1) / 5**0.5
+for place, name in enumerate(["centred", "moved by 4"]):
+    print(f"{name}, plain:  ", wrong[0, place])
+    print(f"{name}, shifted:", wrong[1, place])
+    mean = fewer[place].mean()
+    print(f"fewer: {mean:.0f}, standard error {errors[place]:.0f}")
 
 # %%
-# With moved images, the network makes fewer mistakes in each of the five pairs.
-# On average it makes about 42 fewer among 3,000 images, where the plain one
-# makes 167. This mean is five times its *standard error* (explained in
-# :doc:`/lessons/autograd/08_straight_through`), so it is hardly luck. The
-# result holds for this network and 512 images. With more images the effect may
-# be smaller, because fewer mistakes are left.
+# In each of the five pairs the network that saw moved images makes fewer
+# mistakes. On centred images it makes on average 45 fewer, where the plain one
+# makes 191. This mean is almost six times its *standard error* (explained in
+# :doc:`/lessons/autograd/08_straight_through`), so it is hardly luck. On images
+# moved by 4 pixels it makes about 150 fewer, although in training no digit
+# moved by more than one. The result holds for this network and 256 images. With
+# more images the effect may be smaller, because fewer mistakes are left.
 
 # %%
 # .. check::
 
-assert fewer.min() > 0, "fewer mistakes in each pair"
-assert fewer.mean() > 2.5 * error, "hardly luck"
-assert 25 < fewer.mean() < 60, "about 42"
-assert 140 < plain_wrong.mean() < 190, "about 167"
+assert fewer.min() > 0, "fewer mistakes in each pair, centred and moved"
+assert fewer[0].mean() > 4 * errors[0], "hardly luck"
+assert 35 < fewer[0].mean() < 55, "45 fewer"
+assert 180 < wrong[0, 0].mean() < 202, "the plain one makes 191"
+assert 130 < fewer[1].mean() < 170, "about 150 fewer when moved by 4"
 
 # %%
 # The choice, and the test
 # ------------------------
-# The last candidate puts together what we have found. It is a CNN that learns
-# from all 9,000 images and sees them moved. Because there is now more to learn,
-# we also give it twice as many channels. (These are two changes at once. To
-# tell which of them helps, you would train all four combinations, with several
-# seeds.)
+# The last candidate puts together what we have found. The same CNN learns from
+# all 9,000 images and sees them moved.
 
-wide_cnn = new_cnn(width=16)
-learn(wide_cnn, train_x, train_y, shifted_step)
-val_wrong["wide CNN, moved"] = count_wrong(wide_cnn, val_x, val_y)
-by_four = count_wrong(wide_cnn, move_right(val_x, 4), val_y)
+moved_cnn = new_cnn(width=8)
+learn(moved_cnn, train_x, train_y, shifted_step)
+val_wrong["CNN, moved"] = count_wrong(moved_cnn, val_x, val_y)
+by_four = count_wrong(moved_cnn, move_right(val_x, 4), val_y)
 print("validation:", val_wrong)
-print(f"moved by 4: CNN {off_centre['CNN'][4]}, wide CNN, moved {by_four}")
+print(f"moved by 4: CNN {off_centre['CNN'][4]}, CNN, moved {by_four}")
 
 # %%
-# On the centred images it makes 10 mistakes instead of 15. That may be luck, as
-# the next lesson shows. But when the images are moved by 4 pixels, it makes 70
-# instead of 154. So we choose it. Now all choices are made. We open the test
-# set, once, and for this one network.
+# On the centred images it makes 10 mistakes instead of 14. That may be luck, as
+# the next lesson shows. But when the images are moved by 4 pixels, it makes 83
+# instead of 128, as the five pairs let us expect. So we choose it. Now all
+# choices are made. We open the test set, once, and for this one network.
 
-test_wrong = count_wrong(wide_cnn, test.x, test.y)
+test_wrong = count_wrong(moved_cnn, test.x, test.y)
 accuracy = 1 - test_wrong / len(test.x)
 print(f"test: {test_wrong} of {len(test.x)} wrong, {accuracy:.1%} right")
 
 # %%
-# About one image in a hundred is read wrongly. This is the number to report,
-# because nothing was chosen with it. If you now changed the network because of
-# it and tested again, the test set would have become a second validation set.
+# Between one and two images in a hundred are read wrongly. This is the number
+# to report, because nothing was chosen with it.
 
 # %%
 # .. check::
 
-assert val_wrong["wide CNN, moved"] < 20, "about 10"
-assert 8 < val_wrong["CNN"] < 24, "about 15"
-assert by_four < 0.7 * off_centre["CNN"][4], "70 instead of 154"
-assert accuracy >= 0.985, "at least 98.5% of the test images"
+assert 8 < val_wrong["CNN, moved"] < 22, "about 10"
+assert 8 < val_wrong["CNN"] < 22, "about 14"
+assert by_four < 0.7 * off_centre["CNN"][4], "83 instead of 128"
+assert 0.985 <= accuracy < 0.99, "one to two wrong in a hundred"
 
 # %%
 # Recipe
@@ -400,8 +387,7 @@ assert accuracy >= 0.985, "at least 98.5% of the test images"
 # the recipe takes 2,000 images, a constant learning rate and no moved images.
 # (For those, pass ``shifted_step`` from above instead of
 # ``classification_step``.) For your own images, change the lines with the data
-# and the sizes in the model. (288 is 32 channels times 3 × 3 pixels. Halving 28
-# three times, rounded down, gives 14, 7 and 3.)
+# and the sizes in the model.
 
 import torch
 from torch import nn
@@ -426,6 +412,7 @@ for inputs, outputs in [(1, 8), (8, 16), (16, 32)]:
     layers.append(nn.MaxPool2d(2))
     layers.append(nn.BatchNorm2d(outputs))
     layers.append(nn.ReLU())
+# 288: 32 channels of 3 × 3 pixels (28 is halved to 14, 7 and 3)
 model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(288, 10))
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
 history = handbook.fit(
@@ -459,21 +446,19 @@ assert on_test["accuracy"] > 0.93, "from 1,500 images"
 #   mistakes side by side.
 # - A CNN learns a pattern once for all places. So it needs few weights, but it
 #   computes a lot with each.
-# - A number from the validation set holds for images that were prepared in the
-#   same way. Try what happens if they are moved.
-# - Measure a change alone: pairs that differ in nothing else, several seeds,
-#   the mean of the differences and its standard error.
+# - A validation result holds only for images prepared in the same way.
+# - Measure a change alone, in pairs and with several seeds.
 # - Choose with the validation set, and open the test set once.
 #
 # Exercises
 # ---------
-# 1. **Predict.** How many parameters has ``new_cnn(width=16)``? (Batch
-#    normalization has two for each channel.) Which layer has the most?
+# 1. **Predict.** How many parameters does ``new_cnn(width=16)`` have?
+#    (Batch normalization has two for each channel.) Which layer has the most?
 # 2. **Change.** Put the 784 pixels of all images into one random order, the
-#    same for all images. Train an MLP and a CNN from 1,000 images, with and
+#    same for all images. Train an MLP and a CNN on 1,000 images, with and
 #    without this. Which of the two does not mind?
 # 3. **Extend.** Turn the validation images by 180° (``x.flip(2, 3)`` reverses
-#    both axes of the pixels). Which digits does the wide network still read?
+#    both axes of the pixels). Which digits does the chosen network still read?
 #    What does it read in most images of a 6? Would this be a good way to get
 #    more training images?
 
@@ -485,6 +470,7 @@ assert on_test["accuracy"] > 0.93, "from 1,500 images"
 #    parameters, and the last layer 576 · 10 + 10 = 5,770. The sum is 29,434.
 #    The last convolution has the most.
 
+wide_cnn = new_cnn(width=16)
 shapes = []
 for parameter in wide_cnn.parameters():
     shapes.append(tuple(parameter.shape))
@@ -500,8 +486,8 @@ assert wide_size == 29_434, "by hand"
 # .. answer:: 2
 #
 #    The MLP does not mind, because it does not know which pixels are
-#    neighbours. The CNN makes several times as many mistakes, because patterns
-#    of neighbouring pixels are what it looks for.
+#    neighbours. The CNN makes 199 mistakes instead of 43, because patterns of
+#    neighbouring pixels are what it looks for.
 
 pixel_order = torch.randperm(784)
 
@@ -533,7 +519,7 @@ print(mixed_wrong)
 # .. check::
 
 assert abs(mixed_wrong["MLP, mixed"] - mixed_wrong["MLP"]) < 40, "does not mind"
-assert mixed_wrong["CNN, mixed"] > 1.7 * mixed_wrong["CNN"], "minds"
+assert mixed_wrong["CNN, mixed"] > 3 * mixed_wrong["CNN"], "minds"
 
 # %%
 # .. answer:: 3
@@ -543,9 +529,9 @@ assert mixed_wrong["CNN, mixed"] > 1.7 * mixed_wrong["CNN"], "minds"
 #    now. So this would be a bad way. A training image that is changed must
 #    still be what its label says, and a 6 upside down is a 9.
 
-wide_cnn.cpu().eval()
+moved_cnn.cpu().eval()
 with torch.no_grad():
-    answers = wide_cnn(val_x.flip(2, 3)).argmax(dim=1)
+    answers = moved_cnn(val_x.flip(2, 3)).argmax(dim=1)
 shares = []
 for digit in range(10):
     given = answers[val_y == digit]
@@ -558,6 +544,6 @@ print(f"sixes read as 9: {nines:.0%}")
 # .. check::
 
 assert nines > 0.6, "most sixes are read as 9"
-assert min([shares[0], shares[1], shares[5], shares[8]]) > 0.55, (
+assert min([shares[0], shares[1], shares[5], shares[8]]) > 0.75, (
     "most are still read"
 )
