@@ -15,6 +15,7 @@ FILES = {
     "mnist-10000.npz": (datasets.mnist, "CC BY-SA 3.0"),
     "penguins.csv": (datasets.penguins, "CC0 1.0"),
     "credit.csv": (datasets.credit, "CC BY 4.0"),
+    "co2.csv": (datasets.co2, "public domain"),
 }
 every_file = pytest.mark.parametrize("name", FILES)
 

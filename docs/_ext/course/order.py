@@ -51,6 +51,7 @@ ORDER = [
     "practice/03_mnist",
     "practice/04_mistakes",
     "practice/05_sine_to_cosine",
+    "practice/06_time_series",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
