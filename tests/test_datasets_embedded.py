@@ -16,6 +16,7 @@ FILES = {
     "penguins.csv": (datasets.penguins, "CC0 1.0"),
     "credit.csv": (datasets.credit, "CC BY 4.0"),
     "photos.npz": (datasets.photos, "CC BY 2.0"),
+    "co2.csv": (datasets.co2, "public domain"),
 }
 every_file = pytest.mark.parametrize("name", FILES)
 

@@ -57,6 +57,7 @@ ORDER = [
     "practice/03_mnist",
     "practice/04_mistakes",
     "practice/05_sine_to_cosine",
+    "practice/06_time_series",
     "practice/07_color_images",
 ]
 

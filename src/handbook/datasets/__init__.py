@@ -1,5 +1,6 @@
 """Data that the pages use: plain tensors out, most of them from files inside the package."""
 
+from .co2 import CO2, co2
 from .credit import Credit, credit
 from .export import write_csv, write_image_folder
 from .folder import class_names, load_image_folder
@@ -9,11 +10,13 @@ from .photos import Photos, photos
 from .table import load_csv
 
 __all__ = [
+    "CO2",
     "Credit",
     "Penguins",
     "Photos",
     "Split",
     "class_names",
+    "co2",
     "credit",
     "load_csv",
     "load_image_folder",
