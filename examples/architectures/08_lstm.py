@@ -6,8 +6,8 @@ How can a recurrent network remember something for a long time?
 
 The recurrent networks of the last lesson multiplied their memory by a factor at
 each step, and lost it. An *LSTM* (long short-term memory) and a *GRU* (gated
-recurrent unit) compute this factor themselves. They are not hard to write, but
-how long they remember depends on how they start.
+recurrent unit) compute this factor themselves. How long they remember depends
+on how they start.
 
 After this lesson you can
 
@@ -83,8 +83,7 @@ axis.legend()
 # .. math:: W_{ih} \, x_t + b_{ih} + W_{hh} \, h_{t-1} + b_{hh}
 #
 # The gates i, f and o are the sigmoid of their part, and g is the tanh. (All
-# are vectors now, with a number for each hidden unit, and · multiplies the
-# numbers one by one.)
+# are vectors now, and · multiplies number by number.)
 
 
 def lstm_cell(x, h, c, w_ih, b_ih, w_hh, b_hh):
@@ -310,9 +309,9 @@ for keep_graph in [False, True]:
         print(errors[-1][:79])
 
 # %%
-# As it is, the backward pass of the second piece enters the graph of the first,
-# which is already freed. If it is kept, the next error comes, because the step
-# has changed the weights that the old graph needs. The cure is ``detach()``:
+# As it is, that graph is already freed. If it is kept, the next error comes,
+# because the step has changed the weights that the old graph needs. The cure is
+# ``detach()``:
 
 output, state = layer(x[:, :20])
 state = [each.detach() for each in state]
@@ -325,8 +324,7 @@ print(f"norm of the slopes: {slope:.4f}")
 # %%
 # The values of the state go on, and its graph ends there. This is called
 # *truncated backpropagation through time*. Its price is that no slope reaches
-# back beyond the piece (exercise 3), so training does not aim at keeping
-# something longer.
+# back beyond the piece (exercise 3).
 
 # %%
 # .. check::
@@ -426,8 +424,8 @@ assert (
 # - As PyTorch starts them, the gates are near ½, and the memory is short. For a
 #   memory of k steps, set one bias of f (LSTM) or z (GRU) to ln k and the other
 #   to 0. For the LSTM, we also set i to −ln k.
-# - ``clip_grad_norm_`` shortens a long gradient. It belongs between
-#   ``backward()`` and ``step()``.
+# - ``clip_grad_norm_`` shortens a long gradient, between ``backward()``
+#   and ``step()``.
 # - Read a long sequence in pieces, hand the state on, and detach it.
 #
 # Exercises
