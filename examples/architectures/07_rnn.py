@@ -4,10 +4,9 @@ Recurrent networks
 
 How does a network read a sequence, and how far back does it remember?
 
-A sentence and a temperature curve are sequences. Their order matters, and they
-may have any length. A *recurrent network* (RNN) reads one step at a time and
-carries a memory along. Whether it can use what it read long ago depends on a
-factor that is applied at each step.
+In a sentence or a temperature curve, the order matters. A *recurrent network*
+(RNN) reads one step at a time and carries a memory along. Whether it can use
+what it read long ago depends on a factor that is applied at each step.
 
 After this lesson you can
 
@@ -46,8 +45,7 @@ print(by_hand)
 
 # %%
 # :class:`torch.nn.RNN` can compute the same. We set its weight of the input to
-# 1, that of the memory to ½, and its two biases to 0. (ReLU changes nothing
-# here, because no number is negative.)
+# 1, that of the memory to ½, and its two biases to 0.
 #
 # Its input has three axes, (N, T, inputs): N sequences of T steps, and the
 # numbers of a step. ``batch_first=True`` says that N comes first.
@@ -72,8 +70,8 @@ print("output", tuple(output.shape), "last", tuple(last.shape))
 # %%
 # The memory is called the :term:`hidden state`. ``nn.RNN`` returns the hidden
 # states of all steps, and that of the last step once more. ``last`` has the
-# axes (layers, N, hidden). There N is at axis 1, with ``batch_first=True`` too.
-# The input 1 leaves a trace, and each step halves it.
+# axes (layers, N, hidden). There N is always axis 1. ``batch_first`` does not
+# change that.
 #
 # A memory of several numbers
 # ---------------------------
@@ -100,9 +98,6 @@ with torch.no_grad():
         h = torch.tanh(from_input + from_memory)
         largest.append((h - output[:, t]).abs().max().item())
 print("largest difference:", max(largest))
-
-# %%
-# All steps agree. (A difference in the seventh decimal would be rounding.)
 
 # %%
 # .. check::
@@ -161,15 +156,13 @@ axis.set(ylim=(1e-23, 10))
 axis.legend()
 
 # %%
-# The lines are nearly straight on the logarithmic axis, so each step does
-# multiply by a factor, and for all five it lies far below 0.9. Before training,
-# the last state hardly depends on what was read 20 steps earlier.
+# The lines are nearly straight on the logarithmic axis, so each step multiplies
+# by about the same factor, and for all five it lies far below 0.9. Before
+# training, the last state hardly depends on what was read 20 steps earlier.
 
 # %%
 # .. check::
 
-assert abs(0.9**50 - 0.005) < 0.0005, "0.9 ** 50"
-assert abs(1.1**50 - 117) < 0.5, "1.1 ** 50"
 assert ((slopes[:, 40] / slopes[:, 20]) ** (1 / 20) < 0.8).all(), (
     "the factor of each step is far below 0.9"
 )
@@ -180,8 +173,8 @@ assert (slopes[:, 20] < 1e-3 * slopes[:, 0]).all(), "20 steps ago: hardly"
 # -------------
 # Can training overcome this? We make up a task whose distance we control. The
 # network reads random bits, and at the end it has to repeat the first bit. The
-# number of steps after it is the distance. The later bits are noise. A network
-# that remembers nothing is right in half of all cases.
+# number of steps after it is the distance. A network that remembers nothing is
+# right in half of all cases.
 #
 # To try five random starts at once, we use our own lines from above, and give
 # each weight a first axis of 5. The product ``@`` then multiplies network by
@@ -215,8 +208,15 @@ def random_bits(n, distance):
     return 2.0 * bits - 1  # −1 or 1: both leave a trace
 
 
+def accuracy(weights, distance):
+    with torch.no_grad():
+        x = random_bits(1000, distance)
+        right = (last_score(x, weights) > 0) == (x[:, :, 0] > 0)
+    return right.float().mean(dim=(1, 2))  # (5,)
+
+
 # %%
-# ``train`` returns the losses of the five networks.
+# ``train`` takes 100 training steps.
 
 
 def train(weights, distance):
@@ -236,18 +236,7 @@ def train(weights, distance):
 
 
 # %%
-# ``accuracy`` takes 1,000 more sequences.
-
-
-def accuracy(weights, distance):
-    with torch.no_grad():
-        x = random_bits(1000, distance)
-        right = (last_score(x, weights) > 0) == (x[:, :, 0] > 0)
-    return right.float().mean(dim=(1, 2))  # (5,)
-
-
-# %%
-# Now turn up the distance. Each line has the accuracies of five networks.
+# Each line has five accuracies.
 
 curves = {}
 results = {}
@@ -281,13 +270,12 @@ axes[0].set(ylabel="loss")
 axes[0].legend(fontsize=8)
 
 # %%
-# Up to distance 10 it can. All five networks are right nearly always. At 20,
-# most of them are still guessing after 100 steps, and at 40 none has learned
-# the task. (One does better than guessing, but is often wrong.) The further
-# back the answer lies, the longer the loss stays at ln 2 = 0.69, the loss of
-# guessing. This fits the slopes from above: before training, the slope for the
-# first bit is tiny. In :doc:`/lessons/architectures/08_lstm`, the network
-# computes the factor of its memory itself.
+# Up to distance 10, training overcomes it. All five networks are right nearly
+# always. At 20, most of them are still guessing after 100 steps, and at 40 none
+# has learned the task. The further back the answer lies, the longer the loss
+# stays at ln 2 = 0.69, the loss of guessing. This fits the slopes from above.
+# In :doc:`/lessons/architectures/08_lstm`, the network computes the factor of
+# its memory itself.
 
 # %%
 # .. check::
@@ -296,7 +284,6 @@ assert results[5].min() > 0.98, "5: all are right nearly always"
 assert results[10].min() > 0.98, "10: as well"
 assert (results[20] < 0.6).sum() >= 3, "20: most are guessing"
 assert results[40].max() < 0.9, "40: none has learned it"
-assert results[40].max() > 0.55, "40: one does better than guessing"
 assert (curves[5] < 0.35).any(dim=0).all(), "5: each of the five gets there"
 assert (curves[10] < 0.35).any(dim=0).all(), "10: as well"
 assert (curves[5] < 0.35).float().argmax(dim=0).median() < (
@@ -324,7 +311,7 @@ print("mixed:", mixed[:, :, 0].tolist(), "last", tuple(mixed_last.shape))
 # A sequence of zeros should give zeros, but its first output is ½, because the
 # layer walked from one sequence to the next. There is no error, and the shape
 # is right. But axis 1 of ``last`` has to be as long as the batch, 2, and here
-# it is 4. (If N and T are equal, even this does not show it.)
+# it is 4.
 #
 # **The memory is kept from other sequences.** ``layer(x, last)`` starts from
 # the hidden state ``last``. That is right only if each sequence continues the
@@ -341,9 +328,9 @@ print("kept: ", kept.flatten().tolist())
 print("fresh:", fresh.flatten().tolist())
 
 # %%
-# Without a second argument, each sequence starts at 0. (If you keep the state
-# in training, pass ``last.detach()``. Otherwise the second ``backward()``
-# fails.)
+# The kept state gives zeros an output. Without it, each sequence starts at 0.
+# (If you keep the state in training, pass ``last.detach()``. Otherwise the
+# second ``backward()`` fails.)
 
 # %%
 # .. check::
@@ -377,6 +364,9 @@ class SequenceClassifier(nn.Module):
 
 
 # %%
+# (All sequences have the same length here. If shorter ones are filled up, take
+# the output at the last real step of each instead of ``[:, -1]``.)
+#
 # The data are made up, with two numbers at each step. The class is 1 if the
 # first number is larger in the second half, on average, than in the first half.
 
@@ -425,7 +415,7 @@ assert model((x_val[:1] - mean) / std).allclose(
 # - A recurrent network applies the same weights at each step, to the input and
 #   to its hidden state.
 # - What was read t steps ago is multiplied by a factor at each step, and so is
-#   its slope. If the factors stay below 1, it vanishes. If they stay above 1,
+#   its slope. If the factors stay below 1, both vanish. If they stay above 1,
 #   the slope explodes.
 # - The further back the answer lies, the longer the network guesses before it
 #   learns.
@@ -467,7 +457,7 @@ assert predicted[-0.5] == [1, 0, 0, 0], "cut off"
 # .. answer:: 2
 #
 #    For each of the five seeds it is more than a hundred times as large as
-#    before. The tanh still makes it smaller.
+#    before. It still shrinks, because the slope of tanh is at most 1.
 
 orthogonal = torch.zeros(5)
 for seed in range(5):
@@ -484,6 +474,7 @@ for seed in range(5):
 # .. check::
 
 assert (orthogonal > 100 * slopes[:, 20]).all(), "more than a hundred times"
+assert (orthogonal < slopes[:, 0]).all(), "it still shrinks"
 
 # %%
 # .. answer:: 3
