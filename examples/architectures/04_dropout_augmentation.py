@@ -7,14 +7,14 @@ Which helps most when examples are few: dropout, moved images or weight decay?
 A network that has more weights than examples can learn its examples by heart.
 Weight decay is one remedy, and there are two others that change what the
 network sees in each step. *Dropout* hides some of the numbers, and *data
-augmentation* changes the images a little. Which of them helps depends on your
-data, so you have to measure it.
+augmentation* changes the images a little.
 
 After this lesson you can
 
 - write dropout by hand, and say what it does in training and in evaluation
 - move the training images at random in each step
-- compare regularizers fairly, choosing with one set and judging with another
+- compare regularizers fairly: choose with one set of data and judge with
+  another
 """
 
 # %%
@@ -24,7 +24,7 @@ After this lesson you can
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from handbook import datasets, plots
 
@@ -37,6 +37,7 @@ torch.manual_seed(0)
 # the *dropout rate*. To make up for this, it divides the others by 1 − rate. A
 # rate of ½ doubles them, so of eight ones some become 0 and the others 2. We do
 # it by hand, and then with :class:`torch.nn.Dropout`. Each draws its own zeros.
+# (In ``ones * keep``, True counts as 1.)
 
 ones = torch.ones(8)
 rate = 0.5
@@ -54,8 +55,20 @@ print("eval:    ", dropout(ones).tolist())
 
 # %%
 # The mean stays close to 1, because ½ · 0 + ½ · 2 = 1. Without the division,
-# the next layer would get larger numbers in use than in training. After
+# the next layer would get larger numbers after training than during it. After
 # ``eval()``, dropout changes nothing.
+#
+# Why should that help? Let a weight w read a 1, and let the target be 3. With a
+# rate of ½ the answer is 0 or 2w, each half of the time. So the mean squared
+# error is
+#
+# .. math::
+#
+#    \tfrac12 (0 - 3)^2 + \tfrac12 (2w - 3)^2 = (w - 3)^2 + w^2
+#
+# The last w² is the penalty of weight decay
+# (:doc:`/lessons/architectures/03_weight_decay`). So here dropout makes a large
+# weight costly, and the best w is no longer 3 but 1.5.
 
 # %%
 # .. check::
@@ -67,143 +80,85 @@ assert answer.equal(ones * (answer != 0) / (1 - rate)), (
 )
 assert abs(many.mean() - 1) < 0.06, "the mean stays close to 1"
 assert dropout(ones).equal(ones), "eval() leaves the ones"
-
-# %%
-# Where dropout helps
-# -------------------
-# Take the thermometers of :doc:`/lessons/architectures/03_weight_decay` again.
-# Each of 200 cheap ones reads the same temperature with a lot of noise, and the
-# model has to predict a good one from 20 samples. Now dropout hides about half
-# of the readings, others in each step.
-
-
-def draw(n):
-    warmth = torch.randn(n, 1)
-    readings = warmth + 2 * torch.randn(n, 200)
-    return readings, warmth + 0.3 * torch.randn(n, 1)  # (n, 200), (n, 1)
-
-
-def learn_readings(x, y, rate):
-    model = nn.Sequential(nn.Dropout(rate), nn.Linear(200, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.002)
-    for _ in range(300):
-        loss = ((model(x) - y) ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model.eval()
-
-
-# %%
-# For five seeds, 1,000 new samples judge both models. The baseline always
-# answers with the mean of the 20 training targets. After ± stands the standard
-# deviation of the five.
-
-names = ["no dropout", "dropout", "baseline"]
-squares = {name: torch.zeros(5) for name in names}
-for seed in range(5):
-    torch.manual_seed(seed)
-    x, y = draw(20)
-    x_test, y_test = draw(1000)
-    for name, rate in [("no dropout", 0.0), ("dropout", 0.5)]:
-        torch.manual_seed(seed)  # both start at the same weights
-        model = learn_readings(x, y, rate)
-        with torch.no_grad():
-            squares[name][seed] = ((model(x_test) - y_test) ** 2).mean()
-    squares["baseline"][seed] = ((y.mean() - y_test) ** 2).mean()
-
-for name in names:
-    mean = squares[name].mean()
-    print(f"{name}: test error {mean:.2f} ± {squares[name].std():.2f}")
-
-# %%
-# Without dropout, the model is worse than the baseline. With dropout its error
-# is less than a quarter of the baseline's, for each seed. No reading can be
-# relied upon, because it may be hidden in the next step. So the model has to
-# use many readings a little, and that is the right answer here.
-
-# %%
-# .. check::
-
-assert (squares["no dropout"] > squares["baseline"]).all(), "worse, each seed"
-assert (squares["dropout"] < 0.25 * squares["baseline"]).all(), "a quarter"
+assert all(
+    ((0 - 3) ** 2 + (2 * w - 3) ** 2) / 2 == (w - 3) ** 2 + w**2
+    for w in range(-5, 6)
+), "the mean squared error has the penalty"
+assert all(
+    (w - 3) ** 2 + w**2 > (1.5 - 3) ** 2 + 1.5**2
+    for w in [-1, 0, 1, 1.4, 1.6, 3]
+), "1.5 is the best"
 
 # %%
 # More images from one
 # --------------------
 # A digit that is moved by a pixel is still the same digit. So we may move the
 # training images at random, differently in each step, and keep their labels.
-# This is :term:`data augmentation`. In a row of three pixels 1 2 3 with a 0
-# added on both sides, three windows fit: 0 1 2, then 1 2 3, then 2 3 0. In an
-# image we do this in both directions.
+# This is :term:`data augmentation`. Take a row of three pixels, 1 2 3, and add
+# a 0 on both sides. The row is now 0 1 2 3 0. A window of three numbers fits in
+# three places: 0 1 2, 1 2 3 and 2 3 0. In an image we do this in both
+# directions.
 #
-# ``shifts`` returns all copies of all images that are moved by at most ``most``
-# pixels. For ``most = 1`` there are 3 · 3 = 9 of each. Then ``small`` takes
-# every second pixel, so that the training is quick.
+# ``shifts`` returns all copies of all images that are moved by at most
+# ``max_shift`` pixels. For ``max_shift=1`` there are 3 · 3 = 9 of each.
+# :func:`torch.nn.functional.pad` adds the zeros.
 
 
-def small(images):  # (N, 1, 28, 28)
-    return images[:, 0, ::2, ::2].flatten(1)  # (N, 196)
-
-
-def shifts(images, most):
-    size = 28 + 2 * most
-    padded = torch.zeros(len(images), 1, size, size)
-    padded[:, :, most : most + 28, most : most + 28] = images
+def shifts(images, max_shift):  # (N, 1, 28, 28)
+    padded = pad(images, [max_shift] * 4)  # on all four sides
     copies = []
-    for top in range(2 * most + 1):
-        for left in range(2 * most + 1):
+    for top in range(2 * max_shift + 1):
+        for left in range(2 * max_shift + 1):
             window = padded[:, :, top : top + 28, left : left + 28]
-            copies.append(small(window))
-    return torch.stack(copies)  # (copies, N, 196)
+            copies.append(window.flatten(1))
+    return torch.stack(copies)  # (copies, N, 784)
 
 
 # %%
-# These are the nine copies of one image, as the network sees them.
-#
-# .. alt:: The same handwritten digit nine times, coarse, each time moved by at
-#    most one pixel of the original. They differ a little at the edges of the
-#    strokes.
+# .. alt:: The same handwritten digit nine times, each time moved by at most one
+#    pixel. You have to look closely to see a difference.
 
 digits, test_set = datasets.mnist()
-nine = shifts(digits.x[:1], most=1)  # (9, 1, 196)
-figure = plots.image_grid(nine.reshape(9, 14, 14), ncols=9)
+nine = shifts(digits.x[:1], max_shift=1)  # (9, 1, 784)
+figure = plots.image_grid(nine.reshape(9, 28, 28), ncols=9)
 
 # %%
 # .. check::
 
-assert shifts(digits.x[:1], 0)[0].equal(small(digits.x[:1])), "0: the original"
-assert nine[4].equal(small(digits.x[:1])), "the middle one is the original"
+assert shifts(digits.x[:1], 0)[0].equal(digits.x[:1].flatten(1)), "0: as it is"
+assert nine[4].equal(digits.x[:1].flatten(1)), "the middle one is the original"
 assert len(nine.unique(dim=0)) == 9, "nine different images"
 
 # %%
 # On real data
 # ------------
-# Now all three remedies try to improve the same network. It learns from 100
-# images, as in the lesson before. In each step, one copy of every image is
-# drawn at random. Dropout acts on the pixels and on the 32 hidden numbers. A
-# remedy that is not used gets a 0.
+# Now we try all three remedies on the same network. It learns from 100 images,
+# as in the lesson before. In each step, one copy of every image is drawn at
+# random. Dropout acts on the pixels and on the 32 hidden numbers. A strength of
+# 0 switches a remedy off.
 
 
-def learn(seed, copies, y, decay, rate):  # copies: (copies, N, 196)
+def learn(seed, copies, y, decay, rate):  # copies: (copies, N, 784)
     torch.manual_seed(seed)
-    layers = [nn.Dropout(rate), nn.Linear(196, 32), nn.ReLU()]
+    layers = [nn.Dropout(rate), nn.Linear(784, 32), nn.ReLU()]
     model = nn.Sequential(*layers, nn.Dropout(rate), nn.Linear(32, 10))
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, weight_decay=decay
     )
-    for _ in range(300):
+    for _ in range(100):
         drawn = torch.randint(len(copies), (len(y),))
-        scores = model(copies[drawn, torch.arange(len(y))])
+        x = copies[drawn, torch.arange(len(y))]  # one copy of each image
         optimizer.zero_grad()
-        cross_entropy(scores, y).backward()
+        cross_entropy(model(x), y).backward()
         optimizer.step()
     return model.eval()
 
 
 # %%
-# Each remedy has a strength, and 200 validation images choose it. These images
-# are not moved, because we want to know how the network does on ordinary ones.
+# 1,000 validation images choose the strength. These images are not moved,
+# because we want to know how the network does on ordinary ones. ``choose``
+# trains one model for each strength, and returns the one with the best
+# validation accuracy.
 
 
 def accuracy(model, x, y):
@@ -211,26 +166,24 @@ def accuracy(model, x, y):
         return (model(x).argmax(dim=1) == y).float().mean().item()
 
 
-def choose(seed, settings):
+def choose(seed, strengths):
     torch.manual_seed(seed)
-    order = torch.randperm(10_000)
-    train, val, _ = order.split([100, 200, 9700])
+    train, val, _ = torch.randperm(10_000).split([100, 1000, 8900])
     models = []
     on_val = []
-    for decay, rate, most in settings:
-        copies = shifts(digits.x[train], most)
+    for decay, rate, max_shift in strengths:
+        copies = shifts(digits.x[train], max_shift)
         model = learn(seed, copies, digits.y[train], decay, rate)
         models.append(model)
-        on_val.append(accuracy(model, small(digits.x[val]), digits.y[val]))
+        x = digits.x[val].flatten(1)
+        on_val.append(accuracy(model, x, digits.y[val]))
     return models[on_val.index(max(on_val))]
 
 
 # %%
-# For each of five seeds, with 100 other images and another start, the 2,000
-# test images judge the chosen models. We compare each remedy with no remedy on
-# the same seed. After ± stands the standard error of the mean difference.
+# Each remedy gets two strengths.
 
-remedies = {  # decay, rate, most
+remedies = {  # decay, rate, max_shift
     "no remedy": [(0, 0, 0)],
     "weight decay": [(0.001, 0, 0), (0.01, 0, 0)],
     "dropout": [(0, 0.2, 0), (0, 0.5, 0)],
@@ -238,58 +191,65 @@ remedies = {  # decay, rate, most
 }
 
 # %%
-# We print the mean accuracy of each remedy, and how much more it is than
-# without any remedy.
+# For each of five seeds, with 100 other images and another start, the 2,000
+# test images judge the chosen models. We print the mean accuracy, and how much
+# higher it is than with no remedy on the same seeds. After ± stands the
+# standard error of this mean: the standard deviation of the five differences,
+# divided by √5.
 
-right = {}
-for name, settings in remedies.items():
-    shares = []
+test_x = test_set.x.flatten(1)
+percent = {}
+for name, strengths in remedies.items():
+    percent[name] = torch.zeros(5)
     for seed in range(5):
-        model = choose(seed, settings)
-        shares.append(accuracy(model, small(test_set.x), test_set.y))
-    right[name] = 100 * torch.tensor(shares)
+        model = choose(seed, strengths)
+        percent[name][seed] = 100 * accuracy(model, test_x, test_set.y)
 
-for name in remedies:
-    gain = right[name] - right["no remedy"]
+for name, shares in percent.items():
+    gain = shares - percent["no remedy"]
     error = gain.std() / 5**0.5
-    print(f"{name}: {right[name].mean():.1f}%, spread {right[name].std():.1f}")
+    print(f"{name}: {shares.mean():.1f}%")
     print(f"    more than no remedy: {gain.mean():.1f} ± {error:.1f}")
 
 # %%
-# Moved images help for each of the five seeds, by about 4 percentage points
-# on average. Dropout and weight decay change the accuracy by less than a
-# point, which is too little to call it a help. Yet dropout was a great help
-# with the thermometers. There, 200 inputs said the same. Here the network has
-# seen too few ways to write a digit, and only moved images show it more of
-# them. (This holds for this network, 100 images and one learning rate. In the
-# lesson before, weight decay did lower the *loss* of such a network. Here we
-# look at the accuracy.)
+# Moved images help with each of the five seeds, by about 3 percentage points on
+# average. They tell the network something new: a digit that moves stays the
+# same. Weight decay and dropout change the mean by less than two standard
+# errors, so five seeds cannot tell whether they help or harm. (This holds for
+# this network, 100 images, one learning rate and two strengths each.)
 #
 # .. alt:: Accuracy on the test images, five points each for no remedy,
 #    weight decay, dropout and moved images. The first three groups lie
-#    around 73%, where a dotted line marks the mean without a remedy. The
+#    around 74%, where a dotted line marks the mean without a remedy. The
 #    moved images lie around 77%.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
-for place, shares in enumerate(right.values()):
+for place, shares in enumerate(percent.values()):
     axis.plot([place] * 5, shares.tolist(), "o", color="C0", alpha=0.6)
-axis.axhline(
-    right["no remedy"].mean().item(), color="black", linestyle=":", label="mean"
-)
+mean = percent["no remedy"].mean().item()
+axis.axhline(mean, color="black", linestyle=":", label="mean without a remedy")
 axis.set(ylabel="test accuracy (%)", xticks=range(4), xlim=(-0.5, 3.5))
-axis.set_xticklabels(right)
-axis.legend(title="no remedy", loc="upper left")
+axis.set_xticklabels(percent)
+axis.legend(loc="upper left")
 
 # %%
 # .. check::
 
-assert (right["moved images"] > right["no remedy"]).all(), "for each seed"
-assert 2.8 < (right["moved images"] - right["no remedy"]).mean() < 5, "about 4"
-assert abs((right["dropout"] - right["no remedy"]).mean()) < 1, "dropout"
-assert abs((right["weight decay"] - right["no remedy"]).mean()) < 1, "decay"
+assert (percent["moved images"] > percent["no remedy"]).all(), "for each seed"
+assert abs((percent["moved images"] - percent["no remedy"]).mean() - 3) < 1, (
+    "about 3"
+)
+assert all(
+    abs((percent[name] - percent["no remedy"]).mean())
+    < 2 * (percent[name] - percent["no remedy"]).std() / 5**0.5
+    for name in ["weight decay", "dropout"]
+), "less than two standard errors"
+assert all(
+    abs(percent[name].mean() - 74) < 2 for name in ["weight decay", "dropout"]
+), "around 74%"
 
 # %%
 # What goes wrong
@@ -299,44 +259,43 @@ assert abs((right["weight decay"] - right["no remedy"]).mean()) < 1, "decay"
 # mode and once after ``eval()``.
 
 train = torch.randperm(10_000)[:100]
-copies = shifts(digits.x[train], most=0)  # only the originals
+copies = shifts(digits.x[train], max_shift=0)  # only the originals
 model = learn(0, copies, digits.y[train], decay=0, rate=0.5)
-test_pixels = small(test_set.x)
 model.train()
-first = accuracy(model, test_pixels, test_set.y)
-second = accuracy(model, test_pixels, test_set.y)
+first = accuracy(model, test_x, test_set.y)
+second = accuracy(model, test_x, test_set.y)
 model.eval()
-evaluated = accuracy(model, test_pixels, test_set.y)
+evaluated = accuracy(model, test_x, test_set.y)
 print(f"training mode: {first:.1%}, then {second:.1%}; eval: {evaluated:.1%}")
 
 # %%
 # There is no error. But the accuracy is more than ten points lower, and it
 # differs from call to call. That two calls disagree is the sign to look for.
 #
-# **The validation set is augmented, too.** Suppose that we first make nine
-# copies of each of 50 images, and then split the 450 at random. So copies of
-# the same image are on both sides. For five seeds, we compare the accuracy on
-# the validation part with that on the test images.
+# **The images are augmented before the split.** Suppose that we first make nine
+# copies of each of 30 images, and then split the 270 copies at random. Then
+# copies of the same image are on both sides. We compare the accuracy on the
+# validation part with that on the test images, for five seeds.
 
 leaked = torch.zeros(5)
 honest = torch.zeros(5)
 for seed in range(5):
     torch.manual_seed(seed)
-    few = torch.randperm(10_000)[:50]
-    pixels = shifts(digits.x[few], most=1).flatten(0, 1)  # (450, 196)
+    few = torch.randperm(10_000)[:30]
+    pixels = shifts(digits.x[few], max_shift=1).flatten(0, 1)  # (270, 784)
     labels = digits.y[few].repeat(9)
-    train, val = torch.randperm(450).split([360, 90])
-    x = pixels[train].unsqueeze(0)  # (1, 360, 196), no more copies
+    train, val = torch.randperm(270).split([220, 50])
+    x = pixels[train].unsqueeze(0)  # (1, 220, 784), no more copies
     model = learn(seed, x, labels[train], decay=0, rate=0)
     leaked[seed] = accuracy(model, pixels[val], labels[val])
-    honest[seed] = accuracy(model, test_pixels, test_set.y)
+    honest[seed] = accuracy(model, test_x, test_set.y)
 
-print(f"validation: {leaked.mean():.1%} ± {leaked.std():.1%}")
-print(f"test:       {honest.mean():.1%} ± {honest.std():.1%}")
+print("validation:", [f"{share:.0%}" for share in leaked])
+print("test:      ", [f"{share:.0%}" for share in honest])
 
 # %%
 # The validation set promises more than 90%, because the network has nearly seen
-# those images. New ones it reads far worse. So split first, and then augment
+# those images. It reads new ones far worse. So split first, and then augment
 # only the training images.
 
 # %%
@@ -345,14 +304,16 @@ print(f"test:       {honest.mean():.1%} ± {honest.std():.1%}")
 assert first < evaluated - 0.1, "more than ten points lower"
 assert second < evaluated - 0.1, "the second time, too"
 assert first != second, "two calls disagree"
-assert leaked.mean() > 0.9, "promises more than 90%"
-assert (leaked > honest + 0.08).all(), "far worse on new images"
+assert leaked.min() > 0.9, "promises more than 90%"
+assert (leaked > honest + 0.15).all(), "far worse on new images"
 
 # %%
 # Recipe
 # ------
 # ``move`` works for images of any size whose background is 0. It moves each
-# image of a batch by its own random number of pixels.
+# image of a batch by its own random number of pixels. Call ``move`` and
+# ``train()`` in training only, and ``eval()`` before you judge. (For other
+# changes of images, see :doc:`/lessons/networks/06_transforms`.)
 
 import torch
 from torch import nn
@@ -360,23 +321,22 @@ from torch import nn
 from handbook import datasets
 
 
-def move(images, most):  # (N, C, H, W)
-    n, channels, height, width = images.shape
-    padded = torch.zeros(n, channels, height + 2 * most, width + 2 * most)
-    padded[:, :, most : most + height, most : most + width] = images
+def move(images, max_shift):  # (N, C, H, W)
+    height, width = images.shape[2:]
+    padded = nn.functional.pad(images, [max_shift] * 4)
     moved = torch.empty_like(images)
-    for i in range(n):
-        top = torch.randint(2 * most + 1, ()).item()
-        left = torch.randint(2 * most + 1, ()).item()
+    for i in range(len(images)):
+        top = torch.randint(2 * max_shift + 1, ()).item()
+        left = torch.randint(2 * max_shift + 1, ()).item()
         moved[i] = padded[i, :, top : top + height, left : left + width]
     return moved
 
 
 # %%
-# ``move`` and ``train()`` belong to the training steps.
+# The model is trained with both.
 
 
-def fit(x, y, rate, most, steps=150):
+def fit(x, y, rate, max_shift, steps=100):
     layers = [nn.Flatten(), nn.Linear(x[0].numel(), 64), nn.ReLU()]
     model = nn.Sequential(*layers, nn.Dropout(rate), nn.Linear(64, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
@@ -384,14 +344,14 @@ def fit(x, y, rate, most, steps=150):
     for _ in range(steps):
         batch = torch.randint(len(x), (50,))
         optimizer.zero_grad()
-        scores = model(move(x[batch], most))
+        scores = model(move(x[batch], max_shift))
         nn.functional.cross_entropy(scores, y[batch]).backward()
         optimizer.step()
     return model
 
 
 # %%
-# ``eval()`` belongs to the judging.
+# The accuracy is measured without both.
 
 
 def accuracy(model, x, y):
@@ -401,40 +361,39 @@ def accuracy(model, x, y):
 
 
 # %%
-# Split first, into 200 images for training and 200 for validation.
+# There are 200 images for training, and 2,000 for choosing.
 
+# Split first
 torch.manual_seed(0)
 digits, test_set = datasets.mnist()
-rows = torch.randperm(len(digits.x))[:400]
-x_train, x_val = digits.x[rows].split(200)
-y_train, y_val = digits.y[rows].split(200)
+rows = torch.randperm(len(digits.x))
+train, val, _ = rows.split([200, 2000, len(rows) - 2200])
 
-# %%
-# Then train once with each pair of a dropout rate and a number of pixels.
-
+# Train once with each pair of a dropout rate and a largest shift
 models = []
 on_val = []
-for rate, most in [(0.0, 0), (0.5, 0), (0.0, 2), (0.5, 2)]:
-    model = fit(x_train, y_train, rate, most)
+for rate, max_shift in [(0.0, 0), (0.5, 0), (0.0, 1), (0.5, 1)]:
+    model = fit(digits.x[train], digits.y[train], rate, max_shift)
     models.append(model)
-    on_val.append(accuracy(model, x_val, y_val))
+    on_val.append(accuracy(model, digits.x[val], digits.y[val]))
+print("validation:", [round(score, 3) for score in on_val])
 
 # %%
 # The best one is judged by the test set, and reads a new image.
 
 best = models[on_val.index(max(on_val))]
 on_test = accuracy(best, test_set.x, test_set.y)
-print("validation:", [round(score, 3) for score in on_val])
-answer = best(test_set.x[:1]).argmax().item()
-print(f"test: {on_test:.1%}, the first image is a {answer}")
+with torch.no_grad():
+    answer = best(test_set.x[:1]).argmax().item()
+print(f"test: {on_test:.1%}")
+print(f"the first image is a {test_set.y[0]}, the answer {answer}")
 
 # %%
 # .. check::
 
 assert on_test > 0.75, "it reads new images"
 assert accuracy(best, test_set.x, test_set.y) == on_test, "no dropout in tests"
-assert accuracy(best, x_val, y_val) == max(on_val), "the best one"
-assert move(x_val, 0).equal(x_val), "0 pixels: not moved"
+assert move(digits.x[val], 0).equal(digits.x[val]), "0 pixels: not moved"
 assert len(move(torch.ones(50, 1, 1, 1), 1).unique()) == 2, "each its own way"
 
 # %%
@@ -442,10 +401,11 @@ assert len(move(torch.ones(50, 1, 1, 1), 1).unique()) == 2, "each its own way"
 # ----------------
 # - In training, dropout sets each number to 0 with a probability, the rate, and
 #   divides the others by 1 − rate. After ``eval()`` it does nothing.
-# - Dropout makes the model use many inputs a little. It helped with 200 noisy
-#   readings, and hardly changed the accuracy with 100 digits.
+# - Dropout makes large weights costly. Five seeds could not tell whether it
+#   helps with 100 digits.
 # - Augmentation changes training images in ways that keep the label true. Draw
-#   again for each image and each step.
+#   a new change for each image in each step. Moved images helped with each
+#   seed.
 # - Split first, and augment only the training images. The validation set
 #   chooses the strength, and the test set judges.
 #
@@ -453,11 +413,10 @@ assert len(move(torch.ones(50, 1, 1, 1), 1).unique()) == 2, "each its own way"
 # ---------
 # 1. **Predict.** What does ``nn.Dropout(0.2)`` make of ones? How many of 10,000
 #    ones become 0, and what is the mean? What is it after ``eval()``?
-# 2. **Change.** Combine moved images (at most 2 pixels) with a dropout rate of
-#    0.2. Over the same five seeds, is it better than moved images alone?
-# 3. **Extend.** A table can be augmented as well. Add new noise with a standard
-#    deviation of 2 to the 20 training readings in each step, without dropout.
-#    How large is the test error?
+# 2. **Change.** Move the images by at most 4 pixels instead. Does it still
+#    help?
+# 3. **Extend.** Let a model with one weight learn from 1,000 ones with the
+#    target 3, through ``nn.Dropout(0.5)``. Which weight does SGD find?
 #
 # Next comes a network that shares its weights between all places of an image,
 # so that it needs fewer of them: :doc:`/lessons/architectures/05_cnn`.
@@ -483,47 +442,43 @@ assert abs(answer.mean() - 1) < 0.03, "close to 1"
 # %%
 # .. answer:: 2
 #
-#    Five seeds do not tell. On average it has 0.3 points more, but the standard
-#    error is 1.1. Some seeds gain and one loses.
+#    No. For each seed the accuracy is lower than without a remedy, by about 7
+#    points on average. Each image now has 9 · 9 = 81 copies, and 100 steps are
+#    too few to learn them.
 
-both = torch.zeros(5)
+wide = torch.zeros(5)
 for seed in range(5):
-    model = choose(seed, [(0, 0.2, 2)])
-    both[seed] = 100 * accuracy(model, test_pixels, test_set.y)
-gain = both - right["moved images"]
-print(f"more by {gain.mean():.1f} ± {gain.std() / 5**0.5:.1f} points")
-print([round(each, 1) for each in gain.tolist()])
+    model = choose(seed, [(0, 0, 4)])
+    wide[seed] = 100 * accuracy(model, test_x, test_set.y)
+lower = percent["no remedy"] - wide
+print(f"lower by {lower.mean():.1f} ± {lower.std() / 5**0.5:.1f} points")
+print([round(each, 1) for each in lower.tolist()])
 
 # %%
 # .. check::
 
-assert abs(gain.mean()) < 2 * gain.std() / 5**0.5, "five seeds do not tell"
-assert (gain > 0).any(), "some seeds gain"
-assert (gain < 0).sum() == 1, "one loses"
+assert (lower > 0).all(), "lower for each seed"
+assert abs(lower.mean() - 7) < 2, "about 7 points"
 
 # %%
 # .. answer:: 3
 #
-#    It is about as small as with dropout. The noise, too, makes it costly to
-#    rely on few readings.
+#    It finds about 1.5, and not 3, because 1.5 is where (w − 3)² + w² is
+#    smallest. It is not exactly 1.5, since different ones are hidden in each
+#    step.
 
-noisy_squares = torch.zeros(5)
-for seed in range(5):
-    torch.manual_seed(seed)
-    x, y = draw(20)
-    x_test, y_test = draw(1000)
-    model = nn.Linear(200, 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.002)
-    for _ in range(300):
-        loss = ((model(x + 2 * torch.randn(20, 200)) - y) ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    with torch.no_grad():
-        noisy_squares[seed] = ((model(x_test) - y_test) ** 2).mean()
-print(f"{noisy_squares.mean():.2f} ± {noisy_squares.std():.2f}")
+torch.manual_seed(0)
+layer = nn.Linear(1, 1, bias=False)
+model = nn.Sequential(nn.Dropout(0.5), layer)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(100):
+    loss = ((model(torch.ones(1000, 1)) - 3) ** 2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print(f"w = {layer.weight.item():.2f}")
 
 # %%
 # .. check::
 
-assert abs(noisy_squares.mean() - squares["dropout"].mean()) < 0.05, "as small"
+assert abs(layer.weight.item() - 1.5) < 0.1, "about 1.5"
