@@ -146,8 +146,10 @@ def new_cnn(width):
 # computes the loss of a batch.
 
 
-def learn(model, x, y, step=classification_step, epochs=3, seed=0):
-    batches = Batches(x, y, batch_size=64, shuffle=True, seed=seed)
+def learn(
+    model, x, y, step=classification_step, epochs=4, batch_size=128, seed=0
+):
+    batches = Batches(x, y, batch_size=batch_size, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=0.01, total_steps=epochs * len(batches)
@@ -237,7 +239,7 @@ for name, model in models.items():
 
 # %%
 # There is no error and no warning, but the results get much worse. The CNN
-# suffers least: it makes 114 more mistakes when the images move by 4, and the
+# suffers least: it makes 125 more mistakes when the images move by 4, and the
 # others about 700 more. Its convolutions find a pattern wherever it is, and
 # pooling hides small moves, though not exactly. But its last layer is fully
 # connected, and that knows places. So a validation result holds only for images
@@ -249,7 +251,7 @@ for name, model in models.items():
 assert all(counts[4] > 3 * counts[0] for counts in off_centre.values()), (
     "much worse"
 )
-assert 90 < off_centre["CNN"][4] - off_centre["CNN"][0] < 140, "114 more"
+assert 100 < off_centre["CNN"][4] - off_centre["CNN"][0] < 150, "125 more"
 assert 650 < off_centre["MLP"][4] - off_centre["MLP"][0] < 750, "about 700"
 assert 650 < off_centre["linear"][4] - off_centre["linear"][0] < 750, "as well"
 assert 0.10 < (val_x[..., 24:] > 0.3).flatten(1).any(1).float().mean() < 0.15, (
@@ -297,8 +299,8 @@ figure = plots.image_grid(torch.cat([original, shift(copies)]))
 # %%
 # Does it help with centred images, too, and with images that move farther? We
 # train pairs of CNNs that differ in nothing but the moved images. The effect
-# should be easiest to see where examples are few, so each pair learns from 256
-# images, for 12 epochs. We count the mistakes on another 2,000 images, which
+# should be easiest to see where examples are few, so each pair learns from 128
+# images, for 12 epochs. We count the mistakes on another 1,000 images, which
 # neither of the two has seen, as they are and moved by 4 pixels. Five pairs,
 # each with a seed of its own, show how much may be luck.
 
@@ -306,12 +308,14 @@ wrong = torch.zeros(2, 2, 5)  # plain or shifted, centred or moved by 4, seed
 for seed in range(5):
     torch.manual_seed(seed)
     mixed = torch.randperm(len(train_x))
-    few = mixed[:256]
-    others = mixed[256:2256]
+    few = mixed[:128]
+    others = mixed[128:1128]
     for i, step in enumerate([classification_step, shifted_step]):
         torch.manual_seed(seed)
         model = new_cnn(width=8)
-        learn(model, train_x[few], train_y[few], step, epochs=12, seed=seed)
+        x = train_x[few]
+        y = train_y[few]
+        learn(model, x, y, step, epochs=12, batch_size=32, seed=seed)
         for place, pixels in enumerate([0, 4]):
             x = move_right(train_x[others], pixels)
             wrong[i, place, seed] = count_wrong(model, x, train_y[others])
@@ -329,11 +333,11 @@ for place, name in enumerate(["centred", "moved by 4"]):
 
 # %%
 # In each of the five pairs the network that saw moved images makes fewer
-# mistakes. On centred images it makes on average 45 fewer, where the plain one
-# makes 191. This mean is almost six times its *standard error* (explained in
+# mistakes. On centred images it makes on average 39 fewer, where the plain one
+# makes 147. This mean is more than six times its *standard error* (explained in
 # :doc:`/lessons/autograd/08_straight_through`), so it is hardly luck. On images
-# moved by 4 pixels it makes about 150 fewer, although in training no digit
-# moved by more than one. The result holds for this network and 256 images. With
+# moved by 4 pixels it makes about 120 fewer, although in training no digit
+# moved by more than one. The result holds for this network and 128 images. With
 # more images the effect may be smaller, because fewer mistakes are left.
 
 # %%
@@ -341,9 +345,9 @@ for place, name in enumerate(["centred", "moved by 4"]):
 
 assert fewer.min() > 0, "fewer mistakes in each pair, centred and moved"
 assert fewer[0].mean() > 4 * errors[0], "hardly luck"
-assert 35 < fewer[0].mean() < 55, "45 fewer"
-assert 180 < wrong[0, 0].mean() < 202, "the plain one makes 191"
-assert 130 < fewer[1].mean() < 170, "about 150 fewer when moved by 4"
+assert 30 < fewer[0].mean() < 50, "39 fewer"
+assert 136 < wrong[0, 0].mean() < 158, "the plain one makes 147"
+assert 100 < fewer[1].mean() < 140, "about 120 fewer when moved by 4"
 
 # %%
 # The choice, and the test
@@ -359,26 +363,26 @@ print("validation:", val_wrong)
 print(f"moved by 4: CNN {off_centre['CNN'][4]}, CNN, moved {by_four}")
 
 # %%
-# On the centred images it makes 10 mistakes instead of 14. That may be luck, as
-# the next lesson shows. But when the images are moved by 4 pixels, it makes 83
-# instead of 128, as the five pairs let us expect. So we choose it. Now all
-# choices are made. We open the test set, once, and for this one network.
+# On the centred images both CNNs make 13 mistakes. But when the images are
+# moved by 4 pixels, the new one makes 85 instead of 138, as the five pairs let
+# us expect. So we choose it. Now all choices are made. We open the test set,
+# once, and for this one network.
 
 test_wrong = count_wrong(moved_cnn, test.x, test.y)
 accuracy = 1 - test_wrong / len(test.x)
 print(f"test: {test_wrong} of {len(test.x)} wrong, {accuracy:.1%} right")
 
 # %%
-# Between one and two images in a hundred are read wrongly. This is the number
-# to report, because nothing was chosen with it.
+# About one image in a hundred is read wrongly. This is the number to report,
+# because nothing was chosen with it.
 
 # %%
 # .. check::
 
-assert 8 < val_wrong["CNN, moved"] < 22, "about 10"
-assert 8 < val_wrong["CNN"] < 22, "about 14"
-assert by_four < 0.7 * off_centre["CNN"][4], "83 instead of 128"
-assert 0.985 <= accuracy < 0.99, "one to two wrong in a hundred"
+assert 8 < val_wrong["CNN, moved"] < 22, "about 13"
+assert 8 < val_wrong["CNN"] < 22, "about 13"
+assert by_four < 0.7 * off_centre["CNN"][4], "85 instead of 138"
+assert 0.985 <= accuracy < 0.995, "about one wrong in a hundred"
 
 # %%
 # Recipe
@@ -486,7 +490,7 @@ assert wide_size == 29_434, "by hand"
 # .. answer:: 2
 #
 #    The MLP does not mind, because it does not know which pixels are
-#    neighbours. The CNN makes 199 mistakes instead of 43, because patterns of
+#    neighbours. The CNN makes 215 mistakes instead of 39, because patterns of
 #    neighbouring pixels are what it looks for.
 
 pixel_order = torch.randperm(784)
@@ -508,10 +512,10 @@ for name in ["MLP", "MLP, mixed", "CNN", "CNN, mixed"]:
     else:
         model = new_cnn(width=8)
     if name.endswith("mixed"):
-        learn(model, mix(x), y, epochs=6)
+        learn(model, mix(x), y, epochs=3, batch_size=32)
         mixed_wrong[name] = count_wrong(model, mix(val_x), val_y)
     else:
-        learn(model, x, y, epochs=6)
+        learn(model, x, y, epochs=3, batch_size=32)
         mixed_wrong[name] = count_wrong(model, val_x, val_y)
 print(mixed_wrong)
 
