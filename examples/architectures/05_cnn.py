@@ -406,17 +406,17 @@ def train(x, y, steps=200):
 order = torch.randperm(144)
 mixed = images.flatten(1)[:, order].reshape(-1, 1, 12, 12)
 scores = {}
-models = {}
+learned = {}
 for name, x in [("ordinary", images), ("shuffled", mixed)]:
-    models[name] = train(x[:300], labels[:300])
+    learned[name] = train(x[:300], labels[:300])
     with torch.no_grad():
-        answers = models[name](x[300:]).argmax(dim=1)
+        answers = learned[name](x[300:]).argmax(dim=1)
     scores[name] = (answers == labels[300:]).float().mean().item()
     print(f"{name} pixels: {scores[name]:.0%} right")
 
 new = torch.zeros(1, 1, 12, 12)
 new[0, 0, 3:8, 6] = 1.5  # a bar that stands
-guess = models["ordinary"](new).argmax().item()  # 0 lies, 1 stands
+guess = learned["ordinary"](new).argmax().item()  # 0 lies, 1 stands
 print("new image:", guess)
 
 # %%
