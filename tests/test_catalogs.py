@@ -181,3 +181,10 @@ def test_faithful(name, check):
     """Code, targets and numbers are those of the original; spacing and punctuation are Chinese."""
     found = faults(name, check)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGS if name.startswith("api/")])
+def test_a_translated_docstring_has_the_roles_of_markdown(name):
+    """Its page is Markdown: in a translation, Sphinx reads {func}`mnist`, not :func:`mnist`."""
+    translated = [entry.msgstr for entry in entries(name) if entry.msgstr != entry.msgid]
+    assert [text for text in translated if re.search(r":\w+:`", text)] == []
