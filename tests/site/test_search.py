@@ -78,7 +78,7 @@ def test_what_is_spelled_too_badly_has_neighbours(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "query", "name"), [("en", "过拟合", "overfitting"), ("zh", "丢弃法", "dropout")]
+    ("folder", "query", "name"), [("en", "过拟合", "overfitting"), ("zh", "暂退法", "dropout")]
 )
 def test_a_page_found_by_another_name_says_so(
     read: Read, folder: str, query: str, name: str
