@@ -38,8 +38,9 @@ def photos() -> Photos:
 
     Notes
     -----
-    The temple is ``china.jpg`` by danielbuechele and the flower ``flower.jpg``, from scikit-learn,
-    both under CC BY 2.0. The cat is ``chelsea.png`` by Stefan van der Walt and the coffee
+    The temple is ``china.jpg`` by danielbuechele and the flower ``flower.jpg`` by danielbuechele
+    and vultilion (the source names one and links to the other), from scikit-learn, both under CC BY
+    2.0. The cat is ``chelsea.png`` by Stefan van der Walt and the coffee
     ``coffee.png`` by Rachel Michetti, from scikit-image, both under CC0. All four were cut to 3 : 2
     and made smaller. The file ``photos.LICENSE`` beside the data has the details.
 
