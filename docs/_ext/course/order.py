@@ -59,6 +59,7 @@ ORDER = [
     "practice/05_sine_to_cosine",
     "practice/06_time_series",
     "practice/07_color_images",
+    "applications/03_boxes_iou_map",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
@@ -85,6 +86,7 @@ LEVELS = {
     "networks": "Intermediate",
     "architectures": "Intermediate",
     "practice": "Intermediate",
+    "applications": "Intermediate",
 }
 
 

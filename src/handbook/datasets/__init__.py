@@ -7,6 +7,7 @@ from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
 from .penguins import Penguins, penguins
 from .photos import Photos, photos
+from .scenes import Scenes, digit_scenes
 from .table import load_csv
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Credit",
     "Penguins",
     "Photos",
+    "Scenes",
     "Split",
     "class_names",
     "co2",
     "credit",
+    "digit_scenes",
     "load_csv",
     "load_image_folder",
     "mnist",
