@@ -7,6 +7,7 @@ from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
 from .penguins import Penguins, penguins
 from .photos import Photos, photos
+from .poems import Poem, poems
 from .table import load_csv
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Credit",
     "Penguins",
     "Photos",
+    "Poem",
     "Split",
     "class_names",
     "co2",
@@ -23,6 +25,7 @@ __all__ = [
     "mnist",
     "penguins",
     "photos",
+    "poems",
     "write_csv",
     "write_image_folder",
 ]
