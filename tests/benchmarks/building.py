@@ -28,7 +28,16 @@ from bilingual.project import Project  # noqa: E402
 STEADY = Project(ROOT / "docs").says["bilingual_environment"]
 
 SIZES = (10, 50, 200)
-PARTS = ("start", "tensors", "autograd", "learning", "networks", "architectures", "practice")
+PARTS = (
+    "start",
+    "tensors",
+    "autograd",
+    "learning",
+    "networks",
+    "architectures",
+    "practice",
+    "applications",
+)
 LIGHT = "tensors/01_create"  # the lesson that is copied
 CATALOGS = "docs/locale/zh_CN/LC_MESSAGES/lessons"
 PACKAGES = ("torch", "sphinx", "sphinx-gallery", "myst-parser")

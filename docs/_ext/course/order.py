@@ -85,6 +85,7 @@ LEVELS = {
     "networks": "Intermediate",
     "architectures": "Intermediate",
     "practice": "Intermediate",
+    "applications": "Intermediate",
 }
 
 

