@@ -15,6 +15,7 @@ from handbook import (
     evaluate,
     fit,
     load_checkpoint,
+    metrics,
     models,
     plots,
     regression_step,
@@ -77,5 +78,11 @@ for model in nets:
     plots.image_grid(x[:8], titles=["a"] * 8, ncols=4).savefig("images.png")
     plots.confusion_matrix(y, model(x).argmax(1), names=list("0123456789")).set_xlabel("x")
     plots.decision_boundary(lambda points: points, x[:, 0, 0, :2], y).legend()
+
+detections = [{"boxes": x, "scores": x, "labels": y}]
+found: float = metrics.mean_average_precision(detections, [{"boxes": x, "labels": y}])
+share, num_classes = metrics.judge_samples(x.softmax(1))
+recall: Tensor = metrics.recall_at_k(x, x > 0, k=10).nanmean()
+print(f"{found} {share:.2f} {num_classes + 1} {recall} {metrics.bits_per_character(x.mean(), 7)}")
 
 version: str = handbook.__version__

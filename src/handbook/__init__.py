@@ -18,6 +18,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_checkpoint",
+    "metrics",
     "models",
     "plots",
     "regression_step",
@@ -29,8 +30,8 @@ __version__: str
 
 
 def __getattr__(name: str) -> Any:
-    """Import `models`, `datasets` and `plots`, and look up the version, when they are used."""
-    if name in ("datasets", "models", "plots"):
+    """Import `datasets`, `metrics`, `models`, `plots`, or look up the version, when it is used."""
+    if name in ("datasets", "metrics", "models", "plots"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":
         from importlib.metadata import version  # slow to import, so only where it is used
