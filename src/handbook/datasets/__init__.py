@@ -7,6 +7,7 @@ from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
 from .penguins import Penguins, penguins
 from .photos import Photos, photos
+from .poems import Poem, poems
 from .scenes import Scenes, digit_scenes
 from .table import load_csv
 
@@ -15,6 +16,7 @@ __all__ = [
     "Credit",
     "Penguins",
     "Photos",
+    "Poem",
     "Scenes",
     "Split",
     "class_names",
@@ -26,6 +28,7 @@ __all__ = [
     "mnist",
     "penguins",
     "photos",
+    "poems",
     "write_csv",
     "write_image_folder",
 ]
