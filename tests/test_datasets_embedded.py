@@ -17,6 +17,7 @@ FILES = {
     "credit.csv": (datasets.credit, "CC BY 4.0"),
     "photos.npz": (datasets.photos, "CC BY 2.0"),
     "co2.csv": (datasets.co2, "public domain"),
+    "poems.txt": (datasets.poems, "public domain"),
 }
 every_file = pytest.mark.parametrize("name", FILES)
 

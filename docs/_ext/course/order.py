@@ -59,6 +59,8 @@ ORDER = [
     "practice/05_sine_to_cosine",
     "practice/06_time_series",
     "practice/07_color_images",
+    "applications/03_boxes_iou_map",
+    "applications/07_ngrams",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added

@@ -7,6 +7,8 @@ from .folder import class_names, load_image_folder
 from .mnist import Split, mnist
 from .penguins import Penguins, penguins
 from .photos import Photos, photos
+from .poems import Poem, poems
+from .scenes import Scenes, digit_scenes
 from .table import load_csv
 
 __all__ = [
@@ -14,15 +16,19 @@ __all__ = [
     "Credit",
     "Penguins",
     "Photos",
+    "Poem",
+    "Scenes",
     "Split",
     "class_names",
     "co2",
     "credit",
+    "digit_scenes",
     "load_csv",
     "load_image_folder",
     "mnist",
     "penguins",
     "photos",
+    "poems",
     "write_csv",
     "write_image_folder",
 ]
