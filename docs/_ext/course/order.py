@@ -59,6 +59,7 @@ ORDER = [
     "practice/05_sine_to_cosine",
     "practice/06_time_series",
     "practice/07_color_images",
+    "applications/01_embeddings_for_tables",
     "applications/03_boxes_iou_map",
     "applications/07_ngrams",
 ]
