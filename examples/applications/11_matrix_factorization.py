@@ -4,10 +4,11 @@ Matrix factorization for recommendations
 
 Who would like which film, if all we have is ratings?
 
-Nobody has told us what the films are about, or what people are like. All we have
-is a table with a row for each person and a column for each film, and nearly all of
-its cells are empty. *Matrix factorization* fills them in: it finds a few numbers
-for each person and each film whose product gives the ratings that we know.
+Nobody has told us what the films are about, or what people are like. All we
+have is a table with a row for each person and a column for each film, and
+nearly all of its cells are empty. *Matrix factorization* fills them in: it
+finds a few numbers for each person and each film whose product gives the
+ratings that we know.
 
 After this lesson you can
 
@@ -42,20 +43,20 @@ print(ratings)
 
 # %%
 # The first person likes action twice as much as romance. The first film is all
-# action, so the rating is 2 · 2 + 1 · 0 = 4. The last film has some of both, so its
-# rating is always the mean of the other two.
+# action, so the rating is 2 · 2 + 1 · 0 = 4. The last film has some of both, so
+# its rating is always the mean of the other two.
 #
-# Now suppose that we do not know the rating of the last person for the last film.
-# ``known`` is a :term:`mask` with a hole there. Can we find the rating from the
-# other eleven, without the numbers for people and films?
+# Now suppose that we do not know the rating of the last person for the last
+# film. ``known`` is a :term:`mask` with a hole there. Can we find the rating
+# from the other eleven, without the numbers for people and films?
 
 known = torch.ones(4, 3, dtype=torch.bool)
 known[3, 2] = False
 
 # %%
 # We start from random numbers, and let the optimizer change both matrices until
-# their product agrees with the eleven known ratings. ``guess_hole`` returns what
-# the product then says about the hole.
+# their product agrees with the eleven known ratings. ``guess_hole`` returns
+# what the product then says about the hole.
 
 
 def guess_hole(factors, seed):
@@ -79,12 +80,13 @@ for seed in range(5):
     print(f"guess {guess:.2f}, loss {loss:.0e}")
 
 # %%
-# The answer is 2 each time, and 2 is right: it is the mean of 0 and 4. The model
-# has found that the last film is half of each of the others, from the other three
-# people. The numbers that it found for people and films differ from seed to seed,
-# and none of them is called action. Only their products count.
+# The answer is 2 each time, and 2 is right: it is the mean of 0 and 4. The
+# model has found that the last film is half of each of the others, from the
+# other three people. The numbers that it found for people and films differ from
+# seed to seed, and none of them is called action. Only their products count.
 #
-# These numbers are called *factors*. What if each person and each film has three?
+# These numbers are called *factors*. What if each person and each film has
+# three?
 
 three_factors = []
 for seed in range(5):
@@ -93,9 +95,10 @@ for seed in range(5):
     print(f"guess {guess:.2f}, loss {loss:.0e}")
 
 # %%
-# The known ratings are met as before, but now the guesses differ. With three factors,
-# any number in the hole agrees with the rest. So a low loss on known ratings says
-# nothing about the unknown ones. This will come back with the real ratings.
+# The known ratings are met as before, but now the guesses differ. With three
+# factors, any number in the hole agrees with the rest. So a low loss on known
+# ratings says nothing about the unknown ones. This will come back with the real
+# ratings.
 
 # %%
 # .. check::
@@ -107,11 +110,11 @@ assert max(three_factors) - min(three_factors) > 0.5, "three do not agree"
 # %%
 # Real ratings
 # ------------
-# ``movielens`` has 100,004 ratings that people gave to films on the site MovieLens,
-# from half a star to five. GroupLens Research allows its use for research and
-# teaching, not for commerce (Harper and Konstan, 2015). We keep films with at least
-# 20 ratings. ``category`` gives each person and each film a number, as in
-# :doc:`/lessons/applications/01_embeddings_for_tables`.
+# ``movielens`` has 100,004 ratings that people gave to films on the site
+# MovieLens, from half a star to five. GroupLens Research allows its use for
+# research and teaching, not for commerce (Harper and Konstan, 2015). We keep
+# films with at least 20 ratings. ``category`` gives each person and each film a
+# number, as in :doc:`/lessons/applications/01_embeddings_for_tables`.
 
 table = data("dslabs", "movielens")
 counts = table.groupby("title")["rating"].transform("size")
@@ -134,17 +137,17 @@ assert n_users == 671 and 1_200 < n_films < 1_400, "people and films"
 assert 0.07 < share < 0.09, "8 % are filled"
 
 # %%
-# We draw 10,000 ratings as the test. Each is a hole in the table, in the row of a
-# person who has rated other films, too. (New people and new films are another
+# We draw 10,000 ratings as the test. Each is a hole in the table, in the row of
+# a person who has rated other films, too. (New people and new films are another
 # question, because for them there is nothing to learn from.)
 #
 # A baseline that is hard to beat
 # -------------------------------
 # Some films are better liked than others, and some people give more stars than
-# others. So the baseline adds three numbers: the mean of all ratings, an *offset* for
-# the film, and an offset for the person. An offset is a mean of what is left over.
-# We divide by the count plus 5, because a film with two ratings should stay near the
-# mean of all.
+# others. So the baseline adds three numbers: the mean of all ratings, an
+# *offset* for the film, and an offset for the person. An offset is a mean of
+# what is left over. We divide by the count plus 5, because a film with two
+# ratings should stay near the mean of all.
 
 
 def offsets(index, size, left_over):
@@ -170,14 +173,14 @@ print(f"mean of all ratings:  {rmse(mean_guess, test):.3f}")
 print(f"mean plus offsets:    {rmse(baseline(train), test):.3f}")
 
 # %%
-# The numbers are root mean squared errors, in stars. Without knowing anything of
-# tastes, the offsets bring the error from about 1 star to below 0.9.
+# The numbers are root mean squared errors, in stars. Without knowing anything
+# of tastes, the offsets bring the error from about 1 star to below 0.9.
 #
 # The model
 # ---------
-# The model learns only what the baseline leaves over. The factors of all people are
-# the rows of an embedding, and those of the films of another. The guess is the sum
-# of the products, added to the baseline.
+# The model learns only what the baseline leaves over. The factors of all people
+# are the rows of an embedding, and those of the films of another. The guess is
+# the sum of the products, added to the baseline.
 
 
 class Factors(nn.Module):
@@ -198,12 +201,13 @@ with torch.no_grad():
     print(torch.allclose(model(user, film), whole_table[user, film], atol=1e-6))
 
 # %%
-# It is the same product as before, but only the cells that are asked for are computed.
+# It is the same product as before, but only the cells that are asked for are
+# computed.
 #
-# ``learn`` trains the factors for eight epochs. The term with ``penalty`` makes large
-# factors costly, for the people and films of the batch. Like
-# :term:`weight decay <weight decay>`, it holds the factors back where the ratings do
-# not need them.
+# ``learn`` trains the factors for eight epochs. The term with ``penalty`` makes
+# large factors costly, for the people and films of the batch. Like
+# :term:`weight decay <weight decay>`, it holds the factors back where the
+# ratings do not need them.
 
 
 def learn(train, penalty, seed, factors=8):
@@ -226,12 +230,12 @@ def learn(train, penalty, seed, factors=8):
 
 
 # %%
-# How large should the penalty be? We try six values on a split of its own, which the
-# comparison below does not use.
+# How large should the penalty be? We try six values on a split of its own,
+# which the comparison below does not use.
 #
-# .. alt:: Test error against the penalty, from 0.01 to 1. The curve falls from 0.93 to
-#    its lowest point of 0.86 at 0.1. Then it rises slowly to the error of the offsets,
-#    0.87, which is a dashed line.
+# .. alt:: Test error against the penalty, from 0.01 to 1. The curve falls from
+#    0.93 to its lowest point of 0.86 at 0.1. Then it rises slowly to the error
+#    of the offsets, 0.87, which is a dashed line.
 
 penalties = [0.01, 0.03, 0.1, 0.2, 0.3, 1.0]
 torch.manual_seed(10)
@@ -260,14 +264,15 @@ assert curve[0] > offset_error + 0.03, "a small penalty is not enough"
 assert abs(curve[-1] - offset_error) < 0.002, "a large one leaves the offsets"
 
 # %%
-# We take 0.1. With a smaller penalty the model is worse than the offsets, and we shall
-# see why. At 1 the factors are close to zero, so only the offsets are left.
+# We take 0.1. With a smaller penalty the model is worse than the offsets, and
+# we shall see why. At 1 the factors are close to zero, so only the offsets are
+# left.
 #
 # What goes wrong: known ratings, learned by heart
 # ------------------------------------------------
-# For each of five seeds, we draw other holes, and train once without the penalty and
-# once with it. We print the errors on the training ratings and on the holes, as mean ±
-# standard deviation.
+# For each of five seeds, we draw other holes, and train once without the
+# penalty and once with it. We print the errors on the training ratings and on
+# the holes, as mean ± standard deviation.
 
 models = []
 errors = {}
@@ -292,12 +297,13 @@ gain = errors["offsets"][:, 1] - errors["penalty 0.1"][:, 1]
 print(f"gain over the offsets: {gain.mean():.3f} ± {gain.std() / 5**0.5:.3f}")
 
 # %%
-# Without the penalty, the model is best on the ratings that it has seen, and worse
-# than the averages on those that it has not. There are 16,000 factors for 59,000 ratings,
-# so it can meet many of them by chance. With the penalty it beats the averages.
-# The last line is the mean gain with its standard error. It is small, about a hundredth
-# of a star, and clear, since it has the same sign for each seed. Most of what can be known
-# about a rating is who gave it and which film it is for.
+# Without the penalty, the model is best on the ratings that it has seen, and
+# worse than the averages on those that it has not. There are 16,000 factors for
+# 59,000 ratings, so it can meet many of them by chance. With the penalty it
+# beats the averages. The last line is the mean gain with its standard error. It
+# is small, about a hundredth of a star, and clear, since it has the same sign
+# for each seed. Most of what can be known about a rating is who gave it and
+# which film it is for.
 
 # %%
 # .. check::
@@ -315,10 +321,11 @@ assert (test_error["offsets"] < 0.9).all(), "offsets"
 # %%
 # What the factors know
 # ---------------------
-# Two films are alike to the model if their factors point in the same direction. The
-# cosine of the angle between them is the dot product of the two rows, after each was
-# divided by its length. We take the mean cosine of the five models, and ask for the
-# neighbours of three films among those with at least 100 ratings.
+# Two films are alike to the model if their factors point in the same direction.
+# The cosine of the angle between them is the dot product of the two rows, after
+# each was divided by its length. We take the mean cosine of the five models,
+# and ask for the neighbours of three films among those with at least 100
+# ratings.
 
 cosine = torch.zeros(n_films, n_films)
 for model in models:
@@ -334,8 +341,8 @@ for title in ["Alien", "Toy Story", "Star Wars: Episode IV - A New Hope"]:
         print(f"    {titles[place]}")
 
 # %%
-# The sequels are there, and cartoons are beside cartoons. Nothing but ratings went
-# into this: no genre, no director, no word of the plot.
+# The sequels are there, and cartoons are beside cartoons. Nothing but ratings
+# went into this: no genre, no director, no word of the plot.
 #
 # The worst mistakes
 # ------------------
@@ -348,8 +355,9 @@ for row in test[wrong[:5]].tolist():
     print(f"{stars[row]:.1f} stars, guess {guess[row]:.1f}  {title}")
 
 # %%
-# They are films that nearly everyone likes, and ratings of one star or less, from
-# people who usually give more. Nothing in the other ratings announces them.
+# They are films that nearly everyone likes, and ratings of one star or less,
+# from people who usually give more. Nothing in the other ratings announces
+# them.
 #
 # .. check::
 
@@ -365,16 +373,17 @@ assert (guess[test[wrong[:5]]] > 4).all(), "high guesses"
 # %%
 # In production
 # -------------
-# New people and new films have no row in the matrices, so a service needs an answer for
-# them. People also rate films that they chose to see, so the known cells are not a fair
-# sample of the table. A service that shows what it recommends changes what is rated next.
-# And it shows a short list, not a number of stars. A model with a lower error in stars does
-# not always make the better list.
+# New people and new films have no row in the matrices, so a service needs an
+# answer for them. People also rate films that they chose to see, so the known
+# cells are not a fair sample of the table. A service that shows what it
+# recommends changes what is rated next. And it shows a short list, not a number
+# of stars. A model with a lower error in stars does not always make the better
+# list.
 #
 # Recipe
 # ------
-# Put your own three columns in place of the first three lines. Compare with offsets on
-# ratings that you held out, and choose the penalty there.
+# Put your own three columns in place of the first three lines. Compare with
+# offsets on ratings that you held out, and choose the penalty there.
 
 person = torch.tensor([0, 0, 1, 1, 2])  # who, one entry for each rating
 item = torch.tensor([0, 1, 0, 2, 2])  # what
@@ -395,29 +404,31 @@ print(f"person 0, item 2: {rating.mean() + people[0] @ items[2]:.1f}")
 # %%
 # What you learned
 # ----------------
-# - Matrix factorization gives each person and each film a few numbers. Their product
-#   is the guess, also for cells without a rating.
-# - With too many factors, the known ratings say little about the unknown ones. A penalty
-#   on large factors helps. Without it, the model was worse than averages.
-# - Averages for people and films are a strong baseline. The factors gained only about a
-#   hundredth of a star, for each of five seeds.
+# - Matrix factorization gives each person and each film a few numbers. Their
+#   product is the guess, also for cells without a rating.
+# - With too many factors, the known ratings say little about the unknown ones.
+#   A penalty on large factors helps. Without it, the model was worse than
+#   averages.
+# - Averages for people and films are a strong baseline. The factors gained only
+#   about a hundredth of a star, for each of five seeds.
 # - The model answers for people and films that it knows. New ones have no row.
 #
 # Exercises
 # ---------
 #
-# 1. **Predict.** All ratings of one person are left out of the training. What does the
-#    model say about this person, compared with the offsets of the films?
-# 2. **Change.** Use 2 and 32 factors instead of 8, with the same penalty and one split.
-#    Does the test error change much?
-# 3. **Extend.** On which films do the guesses for different people differ most, and on which
-#    least? (The products of all people with a film are one column of a matrix product.)
-# %%
+# 1. **Predict.** All ratings of one person are left out of the training. What
+#    does the model say about this person, compared with the offsets of the
+#    films?
+# 2. **Change.** Use 2 and 32 factors instead of 8, with the same penalty and
+#    one split. Does the test error change much?
+# 3. **Extend.** On which films do the guesses for different people differ most,
+#    and on which least? (The products of all people with a film are one column
+#    of a matrix product.) %%
 # .. answer:: 1
 #
-#    It says nearly what the offsets of the films say. The person has no offset, because
-#    0 / (0 + 5) is 0. The factors were never trained, so they are as small as at the
-#    start.
+#    It says nearly what the offsets of the films say. The person has no offset,
+#    because 0 / (0 + 5) is 0. The factors were never trained, so they are as
+#    small as at the start.
 
 test, train = torch.randperm(len(stars)).tensor_split([10_000])
 train = train[user[train] != 0]
@@ -431,8 +442,8 @@ assert distance < 0.5, "close to the offsets"
 # %%
 # .. answer:: 2
 #
-#    No. With the penalty, the test errors are within about 0.01 of each other, although
-#    32 factors are sixteen times as many as 2.
+#    No. With the penalty, the test errors are within about 0.01 of each other,
+#    although 32 factors are sixteen times as many as 2.
 
 torch.manual_seed(11)
 test, train = torch.randperm(len(stars)).tensor_split([10_000])
@@ -446,8 +457,9 @@ assert max(by_factors.values()) - min(by_factors.values()) < 0.015, "alike"
 # %%
 # .. answer:: 3
 #
-#    A column of the product has what the model adds to the offsets of one film, for each
-#    person. We print the films with the largest and the smallest standard deviation.
+#    A column of the product has what the model adds to the offsets of one film,
+#    for each person. We print the films with the largest and the smallest
+#    standard deviation.
 
 model, _ = learn(torch.arange(len(stars)), 0.1, seed=0)
 with torch.no_grad():
