@@ -60,6 +60,7 @@ ORDER = [
     "practice/06_time_series",
     "practice/07_color_images",
     "applications/07_ngrams",
+    "applications/08_gpt",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
