@@ -131,7 +131,6 @@ def test_an_image_does_not_lend_its_targets_to_another():
 
 
 def test_an_iou_equal_to_the_threshold_is_a_hit():
-    """In float32, 7/10 is below 0.7."""
     part = tensor([[0.0, 0, 7, 1]])
     whole = tensor([[0.0, 0, 10, 1]])
     assert metrics.average_precision([part], [torch.ones(1)], [whole], 0.7) == 1

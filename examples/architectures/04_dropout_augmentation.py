@@ -66,7 +66,7 @@ print("eval:    ", dropout(ones).tolist())
 #
 #    \tfrac12 (0 - 3)^2 + \tfrac12 (2w - 3)^2 = (w - 3)^2 + w^2
 #
-# The last w² is the penalty of weight decay
+# The last term, w², is the penalty of weight decay
 # (:doc:`/lessons/architectures/03_weight_decay`). So here dropout makes a large
 # weight costly, and the best w is no longer 3 but 1.5.
 
@@ -80,14 +80,6 @@ assert answer.equal(ones * (answer != 0) / (1 - rate)), (
 )
 assert abs(many.mean() - 1) < 0.06, "the mean stays close to 1"
 assert dropout(ones).equal(ones), "eval() leaves the ones"
-assert all(
-    ((0 - 3) ** 2 + (2 * w - 3) ** 2) / 2 == (w - 3) ** 2 + w**2
-    for w in range(-5, 6)
-), "the mean squared error has the penalty"
-assert all(
-    (w - 3) ** 2 + w**2 > (1.5 - 3) ** 2 + 1.5**2
-    for w in [-1, 0, 1, 1.4, 1.6, 3]
-), "1.5 is the best"
 
 # %%
 # More images from one
@@ -99,8 +91,8 @@ assert all(
 # three places: 0 1 2, 1 2 3 and 2 3 0. In an image we do this in both
 # directions.
 #
-# ``shifts`` returns all copies of all images that are moved by at most
-# ``max_shift`` pixels. For ``max_shift=1`` there are 3 · 3 = 9 of each.
+# ``shifts`` returns every copy of every image, moved by at most ``max_shift``
+# pixels in each direction. For ``max_shift=1`` an image has 3 · 3 = 9 copies.
 # :func:`torch.nn.functional.pad` adds the zeros.
 
 
@@ -158,7 +150,9 @@ def learn(seed, copies, y, decay, rate):  # copies: (copies, N, 784)
 # 1,000 validation images choose the strength. These images are not moved,
 # because we want to know how the network does on ordinary ones. ``choose``
 # trains one model for each strength, and returns the one with the best
-# validation accuracy.
+# validation accuracy. (In a real task with so few labels, you would keep most
+# of them for training. Here, many of them make the choice less a matter of
+# luck.)
 
 
 def accuracy(model, x, y):
@@ -191,11 +185,11 @@ remedies = {  # decay, rate, max_shift
 }
 
 # %%
-# For each of five seeds, with 100 other images and another start, the 2,000
-# test images judge the chosen models. We print the mean accuracy, and how much
-# higher it is than with no remedy on the same seeds. After ± stands the
-# standard error of this mean: the standard deviation of the five differences,
-# divided by √5.
+# We repeat this for five seeds, each with 100 other images and another start.
+# The 2,000 test images judge the chosen models. We print the mean accuracy, and
+# how much higher it is than with no remedy on the same seeds. After ± stands
+# the standard error of this mean: the standard deviation of the five
+# differences, divided by √5.
 
 test_x = test_set.x.flatten(1)
 percent = {}
@@ -215,8 +209,9 @@ for name, shares in percent.items():
 # Moved images help with each of the five seeds, by about 3 percentage points on
 # average. They tell the network something new: a digit that moves stays the
 # same. Weight decay and dropout change the mean by less than two standard
-# errors, so five seeds cannot tell whether they help or harm. (This holds for
-# this network, 100 images, one learning rate and two strengths each.)
+# errors. Chance alone often does that, so five seeds cannot tell whether they
+# help or harm. (This holds for this network, 100 images, 100 steps, one
+# learning rate and two strengths each.)
 #
 # .. alt:: Accuracy on the test images, five points each for no remedy,
 #    weight decay, dropout and moved images. The first three groups lie
@@ -248,8 +243,10 @@ assert all(
     for name in ["weight decay", "dropout"]
 ), "less than two standard errors"
 assert all(
-    abs(percent[name].mean() - 74) < 2 for name in ["weight decay", "dropout"]
+    abs(percent[name].mean() - 74) < 2
+    for name in ["no remedy", "weight decay", "dropout"]
 ), "around 74%"
+assert abs(percent["moved images"].mean() - 77) < 2, "around 77%"
 
 # %%
 # What goes wrong
@@ -269,7 +266,7 @@ evaluated = accuracy(model, test_x, test_set.y)
 print(f"training mode: {first:.1%}, then {second:.1%}; eval: {evaluated:.1%}")
 
 # %%
-# There is no error. But the accuracy is more than ten points lower, and it
+# There is no error, but the accuracy is more than ten points lower, and it
 # differs from call to call. That two calls disagree is the sign to look for.
 #
 # **The images are augmented before the split.** Suppose that we first make nine
@@ -333,7 +330,7 @@ def move(images, max_shift):  # (N, C, H, W)
 
 
 # %%
-# The model is trained with both.
+# The model is trained with dropout and moved images.
 
 
 def fit(x, y, rate, max_shift, steps=100):
@@ -351,7 +348,7 @@ def fit(x, y, rate, max_shift, steps=100):
 
 
 # %%
-# The accuracy is measured without both.
+# The accuracy is measured without either.
 
 
 def accuracy(model, x, y):
@@ -379,7 +376,9 @@ for rate, max_shift in [(0.0, 0), (0.5, 0), (0.0, 1), (0.5, 1)]:
 print("validation:", [round(score, 3) for score in on_val])
 
 # %%
-# The best one is judged by the test set, and reads a new image.
+# With 2,000 images, each accuracy is known only to within about ±2 points, so
+# this choice is a close one. The best one is judged by the test set, and reads
+# a new image.
 
 best = models[on_val.index(max(on_val))]
 on_test = accuracy(best, test_set.x, test_set.y)
@@ -401,11 +400,10 @@ assert len(move(torch.ones(50, 1, 1, 1), 1).unique()) == 2, "each its own way"
 # ----------------
 # - In training, dropout sets each number to 0 with a probability, the rate, and
 #   divides the others by 1 − rate. After ``eval()`` it does nothing.
-# - Dropout makes large weights costly. Five seeds could not tell whether it
-#   helps with 100 digits.
-# - Augmentation changes training images in ways that keep the label true. Draw
-#   a new change for each image in each step. Moved images helped with each
-#   seed.
+# - For one weight, dropout acted like weight decay: it made a large weight
+#   costly. Five seeds could not tell whether it helps with 100 digits.
+# - Augmentation changes training images in ways that keep the label true.
+#   Change each image again in each step. Moved images helped with each seed.
 # - Split first, and augment only the training images. The validation set
 #   chooses the strength, and the test set judges.
 #
@@ -443,8 +441,9 @@ assert abs(answer.mean() - 1) < 0.03, "close to 1"
 # .. answer:: 2
 #
 #    No. For each seed the accuracy is lower than without a remedy, by about 7
-#    points on average. Each image now has 9 · 9 = 81 copies, and 100 steps are
-#    too few to learn them.
+#    points on average. Each image now has 9 · 9 = 81 copies, so in 100 steps
+#    each copy is drawn only about once. Perhaps more steps would help: change
+#    ``range(100)`` and see.
 
 wide = torch.zeros(5)
 for seed in range(5):

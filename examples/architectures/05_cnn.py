@@ -6,14 +6,14 @@ Why does a convolutional network need fewer examples than a fully connected one?
 
 A fully connected layer has a weight of its own for each pixel, so what it
 learns in one corner of an image it does not know in another. A convolution uses
-the same few weights everywhere. That is an assumption about images: what stands
-together belongs together, and a stroke is a stroke wherever it is.
+the same few weights everywhere. That rests on two assumptions about images:
+pixels close together belong together, and a stroke is a stroke wherever it is.
 
 After this lesson you can
 
 - compute a convolution with loops, and get the same as PyTorch
-- count the weights of a convolution and of a fully connected layer with the
-  same output
+- count the parameters of a convolution and of a fully connected layer with an
+  output of the same size
 - test on your own data whether neighbouring pixels matter
 """
 
@@ -34,9 +34,9 @@ torch.manual_seed(0)
 # An edge in a row
 # ----------------
 # A row of seven pixels is 0 on the left and 1 on the right. A :term:`kernel` of
-# three weights, −1 0 1, looks for the edge between them. Lay
-# it on the first three pixels, multiply, and add: −1 · 0 + 0 · 0 + 1 · 0 = 0.
-# Then move it on by one pixel, and so on. There are five places.
+# three weights, −1 0 1, looks for the edge between them. Lay it on the first
+# three pixels, multiply, and add: −1 · 0 + 0 · 0 + 1 · 0 = 0. Then move it on
+# by one pixel, and so on. There are five places.
 
 row = torch.tensor([0.0, 0, 0, 1, 1, 1, 1])
 kernel = torch.tensor([-1.0, 0, 1])
@@ -48,9 +48,9 @@ for place in range(5):
 print("by hand:", found)
 
 # %%
-# The two 1s say where the edge is. Moving the kernel on and adding up is a
-# :term:`convolution`. A fully connected layer can do the same. It needs a
-# matrix with a row for each of the five places.
+# The two 1s say where the edge is. Sliding a kernel along like this,
+# multiplying and adding, is a :term:`convolution`. A fully connected layer can
+# do the same. It needs a matrix with a row for each of the five places.
 
 matrix = torch.zeros(5, 7)
 for place in range(5):
@@ -61,10 +61,11 @@ moved_edge = torch.tensor([0.0, 0, 0, 0, 1, 1, 1])
 print("moved:  ", (matrix @ moved_edge).tolist())
 
 # %%
-# The matrix has 35 weights, and most are 0. The others are the same three
-# weights again and again. This is *weight sharing*: a convolution is a fully
-# connected layer whose weights outside the window are 0, and which uses the
-# same weights in every window. So if the edge moves, the answer moves with it.
+# The matrix has 35 weights. Outside the windows all are 0, and inside are the
+# same three weights again and again. This is *weight sharing*: a convolution is
+# a fully connected layer whose weights outside the window are 0, and which uses
+# the same weights in every window. So if the edge moves, the answer moves with
+# it.
 
 # %%
 # .. check::
@@ -89,8 +90,9 @@ assert (matrix @ moved_edge).tolist() == [0, 0, 1, 1, 0], "it moves, too"
 #
 # Here o counts the output channels and i the input channels, r and c are the
 # row and the column of the output, and u and v go through the window. (In
-# mathematics, this is called a cross-correlation.) We compute it with three
-# loops. The kernel of 3 fits at 6 − 3 + 1 = 4 places in each direction.
+# mathematics, this is called a cross-correlation.) Three loops go through o, r
+# and c, and ``sum()`` adds over i, u and v. A kernel of size 3 fits at 6 − 3 +
+# 1 = 4 places in each direction.
 
 x = torch.randn(2, 6, 6)  # 2 channels, 6 rows, 6 columns
 weight = torch.randn(3, 2, 3, 3)  # 3 output channels, 2 input channels
@@ -119,11 +121,11 @@ difference = (y - conv2d(x, weight, bias)).abs().max()
 print(f"shape {tuple(y.shape)}, largest difference {difference:.0e}")
 
 # %%
-# All 48 numbers agree to 0.00001. The rest is rounding.
+# The difference is rounding.
 #
-# How many weights are saved? ``nn.Conv2d(1, 8, 3)`` has 8 kernels of 9 weights
-# and 8 biases. From an image of 28 × 28 pixels it makes 8 · 26 · 26 = 5,408
-# numbers. And a fully connected layer?
+# How many parameters are saved? ``nn.Conv2d(1, 8, 3)`` has 8 kernels of 9
+# weights and 8 biases. From an image of 28 × 28 pixels it makes 8 · 26 · 26 =
+# 5,408 numbers. We compare it with a fully connected layer.
 
 
 def count(model):
@@ -170,12 +172,12 @@ print(f"LeNet {count(models.LeNet()):,}, MLP {count(new_mlp()):,}")
 # ------------
 # Both learn from 500 digits. Then we put the 784 pixels of all images into a
 # new order, drawn at random, and the same one for all images. So neighbours are
-# no longer neighbours. Which of the two networks suffers?
+# no longer neighbours. Both networks learn again from these images. Which of
+# them suffers?
 
 train_set, test_set = datasets.mnist()
 test_x = test_set.x[:1000]
 test_y = test_set.y[:1000]
-learned = {}  # for each network, kind of images and seed
 
 
 def shuffle_pixels(images, order):
@@ -184,7 +186,8 @@ def shuffle_pixels(images, order):
 
 # %%
 # The learning rate is 0.003 for both. 120 steps with 32 images each are enough
-# for a first look.
+# for a first look. (More steps, or another rate for each network, may change
+# the distances.)
 
 
 def learn(model, x, y):
@@ -218,13 +221,12 @@ for name, make in {"LeNet": models.LeNet, "MLP": new_mlp}.items():
                 order = torch.randperm(784)
             x = shuffle_pixels(train_set.x[few], order)
             model = learn(make(), x, train_set.y[few])
-            learned[name, kind, seed] = model
             test_images = shuffle_pixels(test_x, order)
             scores[name, kind][seed] = accuracy(model, test_images, test_y)
 
 # %%
-# How many images does the MLP need to get as far as LeNet? We give it 2,000,
-# and 120 steps again.
+# Does the MLP get as far with more images? We give it 2,000, and 120 steps
+# again.
 
 scores["MLP", "2,000 images"] = torch.zeros(5)
 for seed in range(5):
@@ -241,52 +243,24 @@ for pair, accuracies in scores.items():
 # With ordinary images, LeNet is better for each seed, although it has no more
 # parameters. With 2,000 images instead of 500, the MLP gets about as far. With
 # shuffled pixels, the MLP is as good as before, because it never knew which
-# pixels are neighbours. LeNet falls far behind it. So its lead was not in the
-# number of weights. It came from what LeNet assumes about neighbours, and for
-# shuffled pixels that is wrong.
+# pixels are neighbours. LeNet falls far behind it. So its lead came from what
+# LeNet assumes about neighbours, and for shuffled pixels that is wrong.
 #
-# And is a stroke really a stroke wherever it is? We move 500 of the test images
-# to the right.
-
-
-def move_right(images, pixels):
-    moved = torch.zeros_like(images)
-    moved[..., pixels:] = images[..., : 28 - pixels]
-    return moved
-
-
-by_shift = {"LeNet": [], "MLP": []}
-for name in by_shift:
-    for pixels in range(5):
-        x = move_right(test_x[:500], pixels)
-        accuracies = []
-        for seed in range(5):
-            model = learned[name, "ordinary", seed]
-            accuracies.append(accuracy(model, x, test_y[:500]))
-        by_shift[name].append(sum(accuracies) / 5)
-    print(name, [round(each) for each in by_shift[name]])
-
-# %%
-# .. alt:: Mean accuracy on the test images against the number of pixels by
-#    which they are moved, from 0 to 4. Both curves fall, and that of LeNet
-#    stays above that of the MLP.
+# .. alt:: Accuracy on the test images, five points for each of five cases. With
+#    ordinary images, LeNet is above the MLP. With shuffled pixels, LeNet is far
+#    below the MLP, which stays where it was. With 2,000 images, the MLP is
+#    about as high as LeNet with 500.
 
 # %%
 # .. drawing::
 
-figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
-axis.plot(by_shift["LeNet"], "o-", label="LeNet")
-axis.plot(by_shift["MLP"], "s--", label="MLP")
-axis.axhline(10, color="black", linestyle=":", label="guessing")
-axis.set(xlabel="moved to the right by (pixels)", ylabel="accuracy (%)")
-axis.set(xticks=range(5), ylim=(0, 100))
-axis.legend()
-
-# %%
-# Moved by 3 pixels, LeNet still reads about 53% and the MLP about 40%. So LeNet
-# suffers less, but it suffers too. Its convolutions find the same strokes,
-# three pixels further right. But the fully connected layers at its end have a
-# weight for each place again.
+figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
+names = [f"{name}\n{kind}" for name, kind in scores]
+for place, accuracies in enumerate(scores.values()):
+    color = "C0" if names[place].startswith("LeNet") else "C1"
+    axis.plot([place] * 5, accuracies.tolist(), "o", color=color, alpha=0.6)
+axis.set(ylabel="test accuracy (%)", xticks=range(5), xlim=(-0.5, 4.5))
+axis.set_xticklabels(names)
 
 # %%
 # .. check::
@@ -307,10 +281,6 @@ assert (
     )
     < 1.5
 ), "about as far as LeNet"
-assert abs(by_shift["LeNet"][3] - 53) < 6, "about 53%"
-assert abs(by_shift["MLP"][3] - 40) < 6, "about 40%"
-assert by_shift["LeNet"][4] > by_shift["MLP"][4], "LeNet stays above"
-assert by_shift["LeNet"][3] < by_shift["LeNet"][0] - 10, "but it suffers"
 
 # %%
 # What goes wrong
@@ -318,10 +288,9 @@ assert by_shift["LeNet"][3] < by_shift["LeNet"][0] - 10, "but it suffers"
 # **The flatten size fits by accident.** For images of 28 × 28 pixels, the
 # features of LeNet are 16 · 5 · 5 = 400 numbers each. Many programs reshape
 # them with ``view(-1, 400)``, where −1 lets PyTorch find the number of rows.
-# Suppose that your images have 48 × 48 pixels. How many answers do eight of
-# them get, and how many does one get?
+# Suppose that your images have 48 × 48 pixels.
 
-model = learned["LeNet", "ordinary", 0]
+model = models.LeNet()
 larger = torch.zeros(8, 1, 48, 48)
 larger[:, :, 10:38, 10:38] = test_x[:8]
 with torch.no_grad():
@@ -338,11 +307,11 @@ print("one image:", tuple(hits.shape))
 
 # %%
 # Eight images get 32 answers. Each image has 16 · 10 · 10 = 1,600 features, and
-# that is four rows of 400. With eight labels, the loss then stops with an error
-# that names the batch and not the cause. With a single image there is no error
-# at all. Its four answers are compared with its one label by broadcasting.
-# ``flatten(1)`` keeps the first axis as it is, so the mistake shows where it is
-# made.
+# that is four rows of 400. The loss then stops with an error that names the
+# batch size, not the cause. But counting the hits of a single image does not
+# stop: ``==`` compares its four answers with its one label by broadcasting, and
+# there is no error. ``flatten(1)`` keeps the first axis as it is, so the
+# mistake shows where it is made.
 
 try:
     model.classifier(features.flatten(1))
@@ -380,8 +349,9 @@ for i in range(400):
         images[i, 0, top : top + 5, left] += 1.5
 
 # %%
-# We ask the features for their number, so that ``train`` works for images of
-# another size, too. (A trained model fits only the size it was trained with.)
+# ``train`` tries one image to find how many features there are, so it works for
+# images of another size, too. (A trained model fits only the size it was
+# trained with.)
 
 
 def train(x, y, steps=200):
@@ -400,8 +370,9 @@ def train(x, y, steps=200):
 
 
 # %%
-# Judge both with images that were kept back, and let the first read a new one.
-# (With 100 images, a share is sure only to about ±10 points.)
+# Judge both with images that were kept back, and let the model for ordinary
+# pixels read a new image. (With 100 images, an accuracy is known only to within
+# about ±10 points. If the two are closer than that, repeat with other seeds.)
 
 order = torch.randperm(144)
 mixed = images.flatten(1)[:, order].reshape(-1, 1, 12, 12)
@@ -431,10 +402,11 @@ assert guess == 1, "the new bar stands"
 # ----------------
 # - A convolution lays the same kernel on every window, multiplies and adds. It
 #   is a fully connected layer with shared weights, and zeros elsewhere.
-# - ``Conv2d(1, 8, 3)`` has 80 parameters, and a fully connected layer for the
-#   same output 4,245,280.
-# - Its lead comes from what it assumes about neighbours. Shuffle the pixels,
-#   and it is gone. An MLP needed 2,000 images to get as far as LeNet with 500.
+# - ``Conv2d(1, 8, 3)`` has 80 parameters. A fully connected layer with an
+#   output of the same size has 4,245,280.
+# - LeNet's lead comes from what it assumes about neighbours. Shuffle the
+#   pixels, and the lead is gone. In 120 steps, an MLP with 2,000 images got
+#   about as far as LeNet with 500.
 # - Use ``flatten(1)`` and not ``view(-1, …)``, so that a wrong size is an
 #   error.
 #
@@ -495,9 +467,8 @@ assert (later.unfold(0, 3, 1) @ second).tolist() == [0, 0, 0, -1, 1], "second"
 #    found, too, except that only the labels of whole images are given.
 
 rows = torch.randn(100, 1, 7)
-targets = (rows.unfold(2, 3, 1) * kernel).sum(
-    dim=3
-)  # windows of 3 along axis 2
+windows = rows.unfold(2, 3, 1)  # windows of 3 along axis 2
+targets = (windows * kernel).sum(dim=3)
 layer = nn.Conv1d(1, 1, 3)
 optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
 for _ in range(200):

@@ -223,7 +223,7 @@ axis.legend()
 # Here the slope of a plain layer is larger than 1, so the gradient explodes.
 # With the addition it grows far more slowly. Batch normalization keeps f(x) at
 # the same size, while x grows from block to block. So f(x) becomes small beside
-# x, and the slope of a block approaches 1. We train for 60 steps of 50 new
+# x, and the slope of a block approaches 1. We train for 50 steps of 25 new
 # images, the same for all.
 
 
@@ -232,7 +232,7 @@ def learn(blocks, residual):
     model = FiveNetworks(blocks, residual)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     torch.manual_seed(1)
-    for rows in torch.randperm(10_000)[:3000].split(50):
+    for rows in torch.randperm(10_000)[:1250].split(25):
         losses = losses_of(model, images[rows], train_set.y[rows])
         optimizer.zero_grad()
         losses.sum().backward()
@@ -259,7 +259,7 @@ for kind in ["plain", "residual"]:
 # with 3. With 21, the plain networks are far worse. This is not
 # :term:`overfitting`, because no image was shown twice. The residual networks
 # learn about as well as with 7. So depth no longer spoils the training. Here it
-# gains nothing more. 7 convolutions already see 10 of the 14 columns. (After 60
+# gains nothing more. 7 convolutions already see 10 of the 14 columns. (After 50
 # steps with one learning rate, these losses tell how fast the networks learn,
 # not how far they get.)
 

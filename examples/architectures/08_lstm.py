@@ -5,9 +5,9 @@ LSTM and GRU
 How can a recurrent network remember something for a long time?
 
 The recurrent networks of the last lesson multiplied their memory by a factor at
-each step, and lost it. An *LSTM* (long short-term memory) and a *GRU* (gated
-recurrent unit) compute this factor themselves. How long they remember depends
-on how they start.
+each step, and so the memory was lost. An *LSTM* (long short-term memory) and a
+*GRU* (gated recurrent unit) compute this factor from the input and the memory.
+How long they remember depends on how they start.
 
 After this lesson you can
 
@@ -77,8 +77,11 @@ axis.legend()
 #    \qquad
 #    h_t = o \cdot \tanh(c_t)
 #
-# All four come from the same kind of scores as in the last lesson, four times
-# as many, which are cut into four parts:
+# Going back along c, a slope is multiplied by f at each step, too. So it lasts
+# as long as the memory.
+#
+# All four come from scores as in the last lesson. There are four times as many,
+# and they are cut into four parts:
 #
 # .. math:: W_{ih} \, x_t + b_{ih} + W_{hh} \, h_{t-1} + b_{hh}
 #
@@ -108,12 +111,12 @@ def lstm_cell(x, h, c, w_ih, b_ih, w_hh, b_hh):
 #    \qquad
 #    h_t = (1 - z) \cdot n + z \cdot h_{t-1}
 #
-# Because r multiplies only the half of the score that comes from the memory,
-# the code keeps the two halves apart. (It also takes and returns ``c``, so that
-# both cells are called alike.)
+# (In the subscripts, n stands for the new values.) Because r multiplies only
+# the half of the score that comes from the memory, the code keeps the two
+# halves apart.
 
 
-def gru_cell(x, h, c, w_ih, b_ih, w_hh, b_hh):
+def gru_cell(x, h, c, w_ih, b_ih, w_hh, b_hh):  # c is not used
     from_input = x @ w_ih + b_ih
     from_memory = h @ w_hh + b_hh
     r_input, z_input, n_input = from_input.chunk(3, dim=-1)
@@ -146,35 +149,43 @@ print(f"largest difference: {max(differences):.0e}")
 # %%
 # .. check::
 
-assert abs(torch.sigmoid(torch.tensor(20.0).log()) - 20 / 21) < 1e-6, "20/21"
 assert left[0.0] < 1e-6, "hardly anything"
-assert 0.5**5 < 0.04, "close to 0 after 5 steps"
 assert abs(left[math.log(20)] - 0.38) < 0.01, "at 0.38"
-assert len(differences) == 10, "two cells, five steps"
 assert max(differences) < 1e-6, "by hand as PyTorch"
 
 # %%
 # The echo task, further back
 # ---------------------------
 # In :doc:`/lessons/architectures/07_rnn`, most networks did not learn to repeat
-# the bit from 20 steps earlier.
-# We take the same task, with batches of 64. Again five networks learn at once,
-# with a first axis of 5 for each weight and 8 hidden numbers. ``parts`` is 1
-# for an RNN, 3 for a GRU and 4 for an LSTM.
+# the bit from 20 steps earlier. How far does each kind get? Again five networks
+# learn at once, each with 8 hidden numbers.
+#
+# The baseline is an RNN with an orthogonal start (exercise 2 of the last
+# lesson). One LSTM and one GRU start as in PyTorch. Another of each starts with
+# open gates: for a distance of k steps, the bias of f or z is ln k. The open
+# LSTM also starts with i = 1/(k + 1) (score −ln k), as the GRU does with 1 − z.
+# So k steps of new values do not drown the old one.
 
 
-def new_weights(parts):
-    weights = []
+def new_weights(name, parts, steps):
     wide = 8 * parts
+    weights = []  # w_ih, b_ih, w_hh, b_hh, w_out, b_out
     for shape in [(1, wide), (1, wide), (8, wide), (1, wide), (8, 1), (1, 1)]:
-        start = (2 * torch.rand(5, *shape) - 1) / 8**0.5
-        weights.append(start.requires_grad_())
-    return weights
+        weights.append((2 * torch.rand(5, *shape) - 1) / 8**0.5)
+    if name == "RNN, orthogonal":
+        for matrix in weights[2]:
+            nn.init.orthogonal_(matrix)
+    if "open" in name:
+        weights[1].zero_()  # there are two biases, which are added
+        weights[3].zero_()
+        weights[1][:, :, 8:16] = math.log(steps)  # f of the LSTM, z of the GRU
+    if name == "LSTM, open":
+        weights[1][:, :, :8] = -math.log(steps)  # i
+    return [weight.requires_grad_() for weight in weights]
 
 
 # %%
-# The baseline is an RNN with an orthogonal start (exercise 2 of the last
-# lesson).
+# The rest is as in the last lesson.
 
 
 def rnn_cell(x, h, c, w_ih, b_ih, w_hh, b_hh):
@@ -190,87 +201,77 @@ def last_score(x, weights, cell):  # x: (5, N, T, 1)
 
 
 # %%
-# ``learn`` trains for 100 steps, and then tries 1,000 more sequences.
+# ``learn`` trains, and returns the accuracies on new sequences.
 
 
-def learn(weights, cell):
-    optimizer = torch.optim.Adam(weights, lr=0.03)
-    for _ in range(100):
-        x = 2.0 * torch.randint(0, 2, (5, 64, 21, 1)) - 1  # −1 or 1
+def learn(weights, cell, distance):
+    optimizer = torch.optim.Adam(weights, lr=0.05)
+    for _ in range(60):
+        x = 2.0 * torch.randint(0, 2, (5, 64, distance + 1, 1)) - 1  # −1 or 1
         first = (x[:, :, 0] > 0).float()
         score = last_score(x, weights, cell)
-        # 5 times the mean over 5 networks, so that each gets its own slope
-        loss = 5 * binary_cross_entropy_with_logits(score, first)
+        loss = binary_cross_entropy_with_logits(score, first)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        x = 2.0 * torch.randint(0, 2, (5, 1000, 21, 1)) - 1
+        x = 2.0 * torch.randint(0, 2, (5, 200, distance + 1, 1)) - 1
         right = (last_score(x, weights, cell) > 0) == (x[:, :, 0] > 0)
     return right.float().mean(dim=(1, 2))  # (5,)
 
 
-# %%
-# One LSTM and one GRU start as in PyTorch. Another of each starts with an open
-# gate, so the bias of f or z is the score from above. The open GRU then takes
-# in 1 − z = 1/21 of the new values. To match, the input gate i of the open LSTM
-# starts at 1/21, too, so its score is −ln 20.
-
 torch.manual_seed(0)
-rnn = new_weights(parts=1)
-for matrix in rnn[2]:
-    nn.init.orthogonal_(matrix)
-lstm = new_weights(parts=4)
-lstm_open = new_weights(parts=4)  # i, f, g and o, 8 numbers each
-gru = new_weights(parts=3)
-gru_open = new_weights(parts=3)  # r, z and n
-with torch.no_grad():
-    for weights in [lstm_open, gru_open]:
-        weights[1].zero_()  # there are two biases, which are added
-        weights[3].zero_()
-        weights[1][:, :, 8:16] = math.log(20)  # f of the LSTM, z of the GRU
-    lstm_open[1][:, :, :8] = -math.log(20)  # i
+
 
 # %%
-# Each line shows the accuracies of five networks.
+# After 60 training steps, in how many of the five is the accuracy above 90%? We
+# double the distance until most of them fail.
 
-results = {}
-for name, cell, weights in [
-    ("RNN, orthogonal", rnn_cell, rnn),
-    ("LSTM", lstm_cell, lstm),
-    ("LSTM, open gate", lstm_cell, lstm_open),
-    ("GRU", gru_cell, gru),
-    ("GRU, open gate", gru_cell, gru_open),
+learned = {}
+for name, cell, parts in [
+    ("RNN, orthogonal", rnn_cell, 1),
+    ("LSTM", lstm_cell, 4),
+    ("GRU", gru_cell, 3),
+    ("LSTM, open", lstm_cell, 4),
+    ("GRU, open", gru_cell, 3),
 ]:
-    results[name] = learn(weights, cell)
-    print(f"{name:16}", [f"{share:.2f}" for share in results[name].tolist()])
+    for distance in [10, 20, 40, 80, 160]:
+        weights = new_weights(name, parts, distance)
+        accuracies = learn(weights, cell, distance)
+        learned[name, distance] = (accuracies > 0.9).sum().item()
+        print(f"{name}, {distance} steps: {learned[name, distance]} of 5")
+        if learned[name, distance] < 3:
+            break
 
 # %%
-# As PyTorch starts them, no LSTM and few GRUs learned the task in 100 steps. So
-# gates alone are not enough to learn it quickly. It helps if they start open,
-# because then nearly all learned it. Some of the orthogonal RNNs learned it,
-# too. (This is one task, with one learning rate for all.)
+# As PyTorch starts them, most LSTMs and GRUs fail at 20 steps or before. With
+# open gates, most of the ten networks learn 20 steps, and most fail at 40. Of
+# the orthogonal RNNs, not all learn 20. (These are limits of 60 training steps,
+# of one task, and of one learning rate for all.)
 
 # %%
 # .. check::
 
-assert (results["LSTM"] < 0.6).all(), "closed, no LSTM learned it"
-assert (results["GRU"] > 0.9).sum() <= 2, "closed, few GRUs"
-assert (results["LSTM, open gate"] > 0.9).sum() >= 4, "open, nearly all"
-assert (results["GRU, open gate"] > 0.9).sum() >= 4, "GRUs, too"
-assert (results["RNN, orthogonal"] > 0.9).any(), "some RNNs"
-assert (results["RNN, orthogonal"] < 0.9).any(), "but not all"
+assert ("LSTM", 40) not in learned, "most LSTMs fail at 20 or before"
+assert ("GRU", 40) not in learned, "so do most GRUs"
+assert (
+    sum(learned.get((f"{kind}, open", 20), 0) for kind in ["LSTM", "GRU"]) > 5
+), "most of the ten learn 20 steps"
+assert (
+    sum(learned.get((f"{kind}, open", 40), 0) for kind in ["LSTM", "GRU"]) < 5
+), "most fail at 40"
+assert learned.get(("RNN, orthogonal", 20), 0) < 5, "not all RNNs learn 20"
 
 # %%
 # Gradient clipping
 # -----------------
-# Gates are below 1, so they cannot make a slope explode. But the scores depend
-# on h through a matrix, and that can. With SGD, a single huge step can then
-# ruin the weights. (Adam divides by the size of past gradients, so its step
-# stays small.) *Gradient clipping* limits the
-# length (the *norm*) of the gradient of all weights together and keeps its
-# direction. The gradient (3, 4) has the norm √(9 + 16) = 5. What is left of it
-# if the norm may be at most 1?
+# Gates are below 1 and cannot make a slope explode. The matrix through which
+# the scores depend on h can. With SGD, a single huge step can then ruin the
+# weights. (With Adam, that step stays small, but hundreds of steps after it are
+# far too small, because Adam divides by the size of past gradients. So we clip
+# there, too.) *Gradient clipping* limits the length (the *norm*) of the
+# gradient of all weights together and keeps its direction. The gradient (3, 4)
+# has the norm √(9 + 16) = 5. What is left of it if the norm may be at most 1?
 
 weight = torch.zeros(2, requires_grad=True)
 clipped = []
@@ -322,9 +323,10 @@ slope = layer.weight_hh_l0.grad.norm().item()
 print(f"norm of the slopes: {slope:.4f}")
 
 # %%
-# The values of the state go on, and its graph ends there. This is called
-# *truncated backpropagation through time*. Its price is that no slope reaches
-# back beyond the piece (exercise 3).
+# The values of the state go on, and its graph ends there. (The state of an LSTM
+# is the pair h and c. That of a GRU is one tensor, so there it is ``state =
+# state.detach()``.) This is called *truncated backpropagation through time*.
+# Its price is that no slope reaches back beyond the piece (exercise 3).
 
 # %%
 # .. check::
@@ -340,10 +342,8 @@ assert slope > 0, "detached, it works"
 # %%
 # Recipe
 # ------
-# This recipe forecasts a long sequence, piece by piece. The data are made up: 8
-# waves with a period of 25 steps, and noise. A few values are enough to
-# continue a wave, so the gates may start as they are. For a task that needs the
-# far past, open them as in exercise 2.
+# This recipe forecasts a long sequence, piece by piece. For a task that needs
+# the far past, open the gates as in exercise 2.
 
 import torch
 from torch import nn
@@ -362,12 +362,13 @@ class Forecaster(nn.Module):
 
 
 # %%
-# The first 200 values train, and the others judge.
+# The data is made up: 8 waves with a period of 25 steps, and noise.
 
 torch.manual_seed(0)
 times = torch.arange(300) + 25 * torch.rand(8, 1)  # (8, 300)
-series = 50 + 10 * torch.sin(times * 6.2832 / 25) + torch.randn(8, 300)
-length = 200
+waves = torch.sin(6.2832 * times / 25)
+series = 50 + 10 * waves + torch.randn(8, 300)
+length = 200  # the first 200 values train, and the others judge
 mean = series[:, :length].mean()
 std = series[:, :length].std()
 scaled = ((series - mean) / std).unsqueeze(2)  # (8, 300, 1)
@@ -385,6 +386,7 @@ for _ in range(20):
         loss = mse_loss(guess, scaled[:, start + 1 : end + 1])
         optimizer.zero_grad()
         loss.backward()
+        # a safety net: it hardly acts here
         nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
         optimizer.step()
         state = [each.detach() for each in state]  # values go on
@@ -407,11 +409,11 @@ print(f"next value of the first wave: {forecast:.1f}")
 # .. check::
 
 assert model_error < 0.95 * baseline, "better than one period ago"
-assert model_error < 1.5, "not far from the noise, 1"
+assert model_error < 1.3, "not far from the noise, 1"
 assert (
     abs(
         forecast
-        - (50 + 10 * torch.sin((times[0, -1] + 1) * 6.2832 / 25)).item()
+        - (50 + 10 * torch.sin(6.2832 * (times[0, -1] + 1) / 25)).item()
     )
     < 3
 ), "the forecast is near the wave"
@@ -419,11 +421,10 @@ assert (
 # %%
 # What you learned
 # ----------------
-# - A gate is a sigmoid between 0 and 1. The LSTM multiplies its cell state by a
-#   forget gate, and the GRU uses one gate to keep and to take in.
-# - As PyTorch starts them, the gates are near ½, and the memory is short. For a
-#   memory of k steps, set one bias of f (LSTM) or z (GRU) to ln k and the other
-#   to 0. For the LSTM, we also set i to −ln k.
+# - A gate is a sigmoid that says how much of the memory stays.
+# - As PyTorch starts them, gates are near ½ and the memory is short. For about
+#   k steps, start one bias of f or z at ln k and the other at 0 (for an LSTM,
+#   also i at −ln k).
 # - ``clip_grad_norm_`` shortens a long gradient, between ``backward()``
 #   and ``step()``.
 # - Read a long sequence in pieces, hand the state on, and detach it.
@@ -432,8 +433,8 @@ assert (
 # ---------
 # 1. **Predict.** An LSTM has c = 1, and f = ½, i = 1 and g = 1 at each step.
 #    What is c after three steps?
-# 2. **Change.** Open the gates f and i of an ``nn.LSTM(1, 8)`` for 20 steps.
-#    How large is the slope of its last output with respect to the input 20
+# 2. **Change.** Start an ``nn.LSTM(1, 8)`` with open gates for 20 steps. How
+#    large is the slope of its last output with respect to the input 20
 #    steps earlier, for five seeds? Compare with an LSTM that starts as usual.
 # 3. **Extend.** Read 40 steps in two pieces. How large is the slope of the last
 #    output for the first piece, with and without ``detach()``?

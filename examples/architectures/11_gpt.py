@@ -49,22 +49,18 @@ for i in range(len(inputs)):
 # :doc:`/lessons/architectures/09_attention` hides it.
 
 # %%
-# .. check::
-
-assert targets[2] == inputs[3], "the answer stands one place further on"
-
-# %%
 # The block
 # ---------
 # A block of a GPT has two parts. *Attention* fetches from other places, and
-# then a small network works on each place by itself. Both parts have
+# then a small network works on each place by itself. In our block, as in GPT-2,
+# both parts have
 #
 # - a :term:`layer normalization` before them, which gives the features of each
 #   place the mean 0 and the variance 1 (and then a learned scale and shift),
 # - a :term:`residual connection` around them, which adds their input to what
 #   they compute.
 #
-# We write these lines by hand. The layers with their weights are those of
+# We write the block by hand. Its layers with their weights are those of
 # :class:`handbook.models.TransformerBlock`, so that we can compare. One linear
 # layer computes queries, keys and values together, and ``chunk`` takes them
 # apart.
@@ -79,7 +75,7 @@ def split(x, heads):
 def block_by_hand(block, x):
     projected = block.attention.in_projection(block.norm1(x))
     query, key, value = projected.chunk(3, dim=2)
-    mixed = scaled_dot_product_attention(
+    mixed = scaled_dot_product_attention(  # 4 heads
         split(query, 4), split(key, 4), split(value, 4), is_causal=True
     )
     joined = mixed.permute(0, 2, 1, 3).flatten(2)
@@ -97,9 +93,9 @@ print(f"difference: {difference:.0e}")
 print(block.network)
 
 # %%
-# The difference is at most a rounding error. The printed network makes the
-# features of each place four times as many, and then as many as before. Between
-# its layers is GELU, a smooth relative of ReLU.
+# There is no difference. (On another machine, it may be a rounding error.) The
+# printed network widens each place from 32 numbers to 128 and narrows it to 32
+# again. Between its layers is GELU, a smooth relative of ReLU.
 #
 # Does the mask work? We change the last of the five places, and ask which
 # outputs change.
@@ -136,7 +132,8 @@ parts = [
 ]
 
 # %%
-# The loop puts the verses together, and each character becomes a number.
+# The loop puts the verses together. Each character becomes a number, also the
+# space, the full stop and the line break.
 
 text = ""
 for last in range(len(parts)):
@@ -155,20 +152,22 @@ print(len(train_numbers), "characters,", len(characters), "different ones")
 # %%
 # Training
 # --------
-# :class:`handbook.models.Transformer` is an embedding, learned positions, such
-# blocks (here one), a last layer normalization, and a linear layer with a score
-# for each character. Each step takes 16 pieces of 33 characters, that is 32
-# inputs and 32 targets. (``starts`` is a column of 16 numbers, so ``starts +
-# torch.arange(33)`` has 16 rows of 33 places.)
+# :class:`handbook.models.Transformer` is an embedding, learned positions, some
+# of these blocks (here one), a last layer normalization, and a linear layer
+# with a score for each character. Each step takes 16 pieces of 21 characters,
+# that is 20 inputs and 20 targets. (``starts`` is a column of 16 numbers, so
+# ``starts + torch.arange(21)`` has 16 rows of 21 places.)
 
 
-def train(model, numbers, steps=200):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+def train(model, numbers, steps=100):
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
     losses = []
     for _ in range(steps):
-        starts = torch.randint(0, len(numbers) - 32, (16, 1))
-        pieces = numbers[starts + torch.arange(33)]  # (16, 33)
-        scores = model(pieces[:, :-1])  # (16, 32, characters)
+        starts = torch.randint(0, len(numbers) - 20, (16, 1))
+        pieces = numbers[starts + torch.arange(21)]  # (16, 21)
+        scores = model(pieces[:, :-1])  # (16, 20, characters)
+        # (320, characters) and (320,)
         loss = cross_entropy(scores.flatten(0, 1), pieces[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -178,37 +177,43 @@ def train(model, numbers, steps=200):
 
 
 # %%
-# To write, the model gets the text so far. Its scores at the last place become
-# probabilities, ``torch.multinomial`` draws a character from them, and this
-# character is appended.
+# To write, the model gets the text so far. Its scores at the last place,
+# ``scores[0, -1]``, become probabilities, ``torch.multinomial`` draws a
+# character from them, and this character is appended. So training needs one
+# pass for all places, but writing one pass for each character.
 
 
 def write(model, beginning, length):
+    model.eval()
     so_far = torch.tensor([[characters.index(each) for each in beginning]])
     with torch.no_grad():
         for _ in range(length):
-            scores = model(so_far[:, -32:])  # it reads 32 at most
+            scores = model(so_far[:, -20:])  # it reads 20 at most
             chances = torch.softmax(scores[0, -1], dim=0)
             drawn = torch.multinomial(chances, 1)
             so_far = torch.cat([so_far, drawn.view(1, 1)], dim=1)
     return "".join([characters[number] for number in so_far[0]])
 
 
+# %%
+# Now we train a model and let it write.
+
 torch.manual_seed(0)
-model = models.Transformer(len(characters), max_length=32, is_causal=True)
+model = models.Transformer(len(characters), max_length=20, is_causal=True)
 losses = train(model, train_numbers)
 print(f"loss {losses[0]:.2f} -> {losses[-1]:.2f}")
 written = write(model, "This is the ", length=100)
 print(written)
 
 # %%
-# After 200 steps, it writes words of the rhyme, with some mistakes.
+# After 100 steps, it writes words of the rhyme, with many mistakes. One wrong
+# character leads to text that it has never seen.
 
 # %%
 # .. check::
 
 assert losses[0] > 2.5, "it starts by guessing"
-assert losses[-1] < 0.4, "it learns the rhyme"
+assert losses[-1] < 0.6, "it learns the rhyme"
 assert "that" in written, "it writes words"
 
 # %%
@@ -222,7 +227,8 @@ assert "that" in written, "it writes words"
 
 
 def judge(model, losses):
-    pieces = test_numbers.unfold(0, 33, 1)  # every piece of 33 characters
+    model.eval()
+    pieces = test_numbers.unfold(0, 21, 1)  # every piece of 21 characters
     with torch.no_grad():
         scores = model(pieces[:, :-1])
     loss = cross_entropy(scores.flatten(0, 1), pieces[:, 1:].flatten())
@@ -241,7 +247,7 @@ for is_causal in [True, False]:
     for seed in range(5):
         torch.manual_seed(seed)
         model = models.Transformer(
-            len(characters), max_length=32, is_causal=is_causal
+            len(characters), max_length=20, is_causal=is_causal
         )
         losses = train(model, train_numbers)
         rows.append(judge(model, losses))
@@ -260,17 +266,15 @@ for is_causal in [True, False]:
     print("  ", samples[is_causal])
 
 # %%
-# Without the mask, the training loss is about 0.1 or less. Even the loss on the
-# last verse is far lower than with the mask, because there, too, the answers
-# are in the input. But where the next character is not in the input, the model
-# with the mask is right in about 90% of the cases, and the one without in less
-# than 75%. (Both numbers are high, because about three quarters of these pieces
-# also stand in the training text.) And the model without the mask writes
-# rubbish.
+# Without the mask, the training loss is about 0.1. Even the loss on the last
+# verse is far lower than with the mask, because there, too, the answers are in
+# the input. But where the next character is not in the input, the model with
+# the mask is right in about 80% of the cases, and the one without it in fewer
+# than 65%. And the model without the mask writes rubbish.
 #
 # .. alt:: Training loss against the step, for the last seed. Both curves begin
-#    above 3. With the mask, the loss falls to about 0.2. Without the mask, it
-#    falls more slowly at first and then to nearly 0.
+#    above 3. In between, the loss without the mask is higher (0.8 against 0.6
+#    at step 60). At the end it is about 0.1, and with the mask about 0.3.
 
 # %%
 # .. drawing::
@@ -282,35 +286,33 @@ axis.set(xlabel="step", ylabel="training loss", ylim=(0, 3.6))
 axis.legend()
 
 # %%
-# A loss that is too good is a warning. The sure check is the test from above:
-# if a change at the last place changes an earlier output, the mask is missing
-# or wrong.
+# A loss that is too good is a warning. The check from above finds a missing
+# mask: change the last input. If an earlier output changes, the network sees
+# what it should not.
 
 # %%
 # .. check::
 
-assert (
-    0.7
-    < sum(text[i : i + 33] in text[:start] for i in range(start, start + 202))
-    / 202
-    < 0.8
-), "about three quarters stand in the training text"
-assert results[False][:, 0].max() < 0.15, "without: about 0.1 or less"
+assert abs(results[False][:, 0].mean() - 0.1) < 0.05, "without: about 0.1"
+assert results[False][:, 0].max() < results[True][:, 0].min(), "and lower"
 assert results[False][:, 1].max() < results[True][:, 1].min() - 0.3, (
     "even the loss on the last verse is far lower"
 )
-assert results[True][:, 2].min() > 0.85, "with the mask about 90%"
-assert results[True][:, 2].max() < 0.95, "about 90%"
-assert results[False][:, 2].max() < 0.75, "without less than 75%"
-assert abs(curves[True][-1] - 0.2) < 0.08, "with the mask about 0.2"
-assert curves[False][-1] < 0.1, "without nearly 0"
+assert abs(results[True][:, 2].mean() - 0.8) < 0.05, "with the mask about 80%"
+assert results[False][:, 2].max() < 0.65, "without fewer than 65%"
+assert results[False][:, 2].max() < results[True][:, 2].min(), "fewer"
+assert curves[False][60] > curves[True][60], "higher in between"
+assert abs(curves[False][60] - 0.8) < 0.1, "without 0.8 at step 60"
+assert abs(curves[True][60] - 0.6) < 0.1, "with the mask 0.6 at step 60"
+assert abs(curves[True][-1] - 0.3) < 0.1, "with the mask about 0.3"
+assert abs(curves[False][-1] - 0.1) < 0.05, "without about 0.1"
 assert min(curves[True][0], curves[False][0]) > 3, "both begin above 3"
 
 # %%
 # Recipe
 # ------
-# A small GPT on your own text, with the test for the mask. The text is made up
-# of five words in random order.
+# A small GPT on your own text, with the test for the mask. Here the text is
+# made up: 1,000 words, each drawn from the same five.
 
 import torch
 from torch import nn
@@ -359,9 +361,9 @@ for _ in range(150):
     optimizer.step()
 
 # %%
-# The baseline gives every character the same chance. No model gets far below
-# log 5 / 5.4 = 0.30, because each word is one of five and takes 5.4 characters
-# on average. And what comes after "red whit"?
+# The baseline is a uniform guess, with the loss ln 16 = 2.77. No model gets far
+# below ln 5 / 5.4 = 0.30, because each word is one of five and takes 5.4
+# characters on average, with its space. And what comes after "red whit"?
 
 model.eval()
 with torch.no_grad():
@@ -381,7 +383,8 @@ assert not sees_later_places(model, test_pieces[:, :-1]), "the mask is there"
 assert sees_later_places(
     models.Transformer(len(characters), max_length=16), test_pieces[:, :-1]
 ), "without the mask the test says so"
-assert test_loss < 0.35 * baseline, "it knows the words"
+assert test_loss < 0.5, "it knows the words: far below the baseline"
+assert abs(baseline - 2.77) < 0.01, "16 different characters"
 assert abs(torch.tensor(5.0).log() / 5.4 - 0.3) < 0.01, "the floor, 0.30"
 assert guess == "e", "white"
 
@@ -451,20 +454,39 @@ assert first_text == second_text, "the same text"
 # %%
 # .. answer:: 3
 #
-#    It is right in about half of the cases, where the GPT reaches about 90%.
-#    One character says little about the next one.
+#    It is right in about half of the cases, and the GPT in about 80%. But a
+#    verse that repeats the others can be looked up. A second rival searches the
+#    training text for the longest ending of the last 20 characters, and guesses
+#    what came next there. It is right in 92%. So on this verse, the GPT is not
+#    better than looking up. (``chr`` turns each number into a letter, because
+#    we search for text.)
 
+# the recipe has overwritten text and characters
 different = int(train_numbers.max()) + 1
 counts = torch.zeros(different, different)
 for i in range(len(train_numbers) - 1):
     counts[train_numbers[i], train_numbers[i + 1]] += 1
 most_often = counts.argmax(dim=1)
-guesses = most_often[test_numbers[31:-1]]
-rival = (guesses == test_numbers[32:]).float().mean().item()
+guesses = most_often[test_numbers[19:-1]]
+rival = (guesses == test_numbers[20:]).float().mean().item()
 print(f"rival: {rival:.0%}, GPT: {results[True][:, 2].mean():.0%}")
+
+train_text = "".join([chr(97 + number) for number in train_numbers])
+test_text = "".join([chr(97 + number) for number in test_numbers])
+right = 0
+for i in range(20, len(test_text)):
+    size = 20
+    while test_text[i - size : i] not in train_text[:-1]:
+        size -= 1
+    place = train_text.find(test_text[i - size : i])
+    right += train_text[place + size] == test_text[i]
+looked_up = right / (len(test_text) - 20)
+print(f"looked up: {looked_up:.0%}")
 
 # %%
 # .. check::
 
 assert abs(rival - 0.5) < 0.1, "about half"
 assert rival < results[True][:, 2].min() - 0.2, "the GPT is far better"
+assert abs(looked_up - 0.92) < 0.005, "looked up: 92%"
+assert looked_up > results[True][:, 2].max(), "the GPT is not better"

@@ -8,6 +8,7 @@ from .mnist import Split, mnist
 from .penguins import Penguins, penguins
 from .photos import Photos, photos
 from .poems import Poem, poems
+from .scenes import Scenes, digit_scenes
 from .table import load_csv
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Penguins",
     "Photos",
     "Poem",
+    "Scenes",
     "Split",
     "class_names",
     "co2",
     "credit",
+    "digit_scenes",
     "load_csv",
     "load_image_folder",
     "mnist",

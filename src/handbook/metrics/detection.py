@@ -177,7 +177,7 @@ def _box_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _checked_boxes(boxes: Tensor) -> Tensor:
-    """Return boxes on the CPU, in float64: in float32, an IoU of 7/10 is less than 0.7."""
+    """Return boxes on the CPU, since they are read one by one, in float64 as COCO's tool does."""
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(
             f"boxes of shape {tuple(boxes.shape)}: pass (N, 4), and torch.zeros(0, 4) for none"
