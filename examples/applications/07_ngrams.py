@@ -62,10 +62,10 @@ assert surprises.mean() == 2.25, "the mean"
 
 digits = torch.randint(0, 10, (4000,))
 old, new = digits.chunk(2)
-counts = torch.zeros(10, 10)
+followed = torch.zeros(10, 10)
 for i in range(len(old) - 1):
-    counts[old[i], old[i + 1]] += 1
-table = counts / counts.sum(dim=1, keepdim=True)
+    followed[old[i], old[i + 1]] += 1
+table = followed / followed.sum(dim=1, keepdim=True)
 
 
 def digit_bits(table, digits):
@@ -108,8 +108,8 @@ difference = (learned - table).abs().max().item()
 nats = cross_entropy(weights[old[:-1]], old[1:]).item()
 print(f"largest difference of a probability: {difference:.0e}")
 print(f"loss of the network: {nats:.3f} nats = {nats / math.log(2):.3f} bits")
-n = len(old) - 1  # characters that were guessed
-print(f"packaged: {metrics.bits_per_character(nats, n, n):.3f} bits")
+many = len(old) - 1  # characters that were guessed
+print(f"packaged: {metrics.bits_per_character(nats, many, many):.3f} bits")
 
 # %%
 # The loss of PyTorch is in *nats*, with the natural logarithm. Divided by ln 2,
@@ -125,7 +125,8 @@ print(f"packaged: {metrics.bits_per_character(nats, n, n):.3f} bits")
 assert difference < 1e-3, "the network is the table"
 assert abs(nats / math.log(2) - digit_bits(table, old)) < 1e-3, "the same bits"
 assert (
-    abs(metrics.bits_per_character(nats, n, n) - nats / math.log(2)) < 1e-6
+    abs(metrics.bits_per_character(nats, many, many) - nats / math.log(2))
+    < 1e-6
 ), "as packaged"
 
 # %%
@@ -295,7 +296,8 @@ for line in leaving.text.split("\n"):
 # After 千 (a thousand), the 里 (miles) costs only 3 bits. The 猿 (gibbons) costs
 # 12, more than a uniform guess. The comma and the full stop cost 2 or 3 bits
 # each time, although every verse of this poem has seven characters. The bigram
-# cannot count to seven.
+# cannot count to seven. Whether a GPT can, you will see in
+# :doc:`/lessons/applications/08_gpt`.
 
 # %%
 # .. check::
