@@ -60,6 +60,7 @@ ORDER = [
     "practice/06_time_series",
     "practice/07_color_images",
     "applications/03_boxes_iou_map",
+    "applications/04_detector",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
