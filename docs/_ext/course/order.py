@@ -62,6 +62,7 @@ ORDER = [
     "applications/01_embeddings_for_tables",
     "applications/02_leakage",
     "applications/03_boxes_iou_map",
+    "applications/04_detector",
     "applications/07_ngrams",
     "applications/08_gpt",
     "applications/11_matrix_factorization",
