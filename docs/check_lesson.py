@@ -30,19 +30,32 @@ def main(name: str) -> int:
         sys.exit(f"{name}: not a lesson; docs/_ext/course/order.py lists them")
     env = os.environ | project.says["bilingual_environment"] | {"MPLBACKEND": "Agg"}
     with tempfile.TemporaryDirectory() as folder:
+        # All of it at once: on two cores, what takes longest is then all that one waits for.
         command = [sys.executable, "-W", "error", str(script)]
-        lesson = subprocess.Popen(
-            command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        found = check_pages(project, name) + check_form(name, env)
+        lesson = start(command, folder, env, subprocess.DEVNULL)
+        form = [start(each, HERE.parent, env, subprocess.PIPE) for each in form_commands(name)]
+        found = check_pages(project, name)
+        for process in form:
+            said = "".join(process.communicate()).strip()
+            if process.returncode:
+                found.append(said or f"{' '.join(process.args)} failed")
         _output, errors = lesson.communicate()
         if lesson.returncode:
-            found.append(f"{errors.decode().strip()}\n{project.shown(script)}: it does not run")
+            found.append(f"{errors.strip()}\n{project.shown(script)}: it does not run")
         left = sorted(file.name for file in Path(folder).iterdir())
         if left:
             found.append(f"{project.shown(script)}: it leaves {', '.join(left)}; remove them in it")
     print("\n".join(found) or f"{name}: nothing is wrong.")
     return 1 if found else 0
+
+
+def start(
+    command: list[str], folder: str | Path, env: dict[str, str], output: int
+) -> subprocess.Popen[str]:
+    """Start a command whose errors are kept, and whose output goes where it is said."""
+    return subprocess.Popen(
+        command, cwd=folder, env=env, stdout=output, stderr=subprocess.PIPE, text=True
+    )
 
 
 def check_pages(project: Project, name: str) -> list[str]:
@@ -61,30 +74,16 @@ def check_pages(project: Project, name: str) -> list[str]:
     return found
 
 
-def check_form(name: str, env: dict[str, str]) -> list[str]:
-    """Run the tests of lessons and catalogs for this one, and the linter."""
+def form_commands(name: str) -> list[list[str]]:
+    """Return what runs the tests of lessons and catalogs for this one, and the linter."""
     part, _, stem = name.partition("/")
     tests = [str(HERE.parent / f"tests/test_{test}.py") for test in TESTS]
-    chosen = [
-        "-q",
-        "--no-header",
-        "--tb=short",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        f"{part} and {stem}",
-    ]
-    commands = [
-        [sys.executable, "-m", "pytest", *chosen, *tests],
+    options = ["-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
+    return [
+        [sys.executable, "-m", "pytest", *options, "-k", f"{part} and {stem}", *tests],
         ["ruff", "check", "--quiet", f"examples/{name}.py"],
         ["ruff", "format", "--check", "--quiet", f"examples/{name}.py"],
     ]
-    found = []
-    for command in commands:
-        done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True)
-        if done.returncode:
-            found.append((done.stdout + done.stderr).strip() or f"{' '.join(command)} failed")
-    return found
 
 
 if __name__ == "__main__":

@@ -115,8 +115,9 @@ def spaces(original: str, translation: str) -> Iterator[str]:
 
 
 def punctuation(original: str, translation: str) -> Iterator[str]:
-    """Punctuation next to Chinese is full-width; 您 and 请 are not used."""
-    for match in re.finditer(rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|[您请]", prose(translation)):
+    """Punctuation next to Chinese is full-width; 您 and 请 (but for 申请) are not used."""
+    wrong = rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|您|(?<!申)请"
+    for match in re.finditer(wrong, prose(translation)):
         yield f"wrong punctuation: {match[0]}"
 
 

@@ -62,10 +62,10 @@ assert surprises.mean() == 2, "the mean"
 
 digits = torch.randint(0, 10, (4000,))
 old, new = digits.chunk(2)
-digit_counts = torch.zeros(10, 10)
+followed = torch.zeros(10, 10)
 for i in range(len(old) - 1):
-    digit_counts[old[i], old[i + 1]] += 1
-table = digit_counts / digit_counts.sum(dim=1, keepdim=True)
+    followed[old[i], old[i + 1]] += 1
+table = followed / followed.sum(dim=1, keepdim=True)
 
 
 def digit_bits(table, digits):
@@ -87,8 +87,8 @@ print(f"floor:          {math.log2(10):.3f} bits")
 # has several characters.
 
 nats = cross_entropy(table[new[:-1]].log(), new[1:]).item()
-n = len(new) - 1  # characters that were guessed
-as_bits = metrics.bits_per_character(nats, n, n)
+many = len(new) - 1  # characters that were guessed
+as_bits = metrics.bits_per_character(nats, many, many)
 print(f"{nats:.3f} nats = {as_bits:.3f} bits")
 
 # %%
@@ -271,7 +271,8 @@ for line in leaving.text.split("\n"):
 # After 千 (a thousand), the 里 (miles) costs only 3 bits. The 猿 (gibbons) costs
 # 12, more than a uniform guess. The punctuation costs 2 or 3 bits each time,
 # although every verse of this poem has seven characters. The bigram cannot
-# count to seven.
+# count to seven. Whether a GPT can, you will see in
+# :doc:`/lessons/applications/08_gpt`.
 
 # %%
 # .. check::

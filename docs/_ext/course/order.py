@@ -60,8 +60,11 @@ ORDER = [
     "practice/06_time_series",
     "practice/07_color_images",
     "applications/01_embeddings_for_tables",
+    "applications/02_leakage",
     "applications/03_boxes_iou_map",
     "applications/07_ngrams",
+    "applications/08_gpt",
+    "applications/11_matrix_factorization",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
