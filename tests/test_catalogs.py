@@ -22,6 +22,7 @@ WORD = r"[A-Za-z0-9$]"
 ROLE = re.compile(r"(?::(?:py:|std:)?(\w+):|\{(\w+)\})`([^`]+)`")
 CODE = re.compile(r"``(.+?)``|(?<![`\w}:])`([^`<>]+)`(?![`_\w])")
 LINK = re.compile(r"`([^`<]*?)\s*<([^<>`]+)>`_{1,2}|\[([^\]]+)\]\(([^)\s]+)\)")
+SNAKE = re.compile(r"[A-Za-z0-9]+_\w*", re.ASCII)
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:[.,]\d+)*")
 
 # Phrases in which a word of the list means something else or has no fixed translation.
@@ -105,6 +106,12 @@ def same_numbers(original: str, translation: str) -> Iterator[str]:
         yield f"number only on one side: {text}"
 
 
+def same_names(original: str, translation: str) -> Iterator[str]:
+    """Find names with an underscore as bare text: beside Chinese, the underscore makes a link."""
+    for text in set(SNAKE.findall(prose(translation))) - set(SNAKE.findall(prose(original))):
+        yield f"name as bare text, not code: {text}"
+
+
 def spaces(original: str, translation: str) -> Iterator[str]:
     """Find spaces missing beside Latin letters, digits or code, and those at punctuation."""
     text = prose(translation)
@@ -167,7 +174,15 @@ def vocabulary(original: str, translation: str) -> Iterator[str]:
 
 CHECKS = {
     check.__name__: check
-    for check in (same_code, same_targets, same_numbers, spaces, punctuation, vocabulary)
+    for check in (
+        same_code,
+        same_targets,
+        same_numbers,
+        same_names,
+        spaces,
+        punctuation,
+        vocabulary,
+    )
 }
 
 
