@@ -245,7 +245,7 @@ print(detected[0])
 
 # %%
 # The scene has two digits, 2 and 8. The second box lies over both, because
-# their ink touches. The other two are specks.
+# their ink touches. The other two are slivers, one pixel wide.
 #
 # The figure shows the first three scenes with the right number of boxes, and
 # below the first three with a wrong one. Even in the upper row, some names are
@@ -254,7 +254,7 @@ print(detected[0])
 # .. alt:: Six scenes with two or three digits each. A dashed box, the truth,
 #    lies around each digit. In the upper row there is a solid box, found, on
 #    each digit. In the lower row, digits that touch share one solid box, and
-#    specks of ink have solid boxes of their own. The titles hold the digits
+#    slivers of ink have solid boxes of their own. The titles hold the digits
 #    that were found, and the true ones.
 
 # %%
@@ -319,7 +319,7 @@ assert box_iou(detected[0]["boxes"][1:2], true_boxes[0]).min() > 0.3, (
 )
 assert (
     detected[0]["boxes"][::2, 2] - detected[0]["boxes"][::2, 0]
-).tolist() == [1, 1], "the specks are one pixel wide"
+).tolist() == [1, 1], "the slivers are one pixel wide"
 assert sorted(detected[1]["labels"].tolist()) == [1, 9, 9], "not 4, 9, 9"
 assert sorted(true_labels[1].tolist()) == [4, 9, 9], "the upper row"
 assert (

@@ -35,10 +35,10 @@ torch.manual_seed(0)
 # ----
 # A language model gives each possible next character a probability. Let p be
 # the probability of the character that really comes. Its *surprise* is −log2 p
-# (in PyTorch, ``log2``), counted in *bits*: a coin toss, with p = 1/2, has
-# 1 bit, and each halving of p adds 1 bit. The mean over the text is called
-# *bits per character*. It is the :term:`cross-entropy` with the logarithm to
-# base 2, and lower is better.
+# (in PyTorch, ``log2``), counted in *bits*: a coin toss, with p = 1/2, has 1
+# bit, and each halving of p adds 1 bit. The mean over the text is called *bits
+# per character*. It is the :term:`cross-entropy` with the logarithm to base 2,
+# and lower is better.
 
 chances = torch.tensor([1 / 2, 1 / 4, 1 / 8, 1 / 4])  # of four that came
 surprises = -chances.log2()
@@ -55,10 +55,10 @@ assert surprises.mean() == 2, "the mean"
 # Random digits
 # -------------
 # No model can foresee a random digit. The best one gives each digit p = 1/10.
-# So on new digits, no model is better than log2 10 = 3.322 bits on average, the
-# *floor*. We count in 2,000 digits how often each digit followed each digit.
-# Each row of counts, divided by its sum, is the guess after one digit. Then we
-# judge the table on the same digits and on 2,000 new ones.
+# So on new digits, no model has fewer than log2 10 = 3.322 bits on average.
+# This is the *floor*. We count in 2,000 digits how often each digit followed
+# each digit. Each row of counts, divided by its sum, is the guess after one
+# digit. Then we judge the table on the same digits and on 2,000 new ones.
 
 digits = torch.randint(0, 10, (4000,))
 old, new = digits.chunk(2)
@@ -189,9 +189,10 @@ def count(text, longest):
 # probability by the shorter model. If a context was seen once, the character
 # that followed it keeps 0.1, and 0.9 is shared out. If a context was never
 # seen, the guess of the shorter model stays. For each context, these p add up
-# to 1. Without that, bits mean nothing. The method is called *absolute
-# discounting*, and such a mixture of models an *interpolation*. The trigram
-# asks the bigram, the bigram the unigram, and the unigram a uniform guess.
+# to 1. If they did not, the bits would mean nothing. The method is called
+# *absolute discounting*, and such a mixture of models an *interpolation*. The
+# trigram asks the bigram, the bigram the unigram, and the unigram a uniform
+# guess.
 
 
 def probability(counts, context, character, n, d=0.9):
@@ -254,7 +255,7 @@ for n in [2, 3]:
 # changes almost nothing.)
 #
 # Which characters are hard to guess? Here are the bits of each character of the
-# poem above, by the bigram.
+# poem above, by the bigram. It is a test poem, so it was not counted.
 
 previous = "\n"
 costs = []
@@ -361,9 +362,9 @@ print("bigram − trigram:", " ".join(f"{each:.2f}" for each in gain))
 print(f"trigram, all 63 leaked: {leak(seed=0, n_leaked=63)[1]:.2f}")
 
 # %%
-# A fifth of the poems is enough to reverse the verdict. Now the trigram wins in
-# each split, because it remembers better. With all of them, it would have 3.45
-# bits.
+# Leaking a fifth of the test poems is enough to reverse the verdict. Now the
+# trigram wins in each split, because it remembers better. With all of them, it
+# would have 3.45 bits.
 #
 # **In production**, leaks hide: a copy in another edition differs in a few
 # characters, so comparing whole poems does not find it.
@@ -458,8 +459,8 @@ assert guess("whit", "e", n=5) > 0.95, "white"
 # - Bits per character are the mean of −log2 p over the text. A uniform guess
 #   among k characters has log2 k. For random digits, 3.322 is the floor.
 # - Discount the counts, and fill up with the shorter model. With this
-#   smoothing, the bigram has 8.36 ± 0.11 bits on 250 poems, and the trigram
-#   gains nothing.
+#   smoothing, the bigram, counted on 250 poems, has 8.36 ± 0.11 bits on the
+#   other 63, and the trigram gains nothing.
 # - Judge on new text only. On text that was counted or leaked, the more a model
 #   memorizes, the better it scores.
 #
@@ -523,6 +524,7 @@ assert trigram_bits[3] > bigram_bits[3] + 0.1, "0.5 is bad for the trigram"
 
 from bz2 import compress
 
+train_text, test_text = split(seed=0)
 before = len(compress(train_text.encode()))
 after = len(compress((train_text + test_text).encode()))
 compressed = 8 * (after - before) / len(test_text)  # 8 bits a byte

@@ -97,9 +97,9 @@ print([round(guess, 2) for guess in three_factors])
 # %%
 # Now the guesses differ. A table with three columns can always be written with
 # three factors, whatever stands in the hole: take the table itself for the
-# people, and for each film a 1 in its own place. So with three factors,
-# agreement with the known ratings says nothing about the hole. Exercise 2 makes
-# three factors find it, too.
+# people, and for each film a row with a 1 in its own place and 0 elsewhere. So
+# with three factors, agreement with the known ratings says nothing about the
+# hole. Exercise 2 makes three factors find it, too.
 
 # %%
 # .. check::
@@ -121,8 +121,8 @@ assert max(three_factors) - min(three_factors) > 0.5, "three do not agree"
 # is one rating. ``counts`` has, for each row, the number of ratings of its
 # film, and we keep films with at least 20. ``category`` gives each person and
 # each film a code, as in :doc:`/lessons/applications/01_embeddings_for_tables`.
-# We use the number of a film and not its title, because different films have
-# the same title.
+# We use the number of a film and not its title, because different films can
+# share a title.
 
 table = data("dslabs", "movielens")
 counts = table.groupby("movieId")["rating"].transform("size")
@@ -160,8 +160,8 @@ assert 0.07 < share < 0.09, "8 % are filled"
 # what is left over. We divide by the count plus 5, as if each film had five
 # more ratings exactly at the mean. ``index_add_`` adds up what is left over for
 # each film, and ``bincount`` counts its ratings. ``[index]`` then looks up, for
-# each rating, the offset of its film. The same is done for people, with what
-# the films have left over.
+# each rating, the offset of its film. Then the same is done for people, with
+# what is left over after the offsets of the films.
 
 
 def offsets(index, size, left_over):
@@ -195,8 +195,8 @@ print(f"mean plus offsets:    {rmse(baseline(train), test):.3f}")
 # The model learns only what the baseline leaves over. The factors of all people
 # are the rows of an embedding (:class:`torch.nn.Embedding`), and those of the
 # films the rows of another. The guess is the dot product of the person's row
-# and the film's row, added to the baseline. (It can leave the scale from half a
-# star to five. A service would clamp it.)
+# and the film's row, added to the baseline. (The guess can fall outside the
+# scale of half a star to five. A service would clamp it.)
 
 
 class Factors(nn.Module):
@@ -212,8 +212,7 @@ class Factors(nn.Module):
 
 
 # %%
-# It is the same product as before, but only the cells that are asked for are
-# computed.
+# This is the same product as before, but only for the cells that are asked for.
 #
 # To keep the factors small unless the ratings need them, we make large factors
 # costly, much as :term:`weight decay <weight decay>` does, but only for the
@@ -288,8 +287,8 @@ assert abs(curve[-1] - offset_error) < 0.002, "a large one leaves the offsets"
 
 # %%
 # We take 0.15. With a small penalty the model is worse than the offsets, and
-# below we see why. At 0.3 the factors are close to zero, so only the offsets
-# are left.
+# below we see why. At 0.3 the error is that of the offsets: the penalty has
+# pushed the factors to almost zero.
 #
 # What goes wrong: ratings learned by heart
 # -----------------------------------------
@@ -327,11 +326,13 @@ print(f"gain: {gain.mean():.3f} ± {gain.std() / 5**0.5:.3f}")
 
 # %%
 # Without the penalty, the model is best on the ratings that it has seen, and
-# worse than the averages on those that it has not. There are 16,000 factors for
-# 60,000 ratings, so it can fit many of them without having found a taste. With
-# the penalty it beats the averages. The gain is small, about a hundredth of a
-# star, but has the same sign on each of the five splits. (The splits share
-# ratings, so the standard error is somewhat too small.)
+# worse than the averages on those that it has not. There are about 16,000
+# numbers for about 59,000 ratings, so it can fit many of them without having
+# found a taste. With the penalty it beats the averages. The gain is small,
+# about a hundredth of a star, but it is positive on each of the five splits.
+# (The splits share ratings with each other, and with the split on which we
+# chose the penalty, so the standard error is somewhat too small and the gain
+# perhaps slightly too large.)
 
 # %%
 # .. check::
@@ -364,7 +365,7 @@ by_number = table.drop_duplicates("movieId").set_index("movieId")["title"]
 titles = by_number[film_names.categories].tolist()
 
 
-def neighbours(title):
+def neighbours(title):  # one with at least 100 ratings
     nearest = cosine[titles.index(title)].argsort(descending=True)
     return [titles[place] for place in nearest[1:4].tolist()]  # [0] is itself
 
@@ -398,8 +399,9 @@ assert "Airplane!" in neighbours("Alien"), "hard to explain"
 # Recipe
 # ------
 # Put your own three columns in place of the first three lines, and the offsets
-# of this lesson in place of ``rating.mean()``. Choose the penalty on ratings
-# that you held out.
+# of this lesson in place of ``rating.mean()``. Set 100 to the number of people
+# and of items that you have, and choose the penalty on ratings that you held
+# out.
 
 person = torch.tensor([0, 0, 1, 1, 2])  # who, one entry for each rating
 item = torch.tensor([0, 1, 0, 2, 2])  # what
@@ -421,9 +423,9 @@ print(f"person 0, item 2: {rating.mean() + people[0] @ items[2]:.1f}")
 # ----------------
 # - Matrix factorization gives each person and each film a few numbers. Their
 #   product is the guess, also for cells without a rating.
-# - Without a penalty, agreement with the known ratings says little about the
-#   unknown ones, and the model was worse than averages. With a penalty on large
-#   factors it was better.
+# - With too many factors and no penalty, agreement with the known ratings says
+#   little about the unknown ones: on MovieLens the model was worse than
+#   averages. With a penalty on large factors it was better.
 # - Averages for people and films are a strong baseline. Eight factors gained
 #   only about a hundredth of a star, on each of five splits.
 # - The model answers for people and films that it knows. New ones have no row.
@@ -437,8 +439,8 @@ print(f"person 0, item 2: {rating.mean() + people[0] @ items[2]:.1f}")
 # 2. **Change.** Give ``guess_hole`` three factors and a penalty: add ``0.003 *
 #    (people.square().sum() + films.square().sum())`` to the loss. What does it
 #    say about the hole now?
-# 3. **Extend.** Use 32 factors, which are more numbers than there are ratings,
-#    with the same penalty. Is the test error larger, on five splits?
+# 3. **Extend.** Use 32 factors, which are more numbers than there are training
+#    ratings, with the same penalty. Is the test error larger, on five splits?
 
 # %%
 # .. answer:: 1
@@ -491,8 +493,8 @@ assert all(abs(guess - 2) < 0.15 for guess in with_three), "close to 2"
 # %%
 # .. answer:: 3
 #
-#    No, it is smaller than with eight, on each of the five. The penalty holds
-#    the model back, and not the number of factors.
+#    No, it is smaller than with eight, on each of the five. With this penalty,
+#    more factors do no harm here.
 
 gains = []
 for seed in range(5):
