@@ -5,9 +5,9 @@ A character GPT on Tang poems: against counting
 Does a GPT guess the next character of a poem better than a table of counts?
 
 A GPT reads many characters before it guesses, and the table of a bigram only
-one. So the GPT should win. But it has half a million weights, and only 250
-poems to learn them from. You find out by judging both at the same places, on
-poems that neither has seen.
+one. But the GPT has half a million weights, and only 250 poems to learn them
+from. You find out which is better by judging both at the same places, on poems
+that neither has seen.
 
 After this lesson you can
 
@@ -35,8 +35,8 @@ torch.manual_seed(0)
 # Poems
 # -----
 # As in :doc:`/lessons/applications/07_ngrams`, 250 of the 313 Tang poems train
-# the models and 63 judge them. One of those that judge in split 0 is *Spring
-# Dawn* by Meng Haoran:
+# the models and 63 judge them. With seed 0, *Spring Dawn* by Meng Haoran is one
+# of those that judge:
 
 poems = datasets.poems()
 titles = [poem.title for poem in poems]
@@ -50,7 +50,7 @@ print(spring.text)
 # | How many blossoms may have fallen?
 #
 # Each verse has five characters and then a mark, a comma or a full stop. In
-# other poems it is seven. This *meter* will matter.
+# nearly all poems it is five or seven. This *meter* will matter.
 
 characters = sorted(set("\n" + "".join(poem.text for poem in poems)))
 codes = {character: i for i, character in enumerate(characters)}
@@ -70,15 +70,16 @@ def encode(text):
 # %%
 # .. check::
 
-assert spring.text in split(seed=0)[1], "it judges in split 0"
+assert len(poems) == 313, "313 poems"
+assert spring.text in split(seed=0)[1], "it judges"
 
 # %%
 # The baseline
 # ------------
 # The :term:`baseline` is the bigram with smoothing, now as a matrix. Row i
-# holds the probabilities of what follows character i. A pair of numbers becomes
-# one number, ``bincount`` counts it, and the rest is the formula of that
-# lesson.
+# holds the probabilities of what follows the character with number i. A pair
+# (a, b) becomes the number a · size + b, so that one ``bincount`` counts all
+# pairs. The rest is the smoothing formula of the n-gram lesson.
 
 
 def bigram_table(numbers, discount=0.9):
@@ -86,12 +87,12 @@ def bigram_table(numbers, discount=0.9):
     pairs = numbers[:-1] * size + numbers[1:]
     counts = pairs.bincount(minlength=size**2).reshape(size, size)
     single = numbers.bincount(minlength=size)
-    kinds = (single > 0).sum()
-    unigram = (single - discount).clamp(min=0) + discount * kinds / size
+    n_kinds = (single > 0).sum()  # different characters
+    unigram = (single - discount).clamp(min=0) + discount * n_kinds / size
     unigram = unigram / single.sum()
     totals = counts.sum(dim=1, keepdim=True)
-    kinds = (counts > 0).sum(dim=1, keepdim=True)
-    smooth = (counts - discount).clamp(min=0) + discount * kinds * unigram
+    n_after = (counts > 0).sum(dim=1, keepdim=True)  # different ones after each
+    smooth = (counts - discount).clamp(min=0) + discount * n_after * unigram
     return torch.where(totals > 0, smooth / totals.clamp(min=1), unigram)
 
 
@@ -107,16 +108,21 @@ gpt = models.Transformer(
 print("weights:", sum(weight.numel() for weight in gpt.parameters()))
 
 # %%
-# The training is the same, too. Width, learning rate and the 150 steps were
-# chosen with other random splits. With more steps, it got worse on new poems.
+# Four fifths of them are the embedding and the last layer, because there are
+# 2,450 characters.
+#
+# The training loop is the same, too. Width, learning rate and the 150 steps
+# were chosen on other random splits of the same poems, which helps the GPT a
+# little. It loses all the same, as you will see.
 
 
-def train_gpt(numbers, size, is_causal=True, width=96, lr=0.005):
+def train_gpt(numbers, size, is_causal=True, width=96, lr=0.005, steps=150):
     model = models.Transformer(
         size, max_length=32, width=width, is_causal=is_causal
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    for _ in range(150):
+    # fused: the same steps, only faster
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
+    for _ in range(steps):
         starts = torch.randint(0, len(numbers) - 32, (8, 1))
         pieces = numbers[starts + torch.arange(33)]  # (8, 33)
         scores = model(pieces[:, :-1])
@@ -133,12 +139,23 @@ def train_gpt(numbers, size, is_causal=True, width=96, lr=0.005):
 assert sum(weight.numel() for weight in gpt.parameters()) > 500_000, (
     "half a million"
 )
+assert len(characters) == 2450, "characters"
+assert (
+    0.75
+    < sum(
+        weight.numel()
+        for weight in gpt.parameters()
+        if len(characters) in weight.shape
+    )
+    / sum(weight.numel() for weight in gpt.parameters())
+    < 0.85
+), "four fifths are the embedding and the last layer"
 
 # %%
 # To judge, we cut the text into pieces of 33 that start every 16 places, and
-# keep the last 16 guesses of each. So every judged guess has at least 16
-# characters before it. Both functions return the probability of the character
-# that really comes, for places 17, 18 and so on.
+# keep the last 16 guesses of each. So the GPT sees 17 to 32 characters before
+# each judged guess. Both functions return the probability of the character that
+# really comes at places 17, 18 and so on (counted from 0).
 
 
 def gpt_chances(model, numbers):
@@ -149,6 +166,7 @@ def gpt_chances(model, numbers):
     return scores.softmax(dim=2).gather(2, targets).flatten()
 
 
+# n: as many guesses as the GPT has
 def bigram_chances(table, numbers, n):
     return table[numbers[16 : 16 + n], numbers[17 : 17 + n]]
 
@@ -171,13 +189,12 @@ for seed in range(5):
     splits.append((train_text, test_text, table, p_gpt, p_bigram))
 
 # %%
-# We print the mean and the standard deviation over the splits. The last line
-# compares split by split.
+# The last line compares split by split.
 
 rows = []
 for _, _, _, p_gpt, p_bigram in splits:
-    three = torch.stack([p_gpt, p_bigram, (p_gpt + p_bigram) / 2])
-    rows.append(-three.log2().mean(dim=1))  # bits per character
+    chances = torch.stack([p_gpt, p_bigram, (p_gpt + p_bigram) / 2])
+    rows.append(-chances.log2().mean(dim=1))  # bits per character
 result = torch.stack(rows)  # (5, 3), rows are splits
 
 for i, name in enumerate(["GPT", "bigram", "mixture"]):
@@ -192,8 +209,8 @@ print("mixture − bigram:", " ".join(f"{each:.2f}" for each in difference))
 #
 # Where are the bits?
 # -------------------
-# About a fifth of all places are marks and ends of lines. We judge them apart
-# from the characters.
+# About a fifth of all places are marks, if we count the ends of lines as marks,
+# too. We judge them separately from the characters.
 
 marks = "，。？！：\n"
 is_mark = torch.tensor([each in marks for each in characters])
@@ -203,21 +220,25 @@ print(f"marks: {is_mark[encode(whole_text)].float().mean():.0%}")
 rows = []
 for _, test_text, _, p_gpt, p_bigram in splits:
     mark = is_mark[encode(test_text)[17 : 17 + len(p_gpt)]]
-    both = -torch.stack([p_gpt, p_bigram]).log2()
-    at_marks = both[:, mark].mean(dim=1)
-    at_others = both[:, ~mark].mean(dim=1)
+    chances = torch.stack([p_gpt, p_bigram, (p_gpt + p_bigram) / 2])
+    surprises = -chances.log2()
+    at_marks = surprises[:, mark].mean(dim=1)
+    at_others = surprises[:, ~mark].mean(dim=1)
     rows.append(torch.stack([at_marks, at_others]))
-by_part = torch.stack(rows)  # (5 splits, 2 parts, 2 models)
+by_part = torch.stack(rows)  # (5 splits, 2 parts, 3 models)
 
 # %%
 
 for i, name in enumerate(["marks", "characters"]):
-    gpt_bits, bigram_bits = by_part[:, i].mean(dim=0).tolist()
-    print(f"{name}: GPT {gpt_bits:.2f}, bigram {bigram_bits:.2f}")
+    mean = by_part[:, i].mean(dim=0)
+    print(f"{name}: GPT {mean[0]:.2f}, bigram {mean[1]:.2f}", end=", ")
+    print(f"mixture {mean[2]:.2f}")
 
 # %%
-# The GPT is better at the marks, where it helps to see how long the verse is.
-# It is worse at the characters, and they are four fifths of the places.
+# The GPT is better at the marks, where it helps to know how far into the verse
+# we are. It is worse at the characters, and they are four fifths of the places.
+# All that the mixture gains, it gains at the marks. At the characters it is a
+# little worse than the bigram, in each split.
 
 # %%
 # .. check::
@@ -228,6 +249,9 @@ assert difference.min() > -0.25, "a little"
 assert 0.17 < is_mark[encode(whole_text)].float().mean() < 0.23, "a fifth"
 assert (by_part[:, 0, 0] < by_part[:, 0, 1]).all(), "better at the marks"
 assert (by_part[:, 1, 0] > by_part[:, 1, 1]).all(), "worse at the characters"
+assert (by_part[:, 0, 2] < by_part[:, 0, 1]).all(), "gained at the marks"
+assert (by_part[:, 1, 2] > by_part[:, 1, 1]).all(), "worse at the characters"
+assert (by_part[:, 1, 2] < by_part[:, 1, 1] + 0.1).all(), "a little"
 
 # %%
 # A table that counts
@@ -254,15 +278,16 @@ def states(text):
 
 
 # %%
-# For each such state, we count how often a mark came next. The 0.5 and the 1
-# keep the share away from 0 and 1.
+# For each such state, we count how often a mark came next. Adding 0.5 and 1
+# keeps each share strictly between 0 and 1, even in a state that was never
+# counted.
 
 
 def mark_chances(train_text, test_text):
     totals = Counter()
     ends = Counter()
-    before_next = states(train_text)[:-1]
-    for state, following in zip(before_next, train_text[1:], strict=True):
+    earlier = states(train_text)[:-1]  # the last one has no next character
+    for state, following in zip(earlier, train_text[1:], strict=True):
         totals[state] += 1
         ends[state] += following in marks
     shares = []
@@ -273,44 +298,47 @@ def mark_chances(train_text, test_text):
 
 # %%
 # Now the meter says whether a mark comes, and the bigram says which mark or
-# which character. We divide by ``share``, the probability that the bigram gives
-# to all marks together, or to all others.
+# which character. But the bigram has its own opinion whether a mark comes:
+# ``bigram_share``, the sum of its probabilities of all marks. Divided by it,
+# these probabilities sum to 1, and then ``chance`` can say how much the marks
+# get together. An example: the bigram gives the marks 0.2, of which the comma
+# has 0.15. If the meter says 0.9, the comma gets 0.9 · 0.15 / 0.2 = 0.675.
 
 
 def meter_chances(train_text, test_text, table, p_bigram):
     n = len(p_bigram)
     numbers = encode(test_text)
     chance = mark_chances(train_text, test_text)[16 : 16 + n]
-    share = table[:, is_mark].sum(dim=1)[numbers[16 : 16 + n]]
-    of_mark = chance * p_bigram / share
-    of_other = (1 - chance) * p_bigram / (1 - share)
+    bigram_share = table[:, is_mark].sum(dim=1)[numbers[16 : 16 + n]]
+    of_mark = chance * p_bigram / bigram_share
+    of_other = (1 - chance) * p_bigram / (1 - bigram_share)
     return torch.where(is_mark[numbers[17 : 17 + n]], of_mark, of_other)
 
 
 # %%
-# And the same mixed half and half with the GPT:
+# And the same with a tenth of the GPT, and half and half:
 
 rows = []
 for train_text, test_text, table, p_gpt, p_bigram in splits:
     p_meter = meter_chances(train_text, test_text, table, p_bigram)
-    two = torch.stack([p_meter, (p_gpt + p_meter) / 2])
-    rows.append((-two.log2().mean(dim=1)).tolist())
-meter = torch.tensor(rows)
-for i, name in enumerate(["bigram with meter", "mixed with the GPT"]):
+    tenth = 0.1 * p_gpt + 0.9 * p_meter
+    chances = torch.stack([p_meter, tenth, (p_gpt + p_meter) / 2])
+    rows.append(-chances.log2().mean(dim=1))
+meter = torch.stack(rows)
+for i, name in enumerate(["bigram with meter", "0.1 GPT", "0.5 GPT"]):
     print(f"{name}: {meter[:, i].mean():.2f} ± {meter[:, i].std():.2f}")
-columns = torch.cat([result, meter], dim=1)  # all five, for the figure
 
 # %%
-# .. alt:: A point for the bits per character of each of the five models, with
-#    the standard deviation over the splits. The GPT has the most, about 8.7.
-#    Bigram and mixture have about 8.3, the mixture of GPT and meter 8.0, and
-#    the bigram with meter has the fewest, 7.9.
+# .. alt:: Bits per character of five models, each a point with the standard
+#    deviation over the splits: the GPT 8.7, the bigram 8.4, their mixture 8.3,
+#    the bigram with meter 7.9, and this mixed half and half with the GPT 8.0.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
 names = ["GPT", "bigram", "GPT + bigram", "meter", "GPT + meter"]
+columns = torch.cat([result, meter[:, [0, 2]]], dim=1)
 mean = columns.mean(dim=0).numpy()
 spread = columns.std(dim=0).numpy()
 axis.errorbar(mean, names, xerr=spread, fmt="o", capsize=3)
@@ -319,76 +347,89 @@ axis.set(xlabel="bits per character")
 axis.grid(axis="x", alpha=0.4)
 
 # %%
-# **Which one wins?** The table with the meter, in each split, and by far. Mixed
-# half and half with the GPT, it is worse again. A little knowledge about poems
-# was worth more here than half a million weights. (That is the verdict on this
-# small GPT and on 250 poems, not on GPTs in general.)
+# **Which one wins?** The table with the meter is far better than the GPT, the
+# bigram and their mixture, in each split. Half and half with the GPT, it gets
+# worse, and a tenth of the GPT changes almost nothing. A little knowledge about
+# poems was worth more here than half a million weights. (On 250 poems, and for
+# this small GPT.)
 
 # %%
 # .. check::
 
 assert (meter[:, 0] < result.amin(dim=1) - 0.2).all(), "by far, in each split"
-assert (meter[:, 1] > meter[:, 0]).all(), "half of the GPT makes it worse"
-assert abs(columns.mean(dim=0)[0] - 8.7) < 0.2, "the GPT, about 8.7"
-assert abs(columns.mean(dim=0)[1] - 8.3) < 0.15, "about 8.3"
-assert abs(columns.mean(dim=0)[3] - 7.9) < 0.1, "with meter 7.9"
+assert sum(
+    length in [5, 7] for _, since, length in states(whole_text) if since == 0
+) > 0.95 * sum(since == 0 for _, since, _ in states(whole_text)), (
+    "nearly all verses have five or seven"
+)
+assert (meter[:, 2] > meter[:, 0]).all(), "half of the GPT makes it worse"
+assert (meter[:, 1] - meter[:, 0]).abs().max() < 0.06, "almost nothing"
+assert (meter[:, 1] - meter[:, 0]).mean().abs() < 0.02, "nor on average"
+assert abs(result[:, 0].mean() - 8.7) < 0.05, "the GPT 8.7"
+assert abs(result[:, 1].mean() - 8.4) < 0.05, "the bigram 8.4"
+assert abs(result[:, 2].mean() - 8.3) < 0.05, "their mixture 8.3"
+assert abs(meter[:, 0].mean() - 7.9) < 0.05, "with meter 7.9"
+assert abs(meter[:, 2].mean() - 8.0) < 0.07, "half and half 8.0"
 
 # %%
 # What goes wrong
 # ---------------
-# **The mask is forgotten.** There is an easy way to a better score. Without the
-# causal mask, each guess can look at the next character, which stands in the
-# input. On random digits this cannot be overlooked, because no model gets below
-# log2 10 = 3.322 bits. We train on 2,000 digits and judge on 2,000 new ones,
-# once all 32 guesses of each piece, and once the last one, whose answer is
-# never in the input.
+# **The mask is forgotten.** In :doc:`/lessons/architectures/11_gpt`, this
+# showed when the model wrote. Here is a test that needs no writing. Without the
+# causal mask, each guess can look at the very character it should guess,
+# because that stands in the input. On random digits this cannot be overlooked,
+# because on new digits no model gets below log2 10 = 3.322 bits on average. We
+# train on 2,000 digits and judge on 2,000 new ones: first all 32 guesses of
+# each piece, then the last guess only, because its answer is not in the input.
 
-torch.manual_seed(0)
-digits = torch.randint(0, 10, (4000,))
-old, new = digits.chunk(2)
-all_bits = {}
-last_bits = {}
-for is_causal in [True, False]:
-    torch.manual_seed(0)
-    model = train_gpt(old, 10, is_causal, width=32, lr=0.01)
-    pieces = new.unfold(0, 33, 1)
+
+def digit_bits(seed, is_causal):
+    torch.manual_seed(seed)
+    old, new = torch.randint(0, 10, (4000,)).chunk(2)
+    model = train_gpt(old, 10, is_causal, width=32, lr=0.02, steps=80)
+    pieces = new.unfold(0, 33, 4)
     with torch.no_grad():
         chances = model(pieces[:, :-1]).softmax(dim=2)
-    right = chances.gather(2, pieces[:, 1:].unsqueeze(2))
-    all_bits[is_causal] = -right.log2().mean().item()
-    last_bits[is_causal] = -right[:, -1].log2().mean().item()
+    right = -chances.gather(2, pieces[:, 1:].unsqueeze(2)).log2()
+    return [right.mean().item(), right[:, -1].mean().item()]
+
 
 # %%
+# Five seeds each, from the smallest to the largest number:
 
+digits = {}
 for is_causal in [True, False]:
-    print(f"mask {is_causal}: all {all_bits[is_causal]:.2f}", end=", ")
-    print(f"last {last_bits[is_causal]:.2f}")
+    rows = [digit_bits(seed, is_causal) for seed in range(5)]
+    digits[is_causal] = torch.tensor(rows)  # (5 seeds, 2): all, last
+    low = digits[is_causal].amin(dim=0)
+    high = digits[is_causal].amax(dim=0)
+    print(f"mask {is_causal}: all {low[0]:.2f} to {high[0]:.2f}", end=", ")
+    print(f"last {low[1]:.2f} to {high[1]:.2f}")
 
 # %%
-# Without the mask, the model seems to foresee random digits, even new ones. At
-# the last place, it is above the floor like the other one. So whenever a score
-# is too good, put random digits into the same code. If it gets below the floor,
-# the answer is in the input.
+# With the mask, the bits stay near the floor. Without it, the model seems to
+# foresee new random digits, but at the last place it is far above the floor. So
+# whenever a score is too good, put random digits into the same code, and judge
+# on new ones. If it gets clearly below the floor, the model sees the answers.
 #
 # **In production**, text is cut into tokens of several characters, and models
-# with different tokens can be compared in bits per character only. And the text
-# that judges may also stand among the text that trained. Then the score says
-# how much the model has memorized.
+# with different tokens are compared in bits per character or per byte, not per
+# token.
 
 # %%
 # .. check::
 
-assert all_bits[False] < 0.5, "far below the floor"
-assert last_bits[False] > math.log2(10), "at the last place above it"
-assert all_bits[True] > math.log2(10), "with the mask above it"
-assert last_bits[True] > math.log2(10), "the other one, too"
+assert digits[False][:, 0].max() < 0.5, "far below the floor"
+assert digits[False][:, 1].min() > 3.6, "far above it at the last place"
+assert (digits[True] - math.log2(10)).abs().max() < 0.1, "with the mask near"
 
 # %%
 # Recipe
 # ------
 # A GPT, a table, and their mixture on your own text. Ours is made up of five
-# words in random order, in which a pair says little. The floor is 0.43 bits. In
-# the table, 0.1 keeps each pair possible.
+# words in random order. After an e, for example, one character of context does
+# not say where in which word we are. The floor is 0.43 bits. The 0.1 in the
+# table keeps each pair possible.
 
 import torch
 from torch import nn
@@ -449,8 +490,8 @@ for part in [val, test]:
 on_val, on_test = judged
 
 # %%
-# Choose the weight of the GPT on the validation part, and look at the test part
-# last. And what comes after "whit"?
+# Choose the share of the GPT on the validation part, and look at the test part
+# last. And what does it guess after "whit"?
 
 shares = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).reshape(5, 1, 1)
 val_bits = -(shares * on_val[0] + (1 - shares) * on_val[1]).log2()
@@ -466,9 +507,14 @@ with torch.no_grad():
 print("guess:", guess)
 
 # %%
+# The validation part chose the GPT alone: in this text, the table knows nothing
+# that the GPT does not.
+
+# %%
 # .. check::
 
 assert mixture_bits < table_bits - 0.1, "here the GPT helps"
+assert best == 1.0, "the GPT alone"
 assert mixture_bits > 0.4, "not far below the floor"
 assert guess == "e", "white"
 assert moved < 1e-5, "the mask is there"
@@ -477,11 +523,12 @@ assert moved < 1e-5, "the mask is there"
 # What you learned
 # ----------------
 # - Judge a GPT and a table at the same places of new text, in bits per
-#   character. On 250 poems, the bigram beats the GPT.
-# - A mixture is the mean of the probabilities. It helps where each model knows
-#   something else. Here the GPT knew the meter, and the table the pairs.
-# - A table that counts the meter, too, beats them all.
-# - Without the causal mask, a GPT gets far below the floor of random digits.
+#   character. On 250 poems, the bigram beats this GPT.
+# - A mixture is the mean of the probabilities. It helps when the models know
+#   different things. Here the GPT knew the meter, and the table the pairs.
+# - A table that counts the meter, too, beats both and their mixture.
+# - Without the causal mask, a GPT gets far below the floor, even on new random
+#   digits.
 #
 # Exercises
 # ---------
@@ -489,11 +536,11 @@ assert moved < 1e-5, "the mask is there"
 #    bigram 1/1024. How many bits do they need, and about how many does their
 #    mixture need? How many more than the better one can a half-and-half mixture
 #    need at most?
-# 2. **Change.** Weigh the GPT in the mixture with the bigram by 0.1, 0.3 and
-#    0.5. Which weight is the best on average over the five splits, and why is
-#    this number not an honest result?
-# 3. **Extend.** Does the GPT use its long context? Judge the last one that we
-#    trained on the poems at the end of pieces of 1, 4, 8, 16 and 32 characters.
+# 2. **Change.** In the mixture with the bigram, give the GPT a share of 0.1,
+#    0.3 and 0.5. Which share is the best on average over the five splits, and
+#    why is its score not an honest result?
+# 3. **Extend.** Does the GPT use its long context? Judge the five GPTs at the
+#    end of pieces of 1, 8 and 32 characters.
 
 # %%
 # .. answer:: 1
@@ -513,8 +560,9 @@ assert abs(-math.log2(p_mixture) - 2) < 0.01, "about 2 bits"
 # %%
 # .. answer:: 2
 #
-#    0.3 is the best, just ahead of 0.5. But the weight was chosen on the poems
-#    that judge it. It should be chosen on others, as in the recipe.
+#    Of these three, 0.3 is the best, just ahead of 0.5. But the share was
+#    chosen on the poems that judge it. It should be chosen on others, as in the
+#    recipe.
 
 mixed = {}
 for share in [0.1, 0.3, 0.5]:
@@ -534,23 +582,25 @@ assert mixed[0.5] - mixed[0.3] < 0.04, "just ahead of 0.5"
 # %%
 # .. answer:: 3
 #
-#    Yes, but not all of it. Eight characters help, about a verse and its mark.
-#    Beyond that, little changes.
+#    Up to about eight characters, a verse and its mark. With 32 it is even a
+#    little worse than with 8, in each split: from so few poems, the GPT has not
+#    learned to use the rest.
 
-gpt = gpts[-1]
-_, test_text, _, _, _ = splits[-1]
-test_numbers = encode(test_text)
 context_bits = {}
-for length in [1, 4, 8, 16, 32]:
-    ends = test_numbers.unfold(0, 33, 8)[:, 32 - length :]
-    with torch.no_grad():
-        chances = gpt(ends[:, :-1])[:, -1].softmax(dim=1)
-    right = chances.gather(1, ends[:, -1:])
-    context_bits[length] = -right.log2().mean().item()
-    print(f"{length:2}: {context_bits[length]:.2f}")
+for length in [1, 8, 32]:
+    rows = []
+    for model, parts in zip(gpts, splits, strict=True):
+        test_numbers = encode(parts[1])
+        ends = test_numbers.unfold(0, 33, 8)[:, 32 - length :]
+        with torch.no_grad():
+            chances = model(ends[:, :-1])[:, -1].softmax(dim=1)
+        right = chances.gather(1, ends[:, -1:])
+        rows.append(-right.log2().mean().item())
+    context_bits[length] = torch.tensor(rows)
+    print(f"{length:2}:", " ".join(f"{each:.2f}" for each in rows))
 
 # %%
 # .. check::
 
-assert context_bits[8] < context_bits[1] - 0.15, "eight characters help"
-assert abs(context_bits[32] - context_bits[8]) < 0.15, "little changes"
+assert (context_bits[8] < context_bits[1] - 0.1).all(), "eight characters help"
+assert (context_bits[32] > context_bits[8]).all(), "32 is worse"
