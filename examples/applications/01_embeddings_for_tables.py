@@ -138,12 +138,12 @@ assert torch.equal(
 # Data: diamonds
 # --------------
 # The table ``diamonds`` comes from ggplot2 (MIT licence) and has prices from
-# 2008. ``carat`` is the mass, and ``depth``, ``table``, ``x``, ``y`` and
-# ``z`` describe the shape. ``cut``, ``color`` and ``clarity`` hold words, or
-# grades such as VS1. Many stones seem to be listed twice, with ``x`` and ``y``
-# swapped and another price. Of such twins we keep one, *before* we split.
-# Otherwise the same stone could be in the training data and in the test data.
-# We also drop impossible sizes.
+# 2008. ``carat`` is the mass, and ``depth``, ``table``, ``x``, ``y`` and ``z``
+# describe the shape. ``cut``, ``color`` and ``clarity`` hold words, or grades
+# such as VS1. Many stones seem to be listed twice, with ``x`` and ``y`` swapped
+# and a different price. Of such twins we keep one, *before* we split. Otherwise
+# the same stone could be in the training data and in the test data. We also
+# drop impossible sizes.
 
 diamonds = data("ggplot2", "diamonds").drop(columns="rownames")
 diamonds = diamonds.sample(frac=1, random_state=0)  # in random order
@@ -250,7 +250,7 @@ def linear(train, test, target):
 # %%
 # ``boost`` uses the fast form of boosting, with the defaults of scikit-learn:
 # 100 trees that split the stones into up to 31 groups each, and a learning rate
-# of 0.1. It sees which columns are categories.
+# of 0.1. It recognizes the columns of the type category in the data frame.
 
 
 def boost(train, test, target):
@@ -261,9 +261,10 @@ def boost(train, test, target):
 
 
 # %%
-# ``contest`` trains all of them. The learning rate and the number of epochs
-# were chosen beforehand, on other splits of this table. From all targets we
-# subtract the mean log price of the training stones, so the mean guesses 0.
+# ``contest`` trains all of them. The learning rate and the number of epochs of
+# the network were chosen beforehand, on other splits of this table. From all
+# targets we subtract the mean log price of the training stones, so guessing the
+# mean now is guessing 0.
 
 
 def standardize(columns, train):
@@ -286,8 +287,8 @@ def contest(train, test, target):
 
 
 # %%
-# We split the stones with five seeds, 9,600 for the training and 2,400 for the
-# test, and keep the errors on the test stones.
+# We split the stones with five seeds, 9,600 for training and 2,400 for testing,
+# and keep the errors on the test stones.
 
 names = ["mean", "linear", "embeddings", "boosting"]
 errors = {name: [] for name in names}
@@ -421,8 +422,8 @@ assert (coded_alone > 4 * rmse["embeddings"]).all(), "several times as large"
 # %%
 # Recipe
 # ------
-# Put your table in the place of the made-up rents. ``encode`` always uses the
-# same list of words, and its code 0 means "unknown".
+# Replace the made-up rents with your table. ``encode`` always uses the same
+# list of words, and its code 0 means "unknown".
 
 import pandas as pd
 import torch

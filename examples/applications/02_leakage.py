@@ -7,8 +7,8 @@ practice?
 
 A test is meant to tell how a model will do on new cases. It can do so only if
 the model knows in the test what it will know in use, and nothing more. If it
-knows more, this is called *leakage*. No error message warns you, and the
-result looks wonderful.
+knows more, this is called *leakage*. No error message warns you, and the result
+looks wonderful.
 
 After this lesson you can
 
@@ -44,7 +44,7 @@ print("right:", (guess == got_card).sum().item(), "of 6")
 # %%
 # It is right for all six, because people without the card cannot spend anything
 # with it. Today five others apply. Four of them deserve the card, but none of
-# them has it yet.
+# the five has it yet.
 
 new_spent = torch.zeros(5)
 deserve = torch.tensor([True, True, False, True, True])
@@ -114,6 +114,7 @@ def guess_by_network(scaled, train, test):
 
 
 # %%
+# The fourth method is boosting, here for yes or no instead of prices.
 # ``contest`` returns the four accuracies on the test rows.
 
 
@@ -274,9 +275,9 @@ lead = 100 * (without[:, 2] - without[:, 1])
 print("network minus one question, in points:", lead.numpy().round(1))
 
 # %%
-# One question on ``reports`` is right for 84% of the test rows, and neither
-# the network nor boosting clearly beats it. The network is ahead in some splits
-# and behind in others, and boosting is behind on average.
+# One question on ``reports`` is right for 84% of the test rows, and neither the
+# network nor boosting clearly beats it. The network is ahead in some splits and
+# behind in others, and boosting is behind on average.
 
 # %%
 # .. check::
@@ -295,7 +296,7 @@ assert (alone[:, honest].argmax(dim=1) == 0).all(), "the question on reports"
 # columns are random numbers, and so is the answer, −1 or 1. It cannot be
 # guessed better than by chance. We keep the 20 columns most strongly related to
 # the answer, fit a linear model on the first 100 rows, and test it on the other
-# 100. ``rows`` are the rows that choose the columns.
+# 100. ``rows`` are the rows with which we choose the columns.
 
 
 def choose_and_test(x, y, rows):
@@ -308,7 +309,7 @@ def choose_and_test(x, y, rows):
 
 
 # %%
-# First all 200 rows choose, and then only those of the training.
+# First we choose with all 200 rows, and then with the training rows only.
 
 noise_results = torch.zeros(10, 2)
 for seed in range(10):
@@ -323,10 +324,10 @@ for i, name in enumerate(["all rows choose", "training rows choose"]):
     print(f"{name:20} {mean:.0%} ± {noise_results[:, i].std():.0%}")
 
 # %%
-# When all rows choose, the test reports 78%, although there is nothing to find.
-# Among 2,000 columns some are related to the test answers by chance, and the
-# choice has seen these answers. So split first. Everything that looks at the
-# answer comes after that, and looks at the training rows only.
+# When we choose with all rows, the test reports 78%, although there is nothing
+# to find. Among 2,000 columns some are related to the test answers by chance,
+# and the choice has seen these answers. So split first. Everything that looks
+# at the answer comes after that, and looks at the training rows only.
 #
 # In production
 # -------------
@@ -400,7 +401,7 @@ assert new_guess, "late, so a complaint"
 # ----------------
 # - Leakage means that a model knows in the test what it will not know in use.
 # - Ask of every column whether its value was known when the decision was made.
-#   A column that is nearly always right on its own comes first.
+#   Begin with any column that is nearly always right on its own.
 # - With the two leaking columns, boosting is right for 98% of the test rows,
 #   and for 27% when they are filled in as they would be in use. Without them,
 #   one question is right for 84%, and no model clearly beats it.
@@ -444,7 +445,8 @@ assert set(asked) == {"expenditure"}, "about the expenditure"
 #
 #    Boosting loses about two points. The question on ``reports`` loses nothing,
 #    and the network hardly anything. That does not show that the columns leak,
-#    because honest columns help, too. Only the dates of the values can tell.
+#    because leaving out an honest column costs accuracy, too. Only the dates of
+#    the values can tell.
 
 suspected = ["active", "majorcards"]
 fewer = [i for i in honest if columns[i] not in suspected]

@@ -89,8 +89,8 @@ print(box_iou(toy_found, truth))
 # %%
 # Which are hits? We go from the highest score to the lowest. A box is a *hit*
 # if its IoU with a true box that is still free reaches a threshold, usually
-# 0.5. Then this true box is taken. Any other box is a *false alarm*, also a
-# second box on the same object.
+# 0.5. Then this true box is taken. Any other box is a *false alarm*, including
+# a second box on the same object.
 
 
 def find_hits(boxes, scores, truth, threshold=0.5):
@@ -156,8 +156,8 @@ assert abs(average_precision(hits, scores, 2) - 5 / 6) < 1e-6, "(1 + 2/3) / 2"
 # On real data
 # ------------
 # :func:`handbook.datasets.digit_scenes` scatters real handwritten digits over
-# larger images. The test scenes are made from other handwritten digits than the
-# training scenes.
+# larger images. The test scenes are made from different handwritten digits than
+# the training scenes.
 
 digits_train, digits_test = datasets.mnist()
 train_images, train_boxes, train_labels = datasets.digit_scenes(
@@ -171,7 +171,7 @@ print("boxes of the first image:", true_boxes[0])
 print("their labels:", true_labels[0])
 
 # %%
-# We need something to judge. A simple detector takes connected ink as one
+# We need something to judge. A simple detector treats connected ink as one
 # object. ``components`` gives each ink pixel a number of its own. Then each
 # pixel takes the largest number among its neighbours, until nothing changes.
 # Now connected pixels have the same number.
@@ -283,8 +283,9 @@ for axis, i in zip(axes.flat, rows, strict=True):
 axes[0, 0].legend(fontsize=7)
 
 # %%
-# AP judges one class at a time, over all images together. The *mean* average
-# precision is the mean of AP over the ten digits.
+# AP judges one class at a time, over all images together. So a good box with a
+# wrong name is a false alarm. The *mean* average precision is the mean of AP
+# over the ten digits.
 # :func:`handbook.metrics.mean_average_precision` does all of this in one call.
 # Like COCO, the best-known benchmark for detectors, it averages the precision
 # over 101 fixed values of recall. This changes an AP by 1/101 at most. We print
@@ -403,8 +404,8 @@ assert map_twice < map_at[0.5] - 0.15, "duplicates are punished"
 #
 # Recipe
 # ------
-# The boxes are random, and the found ones a little off. Put your own in their
-# place, one dictionary for each image.
+# The boxes are random, and the found ones a little off. Replace both with your
+# own, one dictionary for each image.
 
 import torch
 from torchvision.ops import box_convert
