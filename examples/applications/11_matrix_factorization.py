@@ -117,12 +117,12 @@ assert max(three_factors) - min(three_factors) > 0.5, "three do not agree"
 # ------------
 # ``movielens`` has 100,004 ratings that people gave to films on the site
 # MovieLens, from half a star to five. (GroupLens Research allows its use for
-# research and teaching, not for commerce; Harper and Konstan, 2015.) Each row
-# is one rating. ``counts`` has, for each row, the number of ratings of its
-# film, and we keep films with at least 20. ``category`` gives each person and
-# each film a code, as in :doc:`/lessons/applications/01_embeddings_for_tables`.
-# We use the number of a film and not its title, because different films can
-# share a title.
+# research, and for commercial purposes only with permission; Harper and
+# Konstan, 2015.) Each row is one rating. ``counts`` has, for each row, the
+# number of ratings of its film, and we keep films with at least 20.
+# ``category`` gives each person and each film a code, as in
+# :doc:`/lessons/applications/01_embeddings_for_tables`. We use the number of a
+# film and not its title, because different films can share a title.
 
 table = data("dslabs", "movielens")
 counts = table.groupby("movieId")["rating"].transform("size")
