@@ -113,7 +113,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_end": [],
 }
-single = ("index", "install", "where", "glossary", "errata", "benchmarks", "search", "genindex")
+single = [*sorted(page.stem for page in HERE.glob("*.md")), "search", "genindex"]
 html_sidebars = {page: [] for page in single}
 html_sidebars |= {"lessons/**": ["contents"], "api/**": ["contents"]}
 html_title = "PyTorch Handbook"

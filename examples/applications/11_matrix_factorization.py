@@ -1,6 +1,6 @@
 """
-Matrix factorization for recommendations
-========================================
+Matrix factorization
+====================
 
 Who would like which film, if all we have is ratings?
 
