@@ -226,12 +226,18 @@ print(f"refused: {len(refused)}, with another major card: {major}")
 # wherever nothing is spent, this table has 0.0012 divided by the income
 # instead. We give these two values to the test rows only.
 
-in_use = torch.zeros(5)
-for seed in range(5):
-    train, test = splits[seed]
+
+def as_in_use(test):
     today = x.clone()
     today[test, EXPENDITURE] = 0
     today[test, SHARE] = 0.0012 / x[test, INCOME]
+    return today
+
+
+in_use = torch.zeros(5)
+for seed in range(5):
+    train, test = splits[seed]
+    today = as_in_use(test)
     boosting = ensemble.HistGradientBoostingClassifier(random_state=0)
     guess = fit_and_predict(boosting, today, train, test)
     in_use[seed] = (guess == card[test]).float().mean()
@@ -426,9 +432,7 @@ granted_in_use = torch.zeros(5)
 asked = []
 for seed in range(5):
     train, test = splits[seed]
-    today = x.clone()
-    today[test, EXPENDITURE] = 0
-    today[test, SHARE] = 0.0012 / x[test, INCOME]
+    today = as_in_use(test)
     stump = tree.DecisionTreeClassifier(max_depth=1)
     granted_in_use[seed] = fit_and_predict(stump, today, train, test).sum()
     asked.append(columns[stump.tree_.feature[0]])

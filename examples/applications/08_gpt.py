@@ -583,7 +583,7 @@ assert mixed[0.5] - mixed[0.3] < 0.04, "just ahead of 0.5"
 # .. answer:: 3
 #
 #    Up to about eight characters, a verse and its mark. With 32 it is even a
-#    little worse than with 8, in each split: from so few poems, the GPT has not
+#    little worse than with 8 on average. From so few poems, the GPT has not
 #    learned to use the rest.
 
 context_bits = {}
@@ -591,7 +591,7 @@ for length in [1, 8, 32]:
     rows = []
     for model, parts in zip(gpts, splits, strict=True):
         test_numbers = encode(parts[1])
-        ends = test_numbers.unfold(0, 33, 8)[:, 32 - length :]
+        ends = test_numbers.unfold(0, 33, 16)[:, 32 - length :]
         with torch.no_grad():
             chances = model(ends[:, :-1])[:, -1].softmax(dim=1)
         right = chances.gather(1, ends[:, -1:])
@@ -603,4 +603,6 @@ for length in [1, 8, 32]:
 # .. check::
 
 assert (context_bits[8] < context_bits[1] - 0.1).all(), "eight characters help"
-assert (context_bits[32] > context_bits[8]).all(), "32 is worse"
+assert 0 < (context_bits[32] - context_bits[8]).mean() < 0.2, (
+    "32 is a little worse on average"
+)

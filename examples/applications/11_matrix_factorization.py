@@ -63,8 +63,8 @@ def guess_hole(factors, seed):
     torch.manual_seed(seed)
     people = nn.Parameter(torch.randn(4, factors))
     films = nn.Parameter(torch.randn(3, factors))
-    optimizer = torch.optim.Adam([people, films], lr=0.05)
-    for _ in range(1000):
+    optimizer = torch.optim.Adam([people, films], lr=0.1)
+    for _ in range(300):
         loss = mse_loss((people @ films.T)[known], ratings[known])
         optimizer.zero_grad()
         loss.backward()
@@ -436,7 +436,7 @@ print(f"person 0, item 2: {rating.mean() + people[0] @ items[2]:.1f}")
 # 1. **Predict.** All ratings of one person are left out of the training. What
 #    does the model say about this person, compared with the offsets of the
 #    films?
-# 2. **Change.** Give ``guess_hole`` three factors and a penalty: add ``0.003 *
+# 2. **Change.** Give ``guess_hole`` three factors and a penalty: add ``0.01 *
 #    (people.square().sum() + films.square().sum())`` to the loss. What does it
 #    say about the hole now?
 # 3. **Extend.** Use 32 factors, which are more numbers than there are training
@@ -472,12 +472,12 @@ def guess_with_penalty(seed):
     torch.manual_seed(seed)
     people = nn.Parameter(torch.randn(4, 3))
     films = nn.Parameter(torch.randn(3, 3))
-    optimizer = torch.optim.Adam([people, films], lr=0.05)
-    for _ in range(1000):
+    optimizer = torch.optim.Adam([people, films], lr=0.1)
+    for _ in range(300):
         loss = mse_loss((people @ films.T)[known], ratings[known])
         size = people.square().sum() + films.square().sum()
         optimizer.zero_grad()
-        (loss + 0.003 * size).backward()
+        (loss + 0.01 * size).backward()
         optimizer.step()
     return (people @ films.T)[3, 2].item()
 

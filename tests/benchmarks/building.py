@@ -24,20 +24,12 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs/_ext"))
 
 from bilingual.project import Project  # noqa: E402
+from course.order import parts  # noqa: E402
 
 STEADY = Project(ROOT / "docs").says["bilingual_environment"]
 
 SIZES = (10, 50, 200)
-PARTS = (
-    "start",
-    "tensors",
-    "autograd",
-    "learning",
-    "networks",
-    "architectures",
-    "practice",
-    "applications",
-)
+PARTS = parts()
 LIGHT = "tensors/01_create"  # the lesson that is copied
 CATALOGS = "docs/locale/zh_CN/LC_MESSAGES/lessons"
 PACKAGES = ("torch", "sphinx", "sphinx-gallery", "myst-parser")
