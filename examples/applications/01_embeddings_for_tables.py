@@ -337,6 +337,36 @@ assert (rmse["linear"] > rmse["embeddings"]).all(), "linear is behind"
 assert rmse["mean"].mean() > 5 * rmse["linear"].mean(), "the mean is far behind"
 
 # %%
+# The worst mistakes
+# ------------------
+# These are the five stones of the first split with the largest errors of
+# boosting. An error of a logarithm is a ratio: 1.4 means that the guess is 1.4
+# times the price, and 0.7 that it is 0.7 times the price.
+
+off = errors["boosting"][0]
+off_too = errors["embeddings"][0]
+worst = off.abs().argsort(descending=True)[:50]
+_, test = splits[0]
+shown = frame.iloc[test[worst].numpy()][["carat", *words, "price"]]
+shown = shown.assign(boosting=off[worst].exp().numpy())
+shown = shown.assign(embeddings=off_too[worst].exp().numpy())
+print(shown.head().round(2).to_string(index=False))
+same_side = (off[worst] > 0) == (off_too[worst] > 0)
+print("both too high or both too low:", same_side.sum().item(), "of 50")
+
+# %%
+# A tree and a network work differently, and yet they are wrong about the same
+# stones in the same direction. That points to the data: either something that
+# decides the price is not in the table, or a row is wrong. So look at such rows
+# before you tune the models any further.
+
+# %%
+# .. check::
+
+assert same_side.sum() >= 46, "wrong in the same direction"
+assert (off[worst[:5]].abs() > 0.3).all(), "by 1.35 times, or more"
+
+# %%
 # What the network has learned
 # ----------------------------
 # The network was never told which clarity is better. We give all test stones
@@ -420,6 +450,13 @@ print(f"RMSE {coded_alone.mean():.2f} ± {coded_alone.std():.2f}")
 assert (coded_alone > 4 * rmse["embeddings"]).all(), "several times as large"
 
 # %%
+# In production
+# -------------
+# Prices move, and these are from 2008. If you used this model today, no error
+# would tell you that its prices are old. So compare the guesses with the latest
+# sales, and train again when the RMSE grows. Also count how often a word is
+# unknown, because that shows when new words come in.
+#
 # Recipe
 # ------
 # Replace the made-up rents with your table. ``encode`` always uses the same

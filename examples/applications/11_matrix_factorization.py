@@ -293,17 +293,27 @@ assert abs(curve[-1] - offset_error) < 0.002, "a large one leaves the offsets"
 # What goes wrong: ratings learned by heart
 # -----------------------------------------
 # For each of five seeds, we draw other holes, and train once without the
-# penalty and once with it.
+# penalty and once with it. We keep the models with the penalty, and what they
+# guess for the holes.
 
 models = []
+holes = []
+guesses_for_holes = []
 errors = {}
 for name in ["offsets", "no penalty", "penalty"]:
-    errors[name] = torch.zeros(5, 2)  # seed; training, test
+    errors[name] = torch.zeros(5, 2)
+
+# %%
+# The first column of ``errors`` is for the training ratings, the second one for
+# the holes.
+
 for seed in range(5):
     torch.manual_seed(seed)
     test, train = torch.randperm(len(stars)).tensor_split([10_000])
     model, with_penalty = learn(train, 0.15, seed)
     models.append(model)
+    holes.append(test)
+    guesses_for_holes.append(with_penalty[test])
     without = learn(train, 0.0, seed)[1]
     guesses = [baseline(train), without, with_penalty]
     for name, guess in zip(errors, guesses, strict=True):
@@ -346,6 +356,35 @@ assert (errors["no penalty"][:, 1] > errors["offsets"][:, 1]).all(), (
 assert (gain > 0).all(), "better for each seed"
 assert gain.mean() > 3 * gain.std() / 5**0.5, "a clear gain"
 assert 0.004 < gain.mean() < 0.02, "about a hundredth of a star"
+
+# %%
+# The worst mistakes
+# ------------------
+# In the first split, for which holes is the model (with the penalty) furthest
+# from the stars that were given?
+
+truth = stars[holes[0]]
+error = guesses_for_holes[0] - truth
+worst = error.abs().argsort(descending=True)[:5]
+rows = table.iloc[holes[0][worst].numpy()]
+for title, i in zip(rows["title"], worst, strict=True):
+    print(f"{truth[i]:.1f} stars, guess {guesses_for_holes[0][i]:.1f}: {title}")
+for given in [1, 3, 5]:
+    print(f"{given} stars: mean error {error[truth == given].mean():+.1f}")
+
+# %%
+# The model expected four stars or more, and one person gave half a star. On
+# average, the guesses are too high by two stars where somebody gave one star,
+# and too low by almost one where somebody gave five. So do not use such a model
+# to find out what a person will dislike.
+
+# %%
+# .. check::
+
+assert (truth[worst] == 0.5).all(), "half a star"
+assert (guesses_for_holes[0][worst] > 3.85).all(), "expected four or more"
+assert abs(error[truth == 1].mean() - 2) < 0.25, "too high by two"
+assert abs(error[truth == 5].mean() + 0.9) < 0.15, "too low by almost one"
 
 # %%
 # What the factors know
