@@ -151,7 +151,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=False)
 def downloads(session: nox.Session) -> None:
-    """Run the lessons that the built site (nox -s docs) offers, with the wheel that it offers."""
+    """Run the lessons that the built site (nox -s docs) offers, with the wheel that it offers.
+
+    They print and draw, byte for byte, what the site shows.
+    """
     package = next(Path("docs/_build/html/downloads").glob("*.whl"), None)
     if package is None:
         session.error("There is no wheel in docs/_build/html/downloads: run `nox -s docs` first.")
@@ -182,9 +185,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def reproducible(session: nox.Session) -> None:
-    """Build the site once more, from nothing in a copy of the tree, and compare every byte.
+    """Build the site once more, in a copy of the tree, and compare every byte.
 
-    The first site is what `nox -s docs` has built, with packages in another folder.
+    The first site is what `nox -s docs` has built, with packages in another folder. The pages are
+    made from nothing, from the results of the lessons; that these come out the same when they run
+    again is what `downloads` looks at.
     """
     site = Path("docs/_build/html")
     if not (site / "index.html").exists():
@@ -192,5 +197,5 @@ def reproducible(session: nox.Session) -> None:
     install(session, "docs")
     copy = Path(session.create_tmp()) / "copy"
     shutil.rmtree(copy, ignore_errors=True)
-    session.run("python", "docs/build.py", "--copy", str(copy), env=STEADY)
+    session.run("python", "docs/build.py", "--copy", str(copy), "--results", env=STEADY)
     session.run("diff", "-r", str(site), str(copy / site), external=True)

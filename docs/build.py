@@ -1,7 +1,8 @@
 """Build the site in every language into docs/_build/html, executing the lessons only once.
 
-`--copy FOLDER` builds in a copy of the tree, `--only PATTERN` executes only the lessons whose path
-matches, and `--draft` tolerates warnings and unfinished catalogs.
+`--copy FOLDER` builds in a copy of the tree, which with `--results` has the results of the lessons
+that ran here, `--only PATTERN` executes only the lessons whose path matches, and `--draft`
+tolerates warnings and unfinished catalogs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def main() -> None:
     """Read the options, build the sites, and write the files at their root."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--copy", type=Path, metavar="FOLDER")
+    parser.add_argument("--results", action="store_true")
     parser.add_argument("--only", metavar="PATTERN")
     parser.add_argument("--draft", action="store_true")
     choice = parser.parse_args()
@@ -29,7 +31,7 @@ def main() -> None:
     project = Project(Path(__file__).parent)
     docs = project.docs
     if choice.copy:
-        docs = sphinx_build.copy_project(project, choice.copy.resolve())
+        docs = sphinx_build.copy_project(project, choice.copy.resolve(), choice.results)
     html = build.build_sites(
         docs, only=choice.only, draft=choice.draft, references_first=not choice.copy
     )

@@ -3,7 +3,8 @@
 `python run_downloads.py SITE TOOLS`: TOOLS is a folder with nbclient and ipykernel. A lesson exists
 as script and as notebook in each language. All of them are the same program, so one of them runs:
 which one, its place in the book decides. A script finds only the packages that it says it needs,
-and nothing can be installed while it runs.
+and nothing can be installed while it runs. It must print and draw what the site shows, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -17,16 +18,37 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 
-ORDER = runpy.run_path(str(Path(__file__).parents[1] / "docs/_ext/course/order.py"))["ORDER"]
+EXTENSIONS = Path(__file__).parents[1] / "docs/_ext"
+ORDER = runpy.run_path(str(EXTENSIONS / "course/order.py"))["ORDER"]
 TURNS = (("en", ".py"), ("zh", ".ipynb"), ("zh", ".py"), ("en", ".ipynb"))
-NOTEBOOK = (
-    "import nbformat, nbclient, sys; "
-    "nbclient.NotebookClient(nbformat.read(sys.argv[1], 4), timeout=300).execute()"
-)
+NOTEBOOK = """\
+import nbclient, nbformat, sys
+
+book = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(book, timeout=300).execute()
+for output in (output for cell in book.cells for output in cell.get("outputs", [])):
+    print(output.text if output.output_type == "stream" else "", end="")
+"""
+# Added to a lesson: save what it drew, as the site does.
+DRAW = """\
+import sys
+
+if pyplot := sys.modules.get("matplotlib.pyplot"):
+    sys.path.append({extensions!r})
+    from pathlib import Path
+
+    from looks.drawing import save
+
+    for place, number in enumerate(pyplot.get_fignums(), 1):
+        file = Path({folder!r}, f"sphx_glr_{stem}_{{place:03}}.png")
+        save(pyplot.figure(number), file, file.parent)
+"""
 METADATA = re.compile(r"(?m)^# /// script\n((?:# .*\n)+?)# ///$")
 # Runs when Python starts: what is not needed is as if it were not installed.
 SITECUSTOMIZE = """\
@@ -61,7 +83,7 @@ def main(site: Path, tools: Path) -> None:
             faults.append(f"{name}: the scripts and notebooks are not the same program")
         files.append(variants[place % len(TURNS)])
     with ThreadPoolExecutor(2) as pool:
-        faults += filter(None, pool.map(lambda file: run(file, tools), files))
+        faults += filter(None, pool.map(lambda file: run(file, tools, site), files))
     sys.exit("\n".join(faults) if faults else print(f"{len(files)} downloads ran."))
 
 
@@ -102,29 +124,67 @@ def distribution(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
 
 
-def run(file: Path, tools: Path) -> str:
+def run(file: Path, tools: Path, site: Path) -> str:
     """Run one file; give what went wrong, or nothing."""
     command = [sys.executable, "-W", "error", file.name]
     settings = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     settings |= {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as hooks:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as hooks,
+        tempfile.TemporaryDirectory() as drawn,
+    ):
+        draw = DRAW.format(extensions=str(EXTENSIONS), folder=drawn, stem=file.stem)
+        text = file.read_text("utf-8")
         if file.suffix == ".ipynb":
             command = [sys.executable, "-c", NOTEBOOK, file.name]
             settings["PYTHONPATH"] = str(tools.resolve())
+            book = json.loads(text)
+            last = next(cell for cell in reversed(book["cells"]) if cell["cell_type"] == "code")
+            book["cells"].append(last | {"id": "drawn", "source": draw, "outputs": []})
+            text = json.dumps(book)
         else:
             (Path(hooks) / "sitecustomize.py").write_text(SITECUSTOMIZE)
             settings["PYTHONPATH"] = hooks
-            settings["HANDBOOK_HIDDEN"] = ",".join(hidden_modules(file.read_text("utf-8")))
-        (Path(folder) / file.name).write_bytes(file.read_bytes())
+            settings["HANDBOOK_HIDDEN"] = ",".join(hidden_modules(text))
+            text += draw
+        (Path(folder) / file.name).write_text(text, "utf-8")
         done = subprocess.run(
             command, cwd=folder, env=os.environ | settings, capture_output=True, text=True
         )
         left = sorted(path.name for path in Path(folder).iterdir() if path.name != file.name)
-    name = "/".join(file.parts[-4:])
-    print("ran" if done.returncode == 0 else "FAILED", name, flush=True)
-    if done.returncode:
-        return f"{name}:\n{done.stderr}"
-    return f"{name} left files behind: {', '.join(left)}" if left else ""
+        name = "/".join(file.parts[-4:])
+        faults = [f"it left files behind: {', '.join(left)}"] if left else []
+        if done.returncode:
+            faults.append(done.stderr)
+        else:
+            faults += differences(
+                site / "en", f"{file.parent.name}/{file.stem}", done.stdout, drawn
+            )
+    print("FAILED" if faults else "ran", name, flush=True)
+    return "\n".join(f"{name}: {fault}" for fault in faults)
+
+
+def differences(site: Path, lesson: str, printed: str, drawn: str) -> Iterator[str]:
+    """Compare what a lesson printed and drew with what the site shows."""
+    book = json.loads((site / f"_downloads/{lesson}.ipynb").read_text("utf-8"))
+    outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
+    streams = [output["text"] for output in outputs if output["output_type"] == "stream"]
+    shown = "".join("".join(text) for text in streams)
+    for here, there in zip_longest(printed.splitlines(), shown.splitlines()):
+        if here != there:
+            yield f"it printed {here!r}, and the site shows {there!r}"
+            break
+    part, _slash, stem = lesson.partition("/")
+    figures = {
+        file.name: file for file in (site / f"_images/lessons/{part}").glob(f"sphx_glr_{stem}_0*")
+    }
+    new = {file.name: file for file in Path(drawn).iterdir()}
+    for name in sorted(figures.keys() | {name for name in new if re.search(r"_\d+\.\w+$", name)}):
+        if name not in figures or name not in new:
+            yield f"{name} is {'drawn' if name in new else 'shown'} and not the other way round"
+        elif figures[name].read_bytes() != new[name].read_bytes():
+            yield f"{name} looks different from the one on the site"
 
 
 if __name__ == "__main__":

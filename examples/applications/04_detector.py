@@ -468,7 +468,7 @@ assert len(all_fit) == 394, "394 digits"
 # %%
 # .. answer:: 2
 #
-#    They fall to 0.91 and 0.51, because hits no longer come before the other
+#    They fall to 0.90 and 0.51, because hits no longer come before the other
 #    boxes. At 0.5 each network is still better than connected ink.
 
 equal_50 = torch.zeros(5)
@@ -484,7 +484,7 @@ print(f"equal scores, @.75: {equal_75.mean():.3f} ± {equal_75.std():.3f}")
 # %%
 # .. check::
 
-assert abs(equal_50.mean() - 0.906) < 0.02, "0.91"
+assert abs(equal_50.mean() - 0.902) < 0.02, "0.90"
 assert abs(equal_75.mean() - 0.507) < 0.03, "0.51"
 assert (equal_75 < ap_75).all(), "they fall"
 assert equal_50.mean() < ap_50.mean(), "they fall"

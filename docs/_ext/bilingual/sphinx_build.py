@@ -15,13 +15,14 @@ from bilingual.project import Project
 EXTENSIONS = Path(__file__).parents[1]
 
 
-def copy_project(project: Project, target: Path) -> Path:
+def copy_project(project: Project, target: Path, results: bool = False) -> Path:
     """Copy what a build reads to `target`, and return the folder with conf.py.
 
-    What was built there before is kept.
+    What was built there before is kept; with `results` that of the lessons is replaced by what
+    they printed and drew here.
     """
     above = project.docs.parent
-    made = {project.build, project.lessons}
+    made = {project.build} if results else {project.build, project.lessons}
     docs, examples = (target / each.relative_to(above) for each in (project.docs, project.examples))
     for old in [*docs.glob("*"), examples]:
         if old not in {docs / folder.relative_to(project.docs) for folder in made}:

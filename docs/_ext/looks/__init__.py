@@ -8,11 +8,12 @@ theme's scripts, fonts and styles is left out. `drawing` and `dark_colours` run 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from sphinx.application import Sphinx
-from sphinx.config import Config
+if TYPE_CHECKING:  # Sphinx is not there where a download is run and drawn
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 HERE = Path(__file__).parent
 

@@ -36,13 +36,16 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
     found = []
     for number in plt.get_fignums():
         path = Path(block_vars["image_path_iterator"].next())
-        found.append(_save(plt.figure(number), path, Path(gallery_conf["src_dir"])))
+        found.append(save(plt.figure(number), path, Path(gallery_conf["src_dir"])))
     plt.close("all")
     return "".join(found)
 
 
-def _save(figure: Any, path: Path, root: Path) -> str:
-    """Write the files of a figure: `NAME.svg` or `NAME.webp`, with `_dark` and `_card`."""
+def save(figure: Any, path: Path, root: Path) -> str:
+    """Write the files of a figure: `NAME.svg` or `NAME.webp`, with `_dark` and `_card`.
+
+    `root` is the folder above `path` from which the directive, which is returned, counts.
+    """
     from looks.dark_colours import darken
 
     figure.canvas.draw()  # places the texts, and settles the ticks
