@@ -1,10 +1,10 @@
 """
-A character GPT on Tang poems: against counting
-===============================================
+A character GPT on Tang poems
+=============================
 
 Does a GPT guess the next character of a poem better than a table of counts?
 
-A GPT reads many characters before it guesses, and the table of a bigram only
+A GPT reads many characters before it guesses, and a bigram table reads only
 one. But the GPT has half a million weights, and only 250 poems to learn them
 from. You find out which is better by judging both at the same places, on poems
 that neither has seen.
@@ -13,7 +13,7 @@ After this lesson you can
 
 - train a GPT on a small text, and judge it beside a bigram at the same places
 - mix two models, and find out which characters each of them guesses better
-- recognize a missing causal mask by a loss below the floor
+- recognize a missing causal mask by a loss below what any model can reach
 """
 
 # %%
@@ -102,10 +102,10 @@ def bigram_table(numbers, discount=0.9):
 # The model is the :class:`handbook.models.Transformer` of
 # :doc:`/lessons/architectures/11_gpt`, with one block of width 96.
 
-gpt = models.Transformer(
+untrained = models.Transformer(
     len(characters), max_length=32, width=96, is_causal=True
 )
-print("weights:", sum(weight.numel() for weight in gpt.parameters()))
+print("weights:", sum(weight.numel() for weight in untrained.parameters()))
 
 # %%
 # Four fifths of them are the embedding and the last layer, because there are
@@ -113,7 +113,7 @@ print("weights:", sum(weight.numel() for weight in gpt.parameters()))
 #
 # The training loop is the same, too. Width, learning rate and the 150 steps
 # were chosen on other random splits of the same poems, which helps the GPT a
-# little. It loses all the same, as you will see.
+# little.
 
 
 def train_gpt(numbers, size, is_causal=True, width=96, lr=0.005, steps=150):
@@ -130,13 +130,13 @@ def train_gpt(numbers, size, is_causal=True, width=96, lr=0.005, steps=150):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model
+    return model.eval()
 
 
 # %%
 # .. check::
 
-assert sum(weight.numel() for weight in gpt.parameters()) > 500_000, (
+assert sum(weight.numel() for weight in untrained.parameters()) > 500_000, (
     "half a million"
 )
 assert len(characters) == 2450, "characters"
@@ -144,10 +144,10 @@ assert (
     0.75
     < sum(
         weight.numel()
-        for weight in gpt.parameters()
+        for weight in untrained.parameters()
         if len(characters) in weight.shape
     )
-    / sum(weight.numel() for weight in gpt.parameters())
+    / sum(weight.numel() for weight in untrained.parameters())
     < 0.85
 ), "four fifths are the embedding and the last layer"
 
@@ -172,8 +172,8 @@ def bigram_chances(table, numbers, n):
 
 
 # %%
-# Five splits, each with a new start of the GPT. The third model is a *mixture*:
-# the mean of both probabilities, half and half.
+# Five splits, each with new starting weights of the GPT. The third model is a
+# *mixture*: the mean of both probabilities, half and half.
 
 splits = []
 gpts = []
@@ -191,11 +191,11 @@ for seed in range(5):
 # %%
 # The last line compares split by split.
 
-rows = []
+split_bits = []
 for _, _, _, p_gpt, p_bigram in splits:
     chances = torch.stack([p_gpt, p_bigram, (p_gpt + p_bigram) / 2])
-    rows.append(-chances.log2().mean(dim=1))  # bits per character
-result = torch.stack(rows)  # (5, 3), rows are splits
+    split_bits.append(-chances.log2().mean(dim=1))  # bits per character
+result = torch.stack(split_bits)  # (5, 3), rows are splits
 
 for i, name in enumerate(["GPT", "bigram", "mixture"]):
     print(f"{name}: {result[:, i].mean():.2f} ± {result[:, i].std():.2f}")
@@ -217,15 +217,15 @@ is_mark = torch.tensor([each in marks for each in characters])
 whole_text = "".join(poem.text + "\n\n" for poem in poems)
 print(f"marks: {is_mark[encode(whole_text)].float().mean():.0%}")
 
-rows = []
+part_bits = []
 for _, test_text, _, p_gpt, p_bigram in splits:
-    mark = is_mark[encode(test_text)[17 : 17 + len(p_gpt)]]
+    next_is_mark = is_mark[encode(test_text)[17 : 17 + len(p_gpt)]]
     chances = torch.stack([p_gpt, p_bigram, (p_gpt + p_bigram) / 2])
     surprises = -chances.log2()
-    at_marks = surprises[:, mark].mean(dim=1)
-    at_others = surprises[:, ~mark].mean(dim=1)
-    rows.append(torch.stack([at_marks, at_others]))
-by_part = torch.stack(rows)  # (5 splits, 2 parts, 3 models)
+    at_marks = surprises[:, next_is_mark].mean(dim=1)
+    at_others = surprises[:, ~next_is_mark].mean(dim=1)
+    part_bits.append(torch.stack([at_marks, at_others]))
+by_part = torch.stack(part_bits)  # (5 splits, 2 parts, 3 models)
 
 # %%
 
@@ -278,6 +278,15 @@ def states(text):
 
 
 # %%
+# In how many poems do all verses have five or seven characters?
+
+regular = 0
+for poem in poems:
+    lengths = [before for mark, _, before in states(poem.text) if mark]
+    regular += all(length in [5, 7] for length in lengths)
+print(f"{regular} of {len(poems)} poems")
+
+# %%
 # For each such state, we count how often a mark came next. Adding 0.5 and 1
 # keeps each share strictly between 0 and 1, even in a state that was never
 # counted.
@@ -318,20 +327,21 @@ def meter_chances(train_text, test_text, table, p_bigram):
 # %%
 # And the same with a tenth of the GPT, and half and half:
 
-rows = []
+meter_bits = []
 for train_text, test_text, table, p_gpt, p_bigram in splits:
     p_meter = meter_chances(train_text, test_text, table, p_bigram)
     tenth = 0.1 * p_gpt + 0.9 * p_meter
     chances = torch.stack([p_meter, tenth, (p_gpt + p_meter) / 2])
-    rows.append(-chances.log2().mean(dim=1))
-meter = torch.stack(rows)
+    meter_bits.append(-chances.log2().mean(dim=1))
+meter = torch.stack(meter_bits)
 for i, name in enumerate(["bigram with meter", "0.1 GPT", "0.5 GPT"]):
     print(f"{name}: {meter[:, i].mean():.2f} ± {meter[:, i].std():.2f}")
 
 # %%
-# .. alt:: Bits per character of five models, each a point with the standard
-#    deviation over the splits: the GPT 8.7, the bigram 8.4, their mixture 8.3,
-#    the bigram with meter 7.9, and this mixed half and half with the GPT 8.0.
+# .. alt:: Bits per character of five models, with a thin line for each of the
+#    five splits and a point for the mean: the GPT 8.7, the bigram 8.4, their
+#    mixture 8.3, the bigram with meter 7.9, and this mixed half and half with
+#    the GPT 8.0. On each line, the bigram with meter is the best.
 
 # %%
 # .. drawing::
@@ -339,9 +349,9 @@ for i, name in enumerate(["bigram with meter", "0.1 GPT", "0.5 GPT"]):
 figure, axis = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
 names = ["GPT", "bigram", "GPT + bigram", "meter", "GPT + meter"]
 columns = torch.cat([result, meter[:, [0, 2]]], dim=1)
-mean = columns.mean(dim=0).numpy()
-spread = columns.std(dim=0).numpy()
-axis.errorbar(mean, names, xerr=spread, fmt="o", capsize=3)
+for each in columns:
+    axis.plot(each.numpy(), names, color="0.6", linewidth=0.8)
+axis.plot(columns.mean(dim=0).numpy(), names, "o")
 axis.invert_yaxis()
 axis.set(xlabel="bits per character")
 axis.grid(axis="x", alpha=0.4)
@@ -357,11 +367,7 @@ axis.grid(axis="x", alpha=0.4)
 # .. check::
 
 assert (meter[:, 0] < result.amin(dim=1) - 0.2).all(), "by far, in each split"
-assert sum(
-    length in [5, 7] for _, since, length in states(whole_text) if since == 0
-) > 0.95 * sum(since == 0 for _, since, _ in states(whole_text)), (
-    "nearly all verses have five or seven"
-)
+assert regular == 299, "five or seven in nearly all poems"
 assert (meter[:, 2] > meter[:, 0]).all(), "half of the GPT makes it worse"
 assert (meter[:, 1] - meter[:, 0]).abs().max() < 0.06, "almost nothing"
 assert (meter[:, 1] - meter[:, 0]).mean().abs() < 0.02, "nor on average"
@@ -377,10 +383,10 @@ assert abs(meter[:, 2].mean() - 8.0) < 0.07, "half and half 8.0"
 # **The mask is forgotten.** In :doc:`/lessons/architectures/11_gpt`, this
 # showed when the model wrote. Here is a test that needs no writing. Without the
 # causal mask, each guess can look at the very character it should guess,
-# because that stands in the input. On random digits this cannot be overlooked,
-# because on new digits no model gets below log2 10 = 3.322 bits on average. We
-# train on 2,000 digits and judge on 2,000 new ones: first all 32 guesses of
-# each piece, then the last guess only, because its answer is not in the input.
+# because that stands in the input. But on new random digits, no model gets
+# below log2 10 = 3.322 bits on average. We train on 2,000 digits and judge on
+# 2,000 new ones: first all 32 guesses of each piece, then the last guess only,
+# because its answer is not in the input.
 
 
 def digit_bits(seed, is_causal):
@@ -390,8 +396,8 @@ def digit_bits(seed, is_causal):
     pieces = new.unfold(0, 33, 4)
     with torch.no_grad():
         chances = model(pieces[:, :-1]).softmax(dim=2)
-    right = -chances.gather(2, pieces[:, 1:].unsqueeze(2)).log2()
-    return [right.mean().item(), right[:, -1].mean().item()]
+    bits = -chances.gather(2, pieces[:, 1:].unsqueeze(2)).log2()
+    return [bits.mean().item(), bits[:, -1].mean().item()]
 
 
 # %%
@@ -399,15 +405,15 @@ def digit_bits(seed, is_causal):
 
 digits = {}
 for is_causal in [True, False]:
-    rows = [digit_bits(seed, is_causal) for seed in range(5)]
-    digits[is_causal] = torch.tensor(rows)  # (5 seeds, 2): all, last
+    seed_bits = [digit_bits(seed, is_causal) for seed in range(5)]
+    digits[is_causal] = torch.tensor(seed_bits)  # (5 seeds, 2): all, last
     low = digits[is_causal].amin(dim=0)
     high = digits[is_causal].amax(dim=0)
     print(f"mask {is_causal}: all {low[0]:.2f} to {high[0]:.2f}", end=", ")
     print(f"last {low[1]:.2f} to {high[1]:.2f}")
 
 # %%
-# With the mask, the bits stay near the floor. Without it, the model seems to
+# With the mask, the bits stay near this floor. Without it, the model seems to
 # foresee new random digits, but at the last place it is far above the floor. So
 # whenever a score is too good, put random digits into the same code, and judge
 # on new ones. If it gets clearly below the floor, the model sees the answers.
@@ -426,10 +432,11 @@ assert (digits[True] - math.log2(10)).abs().max() < 0.1, "with the mask near"
 # %%
 # Recipe
 # ------
-# A GPT, a table, and their mixture on your own text. Ours is made up of five
-# words in random order. After an e, for example, one character of context does
-# not say where in which word we are. The floor is 0.43 bits. The 0.1 in the
-# table keeps each pair possible.
+# A GPT, a table, and their mixture, or the better one alone, on your own text.
+# Ours is made up of five words in random order. After an e, one character of
+# context does not say in which word we are. Each word costs log2 5 = 2.32 bits
+# and has 5.4 characters on average, so the floor is 0.43 bits per character.
+# The 0.1 in the table keeps each pair possible.
 
 import torch
 from torch import nn
@@ -462,6 +469,7 @@ for _ in range(150):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+model = model.eval()
 
 # %%
 # Is the mask there? A change of the last input must not change any output
@@ -532,15 +540,15 @@ assert moved < 1e-5, "the mask is there"
 #
 # Exercises
 # ---------
-# 1. **Predict.** At one place, the GPT gives the right character 1/2, and the
-#    bigram 1/1024. How many bits do they need, and about how many does their
-#    mixture need? How many more than the better one can a half-and-half mixture
-#    need at most?
+# 1. **Predict.** At one place, the GPT gives the right character a probability
+#    of 1/2, and the bigram one of 1/1024. How many bits do they need, and about
+#    how many does their mixture need? How many more than the better one can a
+#    half-and-half mixture need at most?
 # 2. **Change.** In the mixture with the bigram, give the GPT a share of 0.1,
 #    0.3 and 0.5. Which share is the best on average over the five splits, and
 #    why is its score not an honest result?
 # 3. **Extend.** Does the GPT use its long context? Judge the five GPTs at the
-#    end of pieces of 1, 8 and 32 characters.
+#    end of pieces of 1, 4, 8 and 32 characters.
 
 # %%
 # .. answer:: 1
@@ -566,11 +574,11 @@ assert abs(-math.log2(p_mixture) - 2) < 0.01, "about 2 bits"
 
 mixed = {}
 for share in [0.1, 0.3, 0.5]:
-    rows = []
+    share_bits = []
     for _, _, _, p_gpt, p_bigram in splits:
         mixture = share * p_gpt + (1 - share) * p_bigram
-        rows.append(-mixture.log2().mean().item())
-    mixed[share] = sum(rows) / len(rows)
+        share_bits.append(-mixture.log2().mean().item())
+    mixed[share] = sum(share_bits) / len(share_bits)
     print(f"{share}: {mixed[share]:.3f}")
 
 # %%
@@ -582,27 +590,28 @@ assert mixed[0.5] - mixed[0.3] < 0.04, "just ahead of 0.5"
 # %%
 # .. answer:: 3
 #
-#    Up to about eight characters, a verse and its mark. With 32 it is even a
-#    little worse than with 8 on average. From so few poems, the GPT has not
-#    learned to use the rest.
+#    Eight characters, a verse and its mark, are better than four in each split.
+#    More than eight brought nothing that we could measure on the few hundred
+#    guesses of a split. From so few poems, the GPT has hardly learned to use
+#    the rest.
 
 context_bits = {}
-for length in [1, 8, 32]:
-    rows = []
+for length in [1, 4, 8, 32]:
+    length_bits = []
     for model, parts in zip(gpts, splits, strict=True):
         test_numbers = encode(parts[1])
         ends = test_numbers.unfold(0, 33, 16)[:, 32 - length :]
         with torch.no_grad():
             chances = model(ends[:, :-1])[:, -1].softmax(dim=1)
-        right = chances.gather(1, ends[:, -1:])
-        rows.append(-right.log2().mean().item())
-    context_bits[length] = torch.tensor(rows)
-    print(f"{length:2}:", " ".join(f"{each:.2f}" for each in rows))
+        p_right = chances.gather(1, ends[:, -1:])
+        length_bits.append(-p_right.log2().mean().item())
+    context_bits[length] = torch.tensor(length_bits)
+    print(f"{length:2}:", " ".join(f"{each:.2f}" for each in length_bits))
 
 # %%
 # .. check::
 
-assert (context_bits[8] < context_bits[1] - 0.1).all(), "eight characters help"
-assert 0 < (context_bits[32] - context_bits[8]).mean() < 0.2, (
-    "32 is a little worse on average"
+assert (context_bits[8] < context_bits[4] - 0.05).all(), "better than four"
+assert abs((context_bits[32] - context_bits[8]).mean()) < 0.2, (
+    "more than eight brought nothing"
 )
