@@ -5,9 +5,10 @@ Semantic segmentation with a U-Net
 Which pixels of an image belong to the object?
 
 A box around a tumour or a road only says roughly where it is. To measure it,
-one needs to know which pixels belong to it. This is *semantic segmentation*:
-each pixel gets a class. A network for it has to see far, to know what it is
-looking at, and yet be exact to the pixel. The U-Net does both.
+one needs to know which pixels belong to it. In :term:`semantic segmentation
+<semantic segmentation>`, each pixel gets a class. A network for it has to see
+far, to know what it is looking at, and yet be exact to the pixel. The U-Net
+does both.
 
 After this lesson you can
 
@@ -102,10 +103,10 @@ share = masks["test"].float().mean().item()
 print(f"share of pixels that are ink: {100 * share:.1f}%")
 
 # %%
-# An *easy* scene is the ink with a little noise, like chalk on a clean board.
-# In a *hard* scene, a spot of light lies somewhere on the board, and the ink is
-# fainter, with another contrast in each scene. (The spot is a bell curve with a
-# standard deviation of 12 pixels, and 288 = 2 · 12².)
+# An *easy* scene is the ink with a little noise, like a clean scan. In a *hard*
+# scene, a spot of light lies somewhere on the page, and the ink is fainter,
+# with another contrast in each scene. (The spot is a bell curve with a standard
+# deviation of 12 pixels, and 288 = 2 · 12².)
 
 scenes = {}
 contrast = {}
@@ -132,9 +133,9 @@ for part in ink:
 
 figure, axes = plt.subplots(1, 3, figsize=(6.6, 2.4), layout="constrained")
 for axis, picture, title in [
-    (axes[0], scenes["easy", "test"][1, 0], "easy"),
-    (axes[1], scenes["hard", "test"][1, 0], "hard"),
-    (axes[2], masks["test"][1, 0], "mask"),
+    (axes[0], scenes["easy", "test"][4, 0], "easy"),
+    (axes[1], scenes["hard", "test"][4, 0], "hard"),
+    (axes[2], masks["test"][4, 0], "mask"),
 ]:
     axis.imshow(picture.numpy(), cmap="gray")
     axis.set(xticks=[], yticks=[], title=title)
@@ -293,10 +294,10 @@ class NoSkips(UNet):
 # for each, the loss is ``nn.functional.cross_entropy``, and the answer is
 # ``argmax(dim=1)``.)
 
-cross_entropy = binary_cross_entropy_with_logits
 
-
-def train_network(model, kind, rate, loss_function=cross_entropy):
+def train_network(
+    model, kind, rate, loss_function=binary_cross_entropy_with_logits
+):
     model.to(memory_format=torch.channels_last)  # faster on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=100)
@@ -373,10 +374,11 @@ for kind, name in [("easy", "global"), ("hard", "local")]:
 
 # %%
 # On easy scenes the threshold wins by a hundredth, with each of the five seeds.
-# There the truth is almost a threshold itself, and only noise is in the way. On
-# hard scenes the U-Net is better than the local threshold with each seed, 0.84
-# against 0.79. Without skip connections it falls to 0.64, below the local
-# threshold. (We did not measure how far more than 100 steps would get.)
+# There the truth itself comes from a threshold, and only noise is in the way.
+# On hard scenes the U-Net is better than the local threshold with each seed,
+# 0.84 against 0.79. Without skip connections, at the same rate, it falls to
+# 0.64, below the local threshold. (The networks had only 100 steps. More steps
+# may close the gap on easy scenes.)
 #
 # The figure shows the hard scene from above and the errors of the first U-Net:
 # missed ink is blue, and paper that was taken for ink is orange.
@@ -401,10 +403,10 @@ with torch.no_grad():
     drawn = networks["hard", "U-Net"][0](scenes["hard", "test"]) > 0
 figure, axes = plt.subplots(1, 4, figsize=(6.6, 2), layout="constrained")
 for axis, picture, title in [
-    (axes[0], scenes["hard", "test"][1, 0], "scene"),
-    (axes[1], masks["test"][1, 0], "mask"),
-    (axes[2], drawn[1, 0], "U-Net"),
-    (axes[3], paint_errors(drawn[1, 0], masks["test"][1, 0]), "errors"),
+    (axes[0], scenes["hard", "test"][4, 0], "scene"),
+    (axes[1], masks["test"][4, 0], "mask"),
+    (axes[2], drawn[4, 0], "U-Net"),
+    (axes[3], paint_errors(drawn[4, 0], masks["test"][4, 0]), "errors"),
 ]:
     axis.imshow(picture.numpy(), cmap="gray")
     axis.set(xticks=[], yticks=[], title=title)
@@ -448,10 +450,12 @@ for i, rows in enumerate(quarters):
 
 # %%
 # Both are worst where the ink is faint, and there the lead of the U-Net is
-# largest. The three worst scenes of all are among these. Here are their errors.
+# largest. The three worst scenes of all are among these. In one of them, thick
+# strokes lie in the light, and in the other two, a thin digit lies at the edge.
 #
-# .. alt:: Three faint scenes, in which the digits can hardly be seen, and below
-#    each the errors of the U-Net.
+# .. alt:: Three faint scenes, and below each the errors of the U-Net. In the
+#    first, most of a thick digit is blue, because it was missed. In the others,
+#    thin digits at the edge of the scene have blue and some orange pixels.
 
 # %%
 # .. drawing::
@@ -502,7 +506,8 @@ for model in without_norm:
     with torch.no_grad():
         logits = model(scenes["hard", "test"])
     found = logits > 0
-    empty_loss.append(cross_entropy(logits, true_masks.float()).item())
+    loss = binary_cross_entropy_with_logits(logits, true_masks.float())
+    empty_loss.append(loss.item())
     empty_iou.append(metrics.mask_iou(found, true_masks).mean().item())
     right = (found == true_masks).float().mean()
     print(f"loss {empty_loss[-1]:.2f}, right {100 * right:.1f}%", end=", ")
@@ -643,8 +648,8 @@ assert abs(area - 25) < 8, "and about the right area"
 #    True and False, so that it has a gradient. Train without batch
 #    normalization again, with this loss. Are the masks still empty?
 # 3. **Extend.** Average the probabilities of the five networks, and cut at ½.
-#    Is this *ensemble* better than each of them, and does it beat the threshold
-#    on easy scenes?
+#    Is this *ensemble* better than the five are on average? On easy scenes,
+#    does it beat the threshold?
 
 # %%
 # .. answer:: 1
@@ -700,8 +705,8 @@ assert min(dice_iou) > 0.3, "not empty"
 # %%
 # .. answer:: 3
 #
-#    It is better than each of the five, on both kinds of scenes. On easy ones
-#    it reaches 0.948, and the threshold is still a little better.
+#    It is better than their average on both kinds of scenes. On easy ones it
+#    about reaches the threshold.
 
 for kind in ["easy", "hard"]:
     mean = torch.zeros(200, 1, 48, 48)
@@ -709,19 +714,19 @@ for kind in ["easy", "hard"]:
         with torch.no_grad():
             mean += model(scenes[kind, "test"]).sigmoid() / 5
     iou[kind, "ensemble"] = metrics.mask_iou(mean > 0.5, true_masks)
-    best = iou[kind, "U-Net"].mean(dim=0).max()
-    print(f"{kind}: best of five {best:.3f}", end=", ")
+    print(f"{kind}: average {iou[kind, 'U-Net'].mean():.3f}", end=", ")
     print(f"ensemble {iou[kind, 'ensemble'].mean():.3f}")
+print(f"easy: threshold {iou['easy', 'global'].mean():.3f}")
 
 # %%
 # .. check::
 
-assert (
-    iou["easy", "ensemble"].mean() > iou["easy", "U-Net"].mean(dim=0)
-).all(), "better than each on easy scenes"
-assert (
-    iou["hard", "ensemble"].mean() > iou["hard", "U-Net"].mean(dim=0)
-).all(), "better than each on hard scenes"
-assert iou["easy", "ensemble"].mean() < iou["easy", "global"].mean(), (
-    "the threshold is better"
+assert iou["easy", "ensemble"].mean() > iou["easy", "U-Net"].mean(), (
+    "better than the average on easy scenes"
 )
+assert iou["hard", "ensemble"].mean() > iou["hard", "U-Net"].mean(), (
+    "better than the average on hard scenes"
+)
+assert (
+    abs(iou["easy", "ensemble"].mean() - iou["easy", "global"].mean()) < 0.01
+), "about the threshold"
