@@ -63,6 +63,7 @@ ORDER = [
     "applications/02_leakage",
     "applications/03_boxes_iou_map",
     "applications/04_detector",
+    "applications/06_sentiment",
     "applications/07_ngrams",
     "applications/08_gpt",
     "applications/11_matrix_factorization",
