@@ -61,9 +61,9 @@ print(bag(codes, starts).squeeze(1).tolist())
 
 # %%
 # "Not bad" gets −5, because both of its characters look bad. No other numbers
-# can help. The scores of 好 and 不坏 add up to 好 + 不 + 坏, and so do those of
-# 坏 and 不好. The first two should be positive and the other two negative, but
-# equal sums cannot be both.
+# can help. The scores of 好 and 不坏 add up to 好 + 不 + 坏, and so do those of 坏
+# and 不好. One sum should be positive and the other negative, but they are
+# equal.
 #
 # The way out is to count pairs of neighbouring characters as well:
 
@@ -193,14 +193,12 @@ assert len(texts) == 17_321, "what is left"
 assert len(texts) - len(beginnings) < 0.01 * len(texts), "less than 1 %"
 
 # %%
-# The last number counts lines whose first 15 letters have occurred before. They
-# are near copies, of which one goes on a little longer. They are less than 1%,
-# and we leave them.
+# The last number counts lines whose first 15 letters have occurred before.
+# Some of these are near copies. They are less than 1%, and we leave them.
 #
-# A long review takes several lines in a row, often numbered, about the same
-# hotel. If we dealt out single lines, one line of a review could be in the
-# training data and the next in the test data. So we deal out blocks of 50 lines
-# that follow each other: 60 blocks for the test, 60 for validation.
+# A long review takes several lines in a row. If we dealt out single lines,
+# part of it could be in the training data and the rest in the test data. So we
+# deal out blocks of 50 lines: 60 blocks for the test, 60 for validation.
 
 blocks = torch.arange(len(texts) // 50 * 50).reshape(-1, 50)
 generator = torch.Generator().manual_seed(0)
@@ -255,13 +253,17 @@ names = tfidf.get_feature_names_out()
 by_weight = weights.argsort().tolist()
 print("lowest: ", [str(names[i]) for i in by_weight[:6]])
 print("highest:", [str(names[i]) for i in by_weight[:-7:-1]])
+everything = " ".join(train_texts)
+share = everything.count("不错") / everything.count("错")
+print(f"错 that follow 不: {share:.0%}")
 
 # %%
-# The toy comes back in the real reviews. 不 (not) has the lowest weight, and 不错
-# the highest: 错 means wrong, and "not wrong" is how one says "quite good". The
-# other low ones are 差 (poor), 不好 (not good), 没有 (there is no), 太 (too) and
-# 很差 (very poor). The other high ones are 错 itself, 很好 (very good), 很 (very),
-# 美 (beautiful) and 每 (every).
+# The toy comes back in the real reviews. 不 (not) has the lowest weight, and
+# 不错 the highest: 错 means wrong, and "not wrong" is how one says "quite good".
+# The character 错 is in the list as well, because it nearly always follows 不.
+# The other low ones are 差 (poor), 不好 (not good), 没有 (there is no), 太 (too)
+# and 很差 (very poor). The other high ones are 很好 (very good), 很 (very), 美
+# (beautiful) and 每 (every).
 
 # %%
 # .. check::
@@ -270,6 +272,7 @@ assert min(curves["pairs"]) > max(curves["characters"]), "better at every C"
 assert max(curves["pairs"]) in curves["pairs"][2:4], "4 or 8"
 assert names[by_weight[0]] == "不", "the lowest"
 assert names[by_weight[-1]] == "不错", "the highest"
+assert share > 0.85, "nearly always"
 
 # %%
 # The network
@@ -335,10 +338,9 @@ for lr in [0.01, 0.02, 0.04]:
 # The rate makes little difference if there are enough epochs. We take 0.02 and
 # three epochs.
 #
-# Now the test lines, with five other seeds for the network. The seeds say how
-# much the network varies, but not how much luck is in these 3,000 lines. For
-# that we take the accuracy in each of the 60 blocks, and the standard error of
-# their mean.
+# Now the test lines, with five other seeds for the network. The spread over
+# the seeds says nothing about the luck in these 3,000 lines. For that we take
+# the accuracy in each of the 60 blocks, and the standard error of their mean.
 
 
 def standard_error(values):  # one for each test line
@@ -360,10 +362,10 @@ gain = networks_right.mean(dim=0) - tfidf_right.float()
 # All accuracies are on the same 3,000 lines. ``gain`` compares the two methods
 # line by line.
 
-majority = labels[test].float().mean()  # as many positive as negative
+always_positive = labels[test].float().mean()  # as many positive as negative
 accuracy = tfidf_right.float().mean()
 independent = (accuracy * (1 - accuracy) / 3000) ** 0.5
-print(f"always positive: {majority:.3f}")
+print(f"always positive: {always_positive:.3f}")
 print(f"TF-IDF, pairs:   {accuracy:.3f}, SE {standard_error(tfidf_right):.3f}")
 print(f"(SE if lines were independent: {independent:.3f})")
 print(f"network:         {accuracies.mean():.3f} ± {accuracies.std():.3f}")
@@ -374,15 +376,14 @@ print(f"gain:            {gain.mean():.3f}, SE {standard_error(gain):.3f}")
 # it is ahead by less than two standard errors (SE), so these lines do not show
 # that it is better. TF-IDF needs no seed, and one can read its weights.
 #
-# The line in brackets has the usual formula for the error of an accuracy, which
-# takes the lines for independent. It is too small here. Lines of one block are
-# often about the same hotel or the same laptop, so they are right or wrong
-# together.
+# The line in brackets has the usual formula, which takes the lines for
+# independent. It is too small here, because the lines of a block are alike,
+# and tend to be right or wrong together.
 
 # %%
 # .. check::
 
-assert majority == 0.5, "as many positive as negative"
+assert always_positive == 0.5, "as many positive as negative"
 assert abs(accuracy - 0.84) < 0.01, "84 %"
 assert abs(gain.mean()) < 2 * standard_error(gain), "less than two errors"
 assert standard_error(tfidf_right) > 1.4 * independent, "too small here"
@@ -406,6 +407,7 @@ other_texts = [every[i] for i in others.tolist()]
 known = {letters(text) for text in other_texts}
 copied = torch.tensor([letters(text) in known for text in held_out_texts])
 print(f"held-out lines with a copy: {copied.float().mean():.0%}")
+print(f"without a copy: {(~copied).sum()} lines")
 
 # %%
 # Then the same method as above. The figure shows it beside what we measured on
@@ -442,8 +444,10 @@ axis.minorticks_off()
 axis.legend()
 
 # %%
-# There is no error and no warning, and with C = 4, 84% has become 95%. The gain
-# comes from the lines with a copy. The few without one stay at 87%, whatever C.
+# There is no error and no warning, and with C = 4, 84% has become 95%. The
+# gain comes from the lines with a copy. The few without one stay at 87%, with
+# a standard error of about 2%.
+#
 # The leak also spoils the choice of C. A large C lets the model learn lines by
 # heart, which pays if the same lines come back. With copies, 64 looks best, and
 # without them it is a little worse than 4.
@@ -455,6 +459,7 @@ assert copied.float().mean() > 0.8, "most have a copy"
 assert leaky_curve == sorted(leaky_curve), "rises"
 assert abs(leaky_curve[1] - 0.95) < 0.01, "95 % with C = 4"
 assert all(abs(score - 0.87) < 0.015 for score in fresh), "87 %"
+assert abs((0.87 * 0.13 / (~copied).sum()) ** 0.5 - 0.02) < 0.005, "about 2 %"
 assert curves["pairs"][-1] < curves["pairs"][2], "64 is worse than 4"
 
 # %%
@@ -479,17 +484,15 @@ for i in surest[:12].tolist():
 #   is too noisy*) and 隔音极差 (*the walls let every sound through*) are labelled
 #   positive. 位置不错，交通方便 (*quite a good location, easy to get to*) and
 #   东西还不错 (*this is quite good*) are labelled negative.
-# - Two praise one thing and blame another, such as a good location and old
-#   rooms.
+# - Two both praise and blame, such as a good location and old rooms.
 # - One, 宾馆反馈 (*feedback from the hotel*), is the reply of a hotel to a
 #   complaint, in polite words.
 # - In two, the model is wrong. 安靜不擾人 (*quiet, nobody disturbs you*) is
 #   praise, but it has a 不.
 #
-# One of the seven begins with the number 5. It complains about a battery, and
-# it seems to be the fifth point of a longer review that was positive as a
-# whole. So some of the 16% are mistakes of the labels, and no model can avoid
-# them.
+# One of the seven begins with the number 5. It seems to be the fifth point of
+# a longer review that was positive as a whole. So some of the 16% are label
+# errors, and no model can avoid them.
 
 # %%
 # .. check::
@@ -505,19 +508,18 @@ assert sum(text.startswith("5") for text in mistakes) == 1, "the fifth point"
 # %%
 # In production
 # -------------
-# Such a model is trained on the reviews of one shop, and used on those of
-# another. Exercise 3 shows what this costs if it has never seen a book.
-# Language moves on, too. The reply above is from 2008, and today's slang is not
-# in these lines. So label some fresh texts by hand now and then, and measure
-# again. Texts about which the model is in doubt can go to a person, as in
+# Such a model is often trained on one shop's reviews and used on another's.
+# Exercise 3 shows what this costs if it has never seen a book. Language moves
+# on, too: the reply above is from 2008. So label some fresh texts by hand now
+# and then, and measure again. Doubtful texts can go to a person, as in
 # exercise 2.
 #
 # Recipe
 # ------
 # Put your own texts and labels in place of ``liked``. A dictionary keeps equal
-# texts only once. The analyzer ``"char"`` of scikit-learn makes the same pairs
-# as ours. Our texts are about six things, and the last two of these, service
-# and location, are held out. Choose C on other held-out texts.
+# texts only once. ``"char"`` makes the same pairs as ours. The last two of the
+# six things, service and location, are held out. Choose C on other held-out
+# texts.
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -561,7 +563,7 @@ assert chance > 0.6, "not bad is praise"
 # - Remove copies before you split, also those that differ only in punctuation.
 #   With copies, the same method seemed to have 95%, and a worse C looked best.
 # - Read the mistakes of which the model is most sure. Here, seven of twelve
-#   were mistakes of the labels.
+#   were label errors.
 #
 # Exercises
 # ---------
