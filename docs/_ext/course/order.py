@@ -64,6 +64,7 @@ ORDER = [
     "applications/03_boxes_iou_map",
     "applications/04_detector",
     "applications/05_segmentation",
+    "applications/06_sentiment",
     "applications/07_ngrams",
     "applications/08_gpt",
     "applications/11_matrix_factorization",
