@@ -65,6 +65,7 @@ ORDER = [
     "applications/04_detector",
     "applications/07_ngrams",
     "applications/08_gpt",
+    "applications/09_sampling",
     "applications/11_matrix_factorization",
 ]
 
