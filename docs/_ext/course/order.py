@@ -67,6 +67,7 @@ ORDER = [
     "applications/06_sentiment",
     "applications/07_ngrams",
     "applications/08_gpt",
+    "applications/09_sampling",
     "applications/11_matrix_factorization",
 ]
 
