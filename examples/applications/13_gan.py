@@ -139,7 +139,7 @@ print(f"in the end: {weights[-1]:.2f}")
 # %%
 # .. alt:: Two panels over 1,000 steps. Left: the shift rises from 0 to 2.5 by
 #    step 130, falls to 1.9, and settles at 2, a dashed line. The weight of D
-#    rises to 0.9, crosses 0 when the shift is largest, and settles at 0. Right:
+#    rises to 0.7, crosses 0 when the shift is largest, and settles at 0. Right:
 #    the loss of D drops from 1.39 to 1.0, rises to 1.5, and settles at 1.386.
 
 # %%
