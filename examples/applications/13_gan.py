@@ -207,11 +207,12 @@ fit(
     judge, other_half, classification_step,
     optimizer=optimizer, epochs=5, device="cpu",
 )  # fmt: skip
-judge.eval()
 
 # %%
 # A copy of a training digit would please this judge. So a third number looks
 # for copies: the mean distance to the nearest training digit.
+
+judge.eval()
 
 
 def probabilities(images):  # (N, 784)
