@@ -69,6 +69,7 @@ ORDER = [
     "applications/08_gpt",
     "applications/09_sampling",
     "applications/11_matrix_factorization",
+    "applications/13_gan",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
