@@ -70,6 +70,7 @@ ORDER = [
     "applications/09_sampling",
     "applications/11_matrix_factorization",
     "applications/13_gan",
+    "applications/16_policy_gradient",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
