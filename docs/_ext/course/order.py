@@ -66,6 +66,7 @@ ORDER = [
     "applications/07_ngrams",
     "applications/08_gpt",
     "applications/11_matrix_factorization",
+    "applications/15_flow_matching",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
