@@ -249,8 +249,10 @@ torch.manual_seed(0)
 judge = models.LeNet()
 optimizer = torch.optim.AdamW(judge.parameters(), lr=0.003)
 batches = Batches(digits.x[5000:], digits.y[5000:], batch_size=64, shuffle=True)
-fit(judge, batches, classification_step, optimizer=optimizer, epochs=3,
-    device="cpu")  # fmt: skip
+judge_history = fit(
+    judge, batches, classification_step, optimizer=optimizer, epochs=3,
+    device="cpu",
+)  # fmt: skip
 
 
 # %%
@@ -473,8 +475,8 @@ for axis, image, title in zip(axes.flat, images, titles, strict=True):
     axis.set_axis_off()
 
 # %%
-# Most are taken for a 1. One steep stroke is bright, and the rest of the 2, the
-# 4 or the 8 is faint or missing.
+# Most are taken for a 1. In most of these one steep stroke is bright, and the
+# rest of the 2, the 4 or the 8 is faint or missing.
 
 # %%
 # .. check::
@@ -598,11 +600,12 @@ for i in range(32):
     with torch.no_grad():
         x = x + model(torch.cat([x, time, test_rows], dim=1)) / 32
 
-spread = torch.cdist(scaled[100:], scaled[100:]).sum() / (50 * 49)
+n_pairs = len(x) * (len(x) - 1)
+spread = torch.cdist(scaled[100:], scaled[100:]).sum() / n_pairs
 flower_distance = {}
 for name, each in [("samples", x), ("noise", noise)]:
     between = torch.cdist(each, scaled[100:]).mean()
-    within = torch.cdist(each, each).sum() / (50 * 49)
+    within = torch.cdist(each, each).sum() / n_pairs
     flower_distance[name] = (2 * between - within - spread).item()
     print(f"{name}: {flower_distance[name]:.2f}")
 flower = (x[0] * std + mean).tolist()
