@@ -600,6 +600,8 @@ for i in range(32):
     with torch.no_grad():
         x = x + model(torch.cat([x, time, test_rows], dim=1)) / 32
 
+# %%
+
 n_pairs = len(x) * (len(x) - 1)
 spread = torch.cdist(scaled[100:], scaled[100:]).sum() / n_pairs
 flower_distance = {}
@@ -714,7 +716,7 @@ def learn_few(fixed, seed):
 
 few = {}
 for fixed in [False, True]:
-    few[fixed] = torch.tensor([learn_few(fixed, seed) for seed in range(5)])
+    few[fixed] = torch.tensor([learn_few(fixed, seed) for seed in range(3)])
     mean = few[fixed].mean(dim=0)
     print(f"fixed {fixed}: loss {mean[0]:.2f}, distance {mean[1]:.3f}")
 
