@@ -33,7 +33,7 @@ import nbclient, nbformat, sys
 book = nbformat.read(sys.argv[1], 4)
 nbclient.NotebookClient(book, timeout=300).execute()
 for output in (output for cell in book.cells for output in cell.get("outputs", [])):
-    print(output.text if output.output_type == "stream" else "", end="")
+    print(output.text if output.get("name") == "stdout" else "", end="")
 """
 # Added to a lesson: save what it drew, as the site does.
 DRAW = """\
@@ -169,7 +169,7 @@ def differences(site: Path, lesson: str, printed: str, drawn: str) -> Iterator[s
     """Compare what a lesson printed and drew with what the site shows."""
     book = json.loads((site / f"_downloads/{lesson}.ipynb").read_text("utf-8"))
     outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
-    streams = [output["text"] for output in outputs if output["output_type"] == "stream"]
+    streams = [output["text"] for output in outputs if output.get("name") == "stdout"]
     shown = "".join("".join(text) for text in streams)
     for here, there in zip_longest(printed.splitlines(), shown.splitlines()):
         if here != there:
