@@ -365,8 +365,8 @@ print(f"moved by 4: CNN {off_centre['CNN'][4]}, CNN, moved {by_four}")
 # %%
 # On the centred images the new CNN makes about as many mistakes as the old one,
 # between 10 and 20. But when the images are moved by 4 pixels, it makes clearly
-# fewer, as the five pairs let us expect. So we choose it. Now all choices are made. We open the test set,
-# once, and for this one network.
+# fewer, as the five pairs let us expect. So we choose it. Now all choices are
+# made. We open the test set, once, and for this one network.
 
 test_wrong = count_wrong(moved_cnn, test.x, test.y)
 accuracy = 1 - test_wrong / len(test.x)
