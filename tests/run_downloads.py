@@ -165,13 +165,18 @@ def run(file: Path, tools: Path, site: Path) -> str:
     return "\n".join(f"{name}: {fault}" for fault in faults)
 
 
+def lines(text: str) -> list[str]:
+    """Split what was printed; the site leaves spaces and empty lines at the end of a cell out."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
 def differences(site: Path, lesson: str, printed: str, drawn: str) -> Iterator[str]:
     """Compare what a lesson printed and drew with what the site shows."""
     book = json.loads((site / f"_downloads/{lesson}.ipynb").read_text("utf-8"))
     outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
     streams = [output["text"] for output in outputs if output.get("name") == "stdout"]
     shown = "".join("".join(text) for text in streams)
-    for here, there in zip_longest(printed.splitlines(), shown.splitlines()):
+    for here, there in zip_longest(lines(printed), lines(shown)):
         if here != there:
             yield f"it printed {here!r}, and the site shows {there!r}"
             break
