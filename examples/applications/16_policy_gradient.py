@@ -67,11 +67,12 @@ for name, row in zip(["0, 1", "10, 11", "minus 10.5"], pushes, strict=True):
 # %%
 # The mean is 0.25 each time, exactly the gradient that we computed with
 # knowledge of the arms. (Each arm has p = ½, so the plain mean is the
-# expectation.) In general, an arm is drawn with probability p and pushes by
-# its reward times ∇ln p, where ∇ means the gradient by the logits. Because
-# p · ∇ln p = ∇p, the average push is the gradient of the mean reward. But if both arms pay 10 more, the 0.25 is lost
-# in the noise of −5 and 5.5. In the last row we subtract the mean reward,
-# 10.5, which is called a *baseline*. Now both draws push the same way.
+# expectation.) In general, an arm is drawn with probability p and pushes by its
+# reward times ∇ln p, where ∇ means the gradient by the logits. Because p · ∇ln
+# p = ∇p, the average push is the gradient of the mean reward. But if both arms
+# pay 10 more, the 0.25 is lost in the noise of −5 and 5.5. In the last row we
+# subtract the mean reward, 10.5, which is called a *baseline*. Now both draws
+# push the same way.
 #
 # ``choose`` draws an action from logits, or takes the most likely one, which is
 # called *greedy*.
@@ -327,8 +328,8 @@ axis.legend()
 # These are episodes of the training, with actions drawn from the policy. We
 # judge by 100 new, greedy episodes for each seed. (The random policy has no
 # favourite.) The second column starts from a wider range, −0.2 to 0.2. No
-# training episode started so far out. The numbers are mean ± standard deviation over the
-# seeds. (Nothing is trained in the first two rows.)
+# training episode started so far out. The numbers are mean ± standard deviation
+# over the seeds. (Nothing is trained in the first two rows.)
 
 results = {}
 for name, policies in players.items():
@@ -350,9 +351,9 @@ print(f"gain by the baseline: {gain.mean():.0f} ± {gain.std() / 5**0.5:.0f}")
 # With the baseline, the network solves the task for each of the five seeds.
 # Without it, the same 1,250 episodes are too few for most of them, although
 # greedy actions do better than the drawn ones of the figure. (The ± of the last
-# line is a standard error.) The rule manages this without training. But from the
-# wider starts the network still comes close to 500 steps, and the rule loses
-# many episodes. Where is the cart then?
+# line is a standard error.) The rule manages this without training. But from
+# the wider starts the network still comes close to 500 steps, and the rule
+# loses many episodes. Where is the cart then?
 
 rule_steps, rule_states = test(rule, 0, width=0.2)
 last = rule_states[rule_steps.long() - 1, torch.arange(100), 0]
