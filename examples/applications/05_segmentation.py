@@ -6,21 +6,23 @@ Which pixels of an image belong to the object?
 
 A box around a tumour or a road only says roughly where it is. To measure it,
 one needs to know which pixels belong to it. In :term:`semantic segmentation
-<semantic segmentation>`, each pixel gets a class. A network for it has to see
-far, to know what it is looking at, and yet be exact to the pixel. The U-Net
-does both.
+<semantic segmentation>`, each pixel gets a class. A network for it should use
+the surroundings of a pixel, and yet be exact to the pixel. The U-Net
+(Ronneberger et al., 2015) is made for this.
 
 After this lesson you can
 
-- judge a mask by IoU and Dice, and say why the share of right pixels is not
+- judge a mask by IoU and Dice, and say why the share of correct pixels is not
   enough
 - build and train a U-Net, and test what its skip connections are good for
-- compare it with thresholds that are chosen as carefully as the network
+- compare it with a method without learning that is tuned just as carefully
 """
 
 # %%
 # Setup
 # -----
+
+import math
 
 import matplotlib.pyplot as plt
 import torch
@@ -37,7 +39,7 @@ torch.manual_seed(0)
 # -------------------
 # A :term:`mask` is True on the pixels of the object. Here is one of 4 × 4
 # pixels, with a square of 2 × 2, and two answers to judge. The first finds
-# nothing. The second finds the square, but one pixel too far to the right.
+# nothing. The second has the square one pixel too far to the right.
 
 truth = torch.zeros(4, 4, dtype=torch.bool)
 truth[1:3, 1:3] = True
@@ -48,9 +50,8 @@ print("empty:", (empty == truth).float().mean().item())
 print("moved:", (moved == truth).float().mean().item())
 
 # %%
-# Both have 75% of the pixels right. This number, the *pixel accuracy*, does not
-# see that one of them found something and the other nothing, because most
-# pixels are background.
+# Both have 75% of the pixels right. This *pixel accuracy* does not see that
+# only one of them found something, because most pixels are background.
 #
 # The *intersection over union* (IoU), which you know for boxes from
 # :doc:`/lessons/applications/03_boxes_iou_map`, leaves out the background on
@@ -66,32 +67,26 @@ for name, answer in [("empty", empty), ("moved", moved)]:
 
 # %%
 # The moved square shares 2 pixels with the truth, and together they cover 6, so
-# its IoU is 2/6 and its Dice is 2 · 2 / (4 + 4) = 1/2. The empty mask gets 0
-# from both. :func:`handbook.metrics.mask_iou` and :func:`handbook.metrics.dice`
-# compute them for many masks at once.
-
-answers = torch.stack([empty, moved])
-truths = torch.stack([truth, truth])
-print("IoU: ", metrics.mask_iou(answers, truths))
-print("Dice:", metrics.dice(answers, truths))
+# its IoU is 2/6 and its Dice is 2 · 2 / (4 + 4) = 1/2. Dice is always 2 · IoU /
+# (1 + IoU), so both order masks alike. :func:`handbook.metrics.mask_iou` and
+# :func:`handbook.metrics.dice` compute them for many masks at once.
 
 # %%
 # .. check::
 
 assert (empty == truth).float().mean() == 0.75, "empty: 75 % right"
 assert (moved == truth).float().mean() == 0.75, "moved: 75 % right as well"
-assert metrics.mask_iou(answers, truths).allclose(torch.tensor([0, 1 / 3])), (
-    "IoU 0 and 1/3"
-)
-assert metrics.dice(answers, truths).tolist() == [0, 0.5], "Dice 0 and 1/2"
+assert abs(metrics.mask_iou(moved, truth) - 2 / 6) < 1e-6, "IoU 2/6"
+assert metrics.dice(moved, truth) == 0.5, "Dice 1/2"
+assert abs(2 * (2 / 6) / (1 + 2 / 6) - 0.5) < 1e-6, "2 · IoU / (1 + IoU)"
 
 # %%
 # Data
 # ----
-# We make images whose masks are exact. Digits are scattered as in
-# :doc:`/lessons/applications/04_detector`, and a pixel belongs to the mask if
-# its ink is above 0.5. The validation scenes are other scenes with the training
-# digits. The test scenes have digits of their own.
+# We make images of 48 × 48 pixels whose masks are exact. Digits are scattered
+# as in :doc:`/lessons/applications/04_detector`, and a pixel belongs to the
+# mask if its ink is above 0.5. The validation scenes are other scenes with the
+# training digits. The test scenes have digits of their own.
 
 digits_train, digits_test = datasets.mnist()
 ink = {}
@@ -103,10 +98,10 @@ share = masks["test"].float().mean().item()
 print(f"share of pixels that are ink: {100 * share:.1f}%")
 
 # %%
-# An *easy* scene is the ink with a little noise, like a clean scan. In a *hard*
-# scene, a spot of light lies somewhere on the page, and the ink is fainter,
-# with another contrast in each scene. (The spot is a bell curve with a standard
-# deviation of 12 pixels, and 288 = 2 · 12².)
+# In each scene, a spot of light lies somewhere on the page, and the ink has a
+# contrast of its own. The spot is a bell curve with a standard deviation of 12
+# pixels (288 = 2 · 12²). Numbers of shape (n, 1, 1, 1), one for each scene, are
+# broadcast over its pixels.
 
 scenes = {}
 contrast = {}
@@ -115,27 +110,24 @@ y = x.unsqueeze(1)  # of each row
 for part in ink:
     n = len(ink[part])
     noise = 0.05 * torch.randn(n, 1, 48, 48)
-    scenes["easy", part] = ink[part] + noise
     column = 48 * torch.rand(n, 1, 1, 1)  # the middle of the spot
     row = 48 * torch.rand(n, 1, 1, 1)
     squared = (x - column) ** 2 + (y - row) ** 2
     light = 0.7 * torch.exp(-squared / 288)
     contrast[part] = 0.25 + 0.35 * torch.rand(n, 1, 1, 1)
-    scenes["hard", part] = light + contrast[part] * ink[part] + noise
+    scenes[part] = light + contrast[part] * ink[part] + noise
 
 # %%
-# .. alt:: Three panels with the same digits: bright on black in the easy scene,
-#    dim and partly in a bright spot in the hard scene, and black and white in
-#    the mask.
+# .. alt:: Two panels. On the left a scene with dim digits, some of them in a
+#    bright spot. On the right its mask, white digits on black.
 
 # %%
 # .. drawing::
 
-figure, axes = plt.subplots(1, 3, figsize=(6.6, 2.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5, 2.6), layout="constrained")
 for axis, picture, title in [
-    (axes[0], scenes["easy", "test"][4, 0], "easy"),
-    (axes[1], scenes["hard", "test"][4, 0], "hard"),
-    (axes[2], masks["test"][4, 0], "mask"),
+    (axes[0], scenes["test"][4, 0], "scene"),
+    (axes[1], masks["test"][4, 0], "mask"),
 ]:
     axis.imshow(picture.numpy(), cmap="gray")
     axis.set(xticks=[], yticks=[], title=title)
@@ -143,8 +135,8 @@ for axis, picture, title in [
 # %%
 # Two baselines
 # -------------
-# **A global threshold.** What is brighter than a number is ink. The number is
-# chosen on the validation scenes, by their mean IoU.
+# **A global threshold.** Every pixel brighter than some number counts as ink.
+# We take the number with the best mean IoU on the validation scenes.
 
 
 def best_threshold(values, truth):
@@ -155,90 +147,98 @@ def best_threshold(values, truth):
     return thresholds[scores.argmax()].item(), scores.max().item()
 
 
-iou = {}
-for kind in ["easy", "hard"]:
-    threshold, _ = best_threshold(scenes[kind, "val"], masks["val"])
-    found = scenes[kind, "test"] > threshold
-    iou[kind, "global"] = metrics.mask_iou(found, masks["test"])  # (200, 1)
-    mean = iou[kind, "global"].mean()
-    print(f"{kind}: threshold {threshold:.2f}, IoU {mean:.3f}")
+global_threshold, _ = best_threshold(scenes["val"], masks["val"])
+found = scenes["test"] > global_threshold
+iou = {"global": metrics.mask_iou(found, masks["test"])}
+print(f"threshold {global_threshold:.2f}, IoU {iou['global'].mean():.3f}")
 
 # %%
-# On easy scenes this is hard to beat. On hard ones it fails, but there is a
-# remedy for uneven light, and it would be unfair to leave it out.
+# This fails, because paper in the light is brighter than ink in the dark.
 #
-# **A local threshold.** Ink is brighter than what is *around* it. So we smooth
-# the noise a little, subtract the mean of a window around each pixel, and
-# divide by the largest difference in the scene, because the contrast varies.
-# ``AvgPool2d`` with a stride of one computes such means, and
-# ``count_include_pad=False`` leaves the padding out.
+# **A top-hat.** A usual remedy for uneven light is to estimate the background
+# and subtract it. Here is a row of pixels that gets brighter to the right, with
+# a stroke of ink in the middle. Each pixel gets the *minimum* of a window of
+# three around it, and then the *maximum* of these minima (an *opening*). Max
+# pooling with a stride of one does both, since the minimum of x is minus the
+# maximum of −x.
+
+line = torch.tensor([[[0.0, 0, 1, 1, 5, 2, 2, 3, 3]]])
+highest = nn.MaxPool2d(3, stride=1, padding=1)
+lowest = -highest(-line)
+background = highest(lowest)
+print("line:      ", line[0, 0].tolist())
+print("minimum:   ", lowest[0, 0].tolist())
+print("background:", background[0, 0].tolist())
+print("difference:", (line - background)[0, 0].tolist())
+
+# %%
+# What is brighter than its surroundings and narrower than the window is removed
+# by the minimum and does not come back. So the difference is the stroke.
+#
+# Against the noise, we smooth the scene before the minimum, smooth the
+# background, and subtract it from a half-smoothed scene. At the end, each scene
+# is divided by its maximum, so that one threshold suits every contrast.
 
 
-def above_around(scenes, window):
-    small = nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
-    large = nn.AvgPool2d(
-        window, 1, padding=window // 2, count_include_pad=False
-    )
-    above = (scenes + small(scenes)) / 2 - large(scenes)
+def top_hat(scenes, window):
+    pad = window // 2
+    smooth = nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
+    average = nn.AvgPool2d(window, 1, padding=pad, count_include_pad=False)
+    highest = nn.MaxPool2d(window, stride=1, padding=pad)
+    lowest = -highest(-smooth(scenes))
+    background = average(highest(lowest))
+    above = (scenes + smooth(scenes)) / 2 - background
     return above / above.amax(dim=(1, 2, 3), keepdim=True)
 
 
 # %%
-# The window and the threshold are chosen on the validation scenes, too.
+# Window and threshold are chosen on the validation scenes, too.
 
-windows = [7, 9, 11, 15, 21, 31]
-for kind in ["easy", "hard"]:
-    thresholds = {}
-    val_iou = {}
-    for window in windows:
-        above = above_around(scenes[kind, "val"], window)
-        thresholds[window], val_iou[window] = best_threshold(
-            above, masks["val"]
-        )
-    best = max(windows, key=val_iou.get)
-    above = above_around(scenes[kind, "test"], best)
-    found = above > thresholds[best]
-    iou[kind, "local"] = metrics.mask_iou(found, masks["test"])
-    print(f"{kind}: window {best}, threshold {thresholds[best]:.2f}", end=", ")
-    print(f"IoU {iou[kind, 'local'].mean():.3f}")
+thresholds = {}
+val_iou = {}
+for window in [5, 7, 9, 11, 13]:
+    above = top_hat(scenes["val"], window)
+    thresholds[window], val_iou[window] = best_threshold(above, masks["val"])
+    print(f"window {window}: validation IoU {val_iou[window]:.3f}")
+best_window = max(val_iou, key=val_iou.get)
+above = top_hat(scenes["test"], best_window)
+found = above > thresholds[best_window]
+iou["top-hat"] = metrics.mask_iou(found, masks["test"])
+print(f"window {best_window}: test IoU {iou['top-hat'].mean():.3f}")
 
 # %%
-# On hard scenes, the local threshold is the :term:`baseline` to beat, and on
-# easy ones the global one.
+# This is the :term:`baseline` to beat.
 
 # %%
 # .. check::
 
 assert abs(share - 0.06) < 0.01, "6 % are ink"
-assert abs(iou["easy", "global"].mean() - 0.95) < 0.015, "0.95"
-assert iou["easy", "global"].mean() > iou["easy", "local"].mean() + 0.02, (
-    "easy: the global one"
-)
-assert iou["hard", "local"].mean() > iou["hard", "global"].mean() + 0.4, (
-    "hard: the local one, by far"
+assert iou["global"].mean() < 0.4, "the global one fails"
+assert (line - background)[0, 0].tolist() == [0, 0, 0, 0, 3, 0, 0, 0, 0], (
+    "the difference is the stroke"
 )
 
 # %%
-# Down and up again
-# -----------------
-# To see far, a CNN halves the image with pooling. To answer for each pixel, the
-# image must grow again. ``nn.Upsample(scale_factor=2)`` repeats each pixel in
-# both directions. What happens to a diagonal line?
+# Upsampling and skip connections
+# -------------------------------
+# To use wide surroundings, a CNN halves the image with pooling. To give each
+# pixel an answer, the image must grow again. ``nn.Upsample(scale_factor=2)``
+# repeats each pixel in both directions. What happens to a diagonal line?
 
 shrink = nn.MaxPool2d(2)
 grow = nn.Upsample(scale_factor=2)
-line = torch.zeros(1, 1, 4, 4)
+diagonal = torch.zeros(1, 1, 4, 4)
 for i in range(4):
-    line[0, 0, i, i] = 1
-print("line:", line[0, 0], sep="\n")
-print("down and up:", grow(shrink(line))[0, 0], sep="\n")
+    diagonal[0, 0, i, i] = 1
+print("diagonal:", diagonal[0, 0], sep="\n")
+print("down and up:", grow(shrink(diagonal))[0, 0], sep="\n")
 
 # %%
-# The line has become two blocks, and where exactly it ran is lost. But the
-# image before pooling is still there. A U-Net puts it beside the enlarged one,
-# as more channels. This is a *skip connection*.
+# This channel no longer shows where the line ran. But the image before pooling
+# is still there. A U-Net puts it beside the enlarged one, as more channels.
+# This is a *skip connection*.
 #
-# Each step of our network is a convolution with batch normalization and ReLU:
+# Each block of our network is a convolution with batch normalization and ReLU:
 
 
 def make_block(inputs, outputs):
@@ -250,8 +250,8 @@ def make_block(inputs, outputs):
 
 
 # %%
-# It goes down twice and up twice, like the letter U. The comments show the
-# shapes of B scenes of 48 × 48.
+# It goes down twice and up twice, like the letter U, so height and width have
+# to be divisible by 4. The comments show the shapes of B scenes.
 
 
 class UNet(nn.Module):
@@ -267,8 +267,9 @@ class UNet(nn.Module):
         full = self.first(x)  # (B, 8, 48, 48)
         half = self.down(shrink(full))  # (B, 16, 24, 24)
         quarter = self.bottom(shrink(half))  # (B, 32, 12, 12)
-        half = self.up(torch.cat([half, grow(quarter)], dim=1))  # 8 channels
-        return self.last(torch.cat([full, grow(half)], dim=1))  # (B, 1, 48, 48)
+        joined = torch.cat([half, grow(quarter)], dim=1)  # (B, 48, 24, 24)
+        upper = self.up(joined)  # (B, 8, 24, 24)
+        return self.last(torch.cat([full, grow(upper)], dim=1))
 
 
 # %%
@@ -281,29 +282,30 @@ class NoSkips(UNet):
         full = self.first(x)
         half = self.down(shrink(full))
         quarter = self.bottom(shrink(half))
-        half = self.up(torch.cat([0 * half, grow(quarter)], dim=1))  # new: 0
-        return self.last(torch.cat([0 * full, grow(half)], dim=1))  # new: 0
+        nothing = torch.zeros_like(half)  # new
+        upper = self.up(torch.cat([nothing, grow(quarter)], dim=1))
+        nothing = torch.zeros_like(full)  # new
+        return self.last(torch.cat([nothing, grow(upper)], dim=1))
 
 
 # %%
 # Training
 # --------
-# There are two classes, ink and paper, so one number for each pixel is enough.
-# Its sigmoid is the probability of ink, and the loss is the binary
-# cross-entropy of all pixels. (For more classes, the last layer gives a channel
-# for each, the loss is ``nn.functional.cross_entropy``, and the answer is
-# ``argmax(dim=1)``.)
+# With two classes, ink and paper, one number for each pixel is enough. Its
+# sigmoid is the probability of ink, and the loss is the binary cross-entropy of
+# all pixels. ``OneCycleLR`` raises the learning rate up to ``rate`` and then
+# lowers it to almost zero.
 
 
 def train_network(
-    model, kind, rate, loss_function=binary_cross_entropy_with_logits
+    model, rate, steps=200, loss_function=binary_cross_entropy_with_logits
 ):
-    model.to(memory_format=torch.channels_last)  # faster on a CPU
+    model.to(memory_format=torch.channels_last)  # only faster on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=100)
-    for _ in range(100):
+    scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=steps)
+    for _ in range(steps):
         chosen = torch.randint(0, 500, (8,))
-        logits = model(scenes[kind, "train"][chosen])
+        logits = model(scenes["train"][chosen])
         loss = loss_function(logits, masks["train"][chosen].float())
         optimizer.zero_grad()
         loss.backward()
@@ -313,242 +315,201 @@ def train_network(
 
 
 # %%
-# The learning rate is chosen like the thresholds, with a seed that is not used
-# again. A pixel is ink if its probability is above ½, so if its logit is above
-# 0.
+# The learning rate is chosen on the validation scenes, with half of the steps
+# to save time. A pixel is ink if its probability is above ½, so if its logit is
+# above 0.
 
 rate_iou = {}
-for kind in ["easy", "hard"]:
-    rate_iou[kind] = []
-    for rate in [0.01, 0.03, 0.1]:
-        torch.manual_seed(10)
-        model = train_network(UNet(), kind, rate)
-        with torch.no_grad():
-            found = model(scenes[kind, "val"]) > 0
-        score = metrics.mask_iou(found, masks["val"]).mean().item()
-        rate_iou[kind].append(score)
-        print(f"{kind}, rate {rate}: IoU {score:.3f}")
+for rate in [0.01, 0.03, 0.1]:
+    torch.manual_seed(10)
+    model = train_network(UNet(), rate, steps=100)
+    with torch.no_grad():
+        found = model(scenes["val"]) > 0
+    rate_iou[rate] = metrics.mask_iou(found, masks["val"]).mean().item()
+    print(f"rate {rate}: validation IoU {rate_iou[rate]:.3f}")
 
 # %%
-# We take 0.03 for both, and train with five other seeds, which choose the
-# starting weights and the scenes of each step.
+# 0.03 and 0.1 are about equal, and we take 0.03. Now we train with other seeds,
+# which choose the starting weights and the scenes of each step. Each network
+# gets a column of IoUs, with a row for each test scene.
 
-networks = {}
-for kind, name, Network in [
-    ("easy", "U-Net", UNet),
-    ("hard", "U-Net", UNet),
-    ("hard", "no skips", NoSkips),
-]:
-    networks[kind, name] = []
-    for seed in range(5):
-        torch.manual_seed(seed)
-        model = train_network(Network(), kind, rate=0.03)
-        networks[kind, name].append(model)
-
-# %%
-# Their IoU on the test scenes:
-
-for kind, name in networks:
-    all_iou = []
-    for model in networks[kind, name]:
+networks = {"U-Net": [], "no skips": []}
+for seed in range(5):
+    torch.manual_seed(seed)
+    networks["U-Net"].append(train_network(UNet(), rate=0.03))
+for seed in range(2):
+    torch.manual_seed(seed)
+    networks["no skips"].append(train_network(NoSkips(), rate=0.03))
+for name in networks:
+    columns = []
+    for model in networks[name]:
         with torch.no_grad():
-            found = model(scenes[kind, "test"]) > 0
-        all_iou.append(metrics.mask_iou(found, masks["test"]))
-    iou[kind, name] = torch.cat(all_iou, dim=1)  # (200, 5): scene, seed
+            found = model(scenes["test"]) > 0
+        columns.append(metrics.mask_iou(found, masks["test"]))  # (200, 1)
+    iou[name] = torch.cat(columns, dim=1)
 
 # %%
 # Here is the mean IoU of the 200 test scenes, ± the standard deviation over the
-# seeds. The last two lines compare the U-Net with the better threshold, scene
-# by scene: the mean difference, ± its standard error over the scenes.
+# seeds. (The *mIoU* of benchmarks is another mean, over classes, of the pixels
+# of all images together.)
 
-for kind, name in sorted(iou):
-    by_seed = iou[kind, name].mean(dim=0)
-    print(f"{kind} {name:8}  {by_seed.mean():.3f}", end="")
+for name in iou:
+    by_seed = iou[name].mean(dim=0)
+    print(f"{name:8}  {by_seed.mean():.3f}", end="")
     if len(by_seed) > 1:
-        print(f" ± {by_seed.std():.3f}", end="")
+        wins = (by_seed > iou["top-hat"].mean()).sum()
+        print(f" ± {by_seed.std():.3f}", end=", ")
+        print(f"above the top-hat with {wins} of {len(by_seed)} seeds", end="")
     print()
-for kind, name in [("easy", "global"), ("hard", "local")]:
-    gain = iou[kind, "U-Net"].mean(dim=1) - iou[kind, name][:, 0]
-    error = gain.std() / 200**0.5
-    print(f"{kind}, U-Net minus {name}: {gain.mean():.3f} ± {error:.3f}")
 
 # %%
-# On easy scenes the threshold wins by a hundredth, with each of the five seeds.
-# There the truth itself comes from a threshold, and only noise is in the way.
-# On hard scenes the U-Net is better than the local threshold with each seed,
-# 0.84 against 0.79. Without skip connections, at the same rate, it falls to
-# 0.64, below the local threshold. (The networks had only 100 steps. More steps
-# may close the gap on easy scenes.)
+# The U-Net is better than the top-hat with each seed, 0.87 against 0.85, but
+# the lead is small. After 100 steps, the two were about level on the validation
+# scenes. The top-hat needs masks only to choose two numbers. Without skip
+# connections, after 200 steps as well, the network gets 0.73, less than the
+# top-hat.
 #
-# The figure shows the hard scene from above and the errors of the first U-Net:
-# missed ink is blue, and paper that was taken for ink is orange.
-#
-# .. alt:: Four panels. A hard scene with a bright spot, its mask, the mask that
-#    the U-Net found, which is nearly the same, and the errors, single blue and
-#    orange pixels along the edges of grey strokes.
-
-# %%
-# .. drawing::
-
-
-def paint_errors(found, truth):
-    picture = torch.zeros(48, 48, 3)
-    picture[found & truth] = 0.5
-    picture[truth & ~found] = torch.tensor([0.34, 0.71, 0.91])
-    picture[found & ~truth] = torch.tensor([0.90, 0.62, 0.0])
-    return picture
-
-
-with torch.no_grad():
-    drawn = networks["hard", "U-Net"][0](scenes["hard", "test"]) > 0
-figure, axes = plt.subplots(1, 4, figsize=(6.6, 2), layout="constrained")
-for axis, picture, title in [
-    (axes[0], scenes["hard", "test"][4, 0], "scene"),
-    (axes[1], masks["test"][4, 0], "mask"),
-    (axes[2], drawn[4, 0], "U-Net"),
-    (axes[3], paint_errors(drawn[4, 0], masks["test"][4, 0]), "errors"),
-]:
-    axis.imshow(picture.numpy(), cmap="gray")
-    axis.set(xticks=[], yticks=[], title=title)
-
-# %%
-# .. check::
-
-assert rate_iou["easy"][1] > max(rate_iou["easy"]) - 0.01, "0.03 for both"
-assert rate_iou["hard"][1] > max(rate_iou["hard"]) - 0.01, "0.03 for both"
-assert abs(iou["hard", "U-Net"].mean() - 0.84) < 0.025, "0.84"
-assert abs(iou["hard", "local"].mean() - 0.79) < 0.015, "0.79"
-assert abs(iou["hard", "no skips"].mean() - 0.64) < 0.06, "0.64"
-assert (
-    iou["easy", "U-Net"].mean(dim=0) < iou["easy", "global"].mean()
-).all(), "easy: the threshold wins with each seed"
-assert (
-    abs(iou["easy", "global"].mean() - iou["easy", "U-Net"].mean() - 0.013)
-    < 0.007
-), "by a hundredth"
-assert (iou["hard", "U-Net"].mean(dim=0) > iou["hard", "local"].mean()).all(), (
-    "hard: the U-Net wins with each seed"
-)
-assert (
-    iou["hard", "no skips"].mean(dim=0) < iou["hard", "local"].mean()
-).all(), "without skips below the local threshold"
-
-# %%
 # The worst scenes
 # ----------------
-# Are both equally good in all hard scenes? We cut the scenes into quarters by
-# their contrast.
+# We cut the scenes into quarters by their contrast.
 
 quarters = contrast["test"].flatten().argsort().chunk(4)
-worst = iou["hard", "U-Net"].mean(dim=1).argsort()[:3].tolist()
 quarter_iou = torch.zeros(4, 2)
-for i, rows in enumerate(quarters):
-    quarter_iou[i, 0] = iou["hard", "U-Net"][rows].mean()
-    quarter_iou[i, 1] = iou["hard", "local"][rows].mean()
-    print(f"contrast up to {contrast['test'][rows].max():.2f}:", end=" ")
-    print(f"U-Net {quarter_iou[i, 0]:.2f}, local {quarter_iou[i, 1]:.2f}")
+for i, places in enumerate(quarters):
+    quarter_iou[i, 0] = iou["U-Net"][places].mean()
+    quarter_iou[i, 1] = iou["top-hat"][places].mean()
+    print(f"contrast up to {contrast['test'][places].max():.2f}:", end=" ")
+    print(f"U-Net {quarter_iou[i, 0]:.2f}, top-hat {quarter_iou[i, 1]:.2f}")
 
 # %%
 # Both are worst where the ink is faint, and there the lead of the U-Net is
-# largest. The three worst scenes of all are among these. In one of them, thick
-# strokes lie in the light, and in the other two, a thin digit lies at the edge.
+# largest. Below are the scene shown earlier and the worst one of the first
+# U-Net. Missed ink is blue, and paper that was taken for ink is orange. Digits
+# that touch share one mask. To tell them apart is *instance segmentation*.
 #
-# .. alt:: Three faint scenes, and below each the errors of the U-Net. In the
-#    first, most of a thick digit is blue, because it was missed. In the others,
-#    thin digits at the edge of the scene have blue and some orange pixels.
+# .. alt:: Two rows of four panels. The scene shown earlier, its mask, the mask
+#    that the U-Net found, which is nearly the same, and the errors, single blue
+#    and orange pixels along the edges of grey strokes. Below, the same for the
+#    worst scene, a thick and faint digit in the light. Much of it is blue.
 
 # %%
 # .. drawing::
 
-figure, axes = plt.subplots(2, 3, figsize=(6, 4), layout="constrained")
-for i, place in enumerate(worst):
-    errors = paint_errors(drawn[place, 0], masks["test"][place, 0])
-    axes[0, i].imshow(scenes["hard", "test"][place, 0].numpy(), cmap="gray")
-    axes[1, i].imshow(errors.numpy())
+with torch.no_grad():
+    first_masks = networks["U-Net"][0](scenes["test"]) > 0
+worst = iou["U-Net"][:, 0].argmin().item()
+figure, axes = plt.subplots(2, 4, figsize=(6.6, 3.6), layout="constrained")
+for i, place in enumerate([4, worst]):
+    true_mask = masks["test"][place, 0]
+    found = first_masks[place, 0]
+    errors = torch.zeros(48, 48, 3)
+    errors[found & true_mask] = 0.5
+    errors[true_mask & ~found] = torch.tensor([0.34, 0.71, 0.91])
+    errors[found & ~true_mask] = torch.tensor([0.90, 0.62, 0.0])
+    axes[i, 0].imshow(scenes["test"][place, 0].numpy(), cmap="gray")
+    axes[i, 1].imshow(true_mask.numpy(), cmap="gray")
+    axes[i, 2].imshow(found.numpy(), cmap="gray")
+    axes[i, 3].imshow(errors.numpy())
 for axis in axes.flatten():
     axis.set(xticks=[], yticks=[])
-axes[0, 0].set(ylabel="scene")
-axes[1, 0].set(ylabel="errors")
+for i, title in enumerate(["scene", "mask", "U-Net", "errors"]):
+    axes[0, i].set(title=title)
+axes[1, 0].set(ylabel="worst")
 
 # %%
 # .. check::
 
+assert abs(rate_iou[0.03] - rate_iou[0.1]) < 0.03, "0.03 and 0.1 about equal"
+assert abs(rate_iou[0.03] - val_iou[best_window]) < 0.03, (
+    "level after 100 steps"
+)
+assert abs(iou["U-Net"].mean() - 0.867) < 0.015, "0.87"
+assert abs(iou["top-hat"].mean() - 0.847) < 0.01, "0.85"
+assert abs(iou["no skips"].mean() - 0.734) < 0.05, "0.73"
+assert (iou["U-Net"].mean(dim=0) > iou["top-hat"].mean()).all(), (
+    "the U-Net wins with each seed"
+)
+assert (iou["no skips"].mean(dim=0) < iou["top-hat"].mean()).all(), (
+    "without skips less than the top-hat"
+)
 assert quarter_iou[:, 0].argmin() == 0, "the U-Net is worst where it is faint"
-assert quarter_iou[:, 1].argmin() == 0, "the threshold as well"
+assert quarter_iou[:, 1].argmin() == 0, "the top-hat as well"
 assert (quarter_iou[:, 0] - quarter_iou[:, 1]).argmax() == 0, (
     "and there the lead is largest"
 )
-assert set(worst) <= set(quarters[0].tolist()), "the three lowest as well"
 
 # %%
 # What goes wrong
 # ---------------
-# **The loss falls, 94% of the pixels are right, and the mask is empty.** Take
-# the same U-Net without batch normalization, with a learning rate of 0.003, and
-# train it with two seeds.
+# **The loss falls, 94% of the pixels are right, and the mask is empty.** Train
+# the U-Net for only 100 steps, with a learning rate of 0.003, once without
+# batch normalization and once with it. Here are the loss on the test scenes and
+# the IoU.
 
-without_norm = []
-for seed in range(2):
-    torch.manual_seed(seed)
-    model = UNet()
-    blocks = [model.first, model.down, model.bottom, model.up, model.last[0]]
-    for block in blocks:
-        block[1] = nn.Identity()  # returns what it gets
-    without_norm.append(train_network(model, "hard", rate=0.003))
-
-# %%
-# How good are they?
-
+torch.manual_seed(0)
+without_norm = UNet()
+blocks = [without_norm.first, without_norm.down, without_norm.bottom]
+blocks += [without_norm.up, without_norm.last[0]]
+for block in blocks:
+    block[1] = nn.Identity()  # returns what it gets
+torch.manual_seed(0)
+with_norm = UNet()
 true_masks = masks["test"]
-empty_loss = []
-empty_iou = []
-for model in without_norm:
+with torch.no_grad():
+    logits = without_norm(scenes["test"])
+start_loss = binary_cross_entropy_with_logits(logits, true_masks.float())
+print(f"without, at the start: loss {start_loss:.2f}")
+
+# %%
+
+end_loss = {}
+end_iou = {}
+for name, model in [("without", without_norm), ("with", with_norm)]:
+    train_network(model, rate=0.003, steps=100)
     with torch.no_grad():
-        logits = model(scenes["hard", "test"])
-    found = logits > 0
+        logits = model(scenes["test"])
     loss = binary_cross_entropy_with_logits(logits, true_masks.float())
-    empty_loss.append(loss.item())
-    empty_iou.append(metrics.mask_iou(found, true_masks).mean().item())
-    right = (found == true_masks).float().mean()
-    print(f"loss {empty_loss[-1]:.2f}, right {100 * right:.1f}%", end=", ")
-    print(f"IoU {empty_iou[-1]:.3f}")
+    end_loss[name] = loss.item()
+    end_iou[name] = metrics.mask_iou(logits > 0, true_masks).mean().item()
+    print(f"{name}: loss {end_loss[name]:.2f}, IoU {end_iou[name]:.2f}")
 
 # %%
-# An untrained network has a loss of about ln 2 = 0.69, so this looks like
-# progress. But what is the loss if we answer with the share of ink s
-# everywhere? It is −s ln s − (1 − s) ln(1 − s).
+# A constant answer, the share of ink s as the probability of every pixel, has
+# the loss −s ln s − (1 − s) ln(1 − s).
 
-ink_share = true_masks.float().mean()
-paper_share = 1 - ink_share
-only_share = -ink_share * ink_share.log() - paper_share * paper_share.log()
-print(f"loss of a constant answer: {only_share:.2f}")
+constant_loss = -share * math.log(share) - (1 - share) * math.log(1 - share)
+print(f"constant: loss {constant_loss:.2f}", end=", ")
+print(f"correct pixels {100 * (1 - share):.1f}%")
 
 # %%
-# These networks have learned little more than that ink is rare. So print the
-# IoU beside the loss, and compare the loss with that of a constant. (With batch
-# normalization and a larger rate, the same loss led to 0.84 above. Exercise 2
-# tries another loss.)
+# Without normalization, the loss is nearly that of the constant, so the network
+# has learned little more than that ink is rare. With it, the loss is higher,
+# and the masks are far better. So print the IoU beside the loss.
 
 # %%
 # .. check::
 
-assert abs(only_share - 0.229) < 0.02, "0.23"
-assert max(empty_iou) < 0.02, "empty masks"
-assert min(empty_loss) > only_share - 0.06, "little more than the share"
-assert abs(paper_share - 0.94) < 0.01, "an empty mask has 94 % right"
+assert abs(constant_loss - 0.23) < 0.02, "0.23"
+assert end_loss["without"] < start_loss - 0.2, "the loss falls"
+assert end_iou["without"] < 0.02, "empty masks"
+assert abs(end_loss["without"] - constant_loss) < 0.03, "nearly the constant"
+assert end_loss["with"] > end_loss["without"], "the loss is higher"
+assert end_iou["with"] > 0.5, "and the masks are far better"
+assert abs(1 - share - 0.94) < 0.01, "an empty mask has 94 % right"
 
 # %%
 # In production
 # -------------
-# Real masks are drawn by people, and two people do not draw the same edge. So
-# measure the IoU of their masks first. A new camera or other light changes the
-# scenes, so test on images from each. A mean over all images hides small
-# objects, so report the IoU by size and by class.
+# Two people do not draw the same edge, so measure the IoU of their masks first.
+# A new camera or other light changes the images, so test on each. A mean over
+# all images hides small objects, so report the IoU by size and by class. One
+# usually begins with a pretrained encoder, and augments image and mask
+# together.
 #
 # Recipe
 # ------
-# A network with one step down and one step up. The images are made up, with a
-# bright square in noise. The height and width of your own have to be even.
+# A network that shrinks and enlarges once, for images of even height and width.
+# Ours are made up, with a bright square in noise.
 
 import torch
 from torch import nn
@@ -576,16 +537,16 @@ class TinyUNet(nn.Module):
 
 
 # %%
-# Put your images and masks in place of these. Both are (N, 1, H, W), and the
-# masks are numbers, 0 and 1.
+# Put your images and masks here. Both are (N, 1, H, W), and the masks are
+# numbers, 0 and 1.
 
 torch.manual_seed(0)
 images = 0.3 * torch.randn(300, 1, 16, 16)
 squares = torch.zeros(300, 1, 16, 16)
 for i in range(300):
     size = torch.randint(3, 7, ()).item()
-    top = torch.randint(0, 16 - size, ()).item()
-    left = torch.randint(0, 16 - size, ()).item()
+    top = torch.randint(0, 17 - size, ()).item()
+    left = torch.randint(0, 17 - size, ()).item()
     squares[i, 0, top : top + size, left : left + size] = 1
 images = images + (0.5 + torch.rand(300, 1, 1, 1)) * squares
 x_train, x_test = images.split([250, 50])
@@ -605,15 +566,25 @@ for _ in range(150):
     optimizer.step()
 
 # %%
-# Judge on images that were kept back, beside an empty mask, and answer for a
-# new image.
+# Tune a threshold on the smoothed training images, as a baseline.
 
+smooth = nn.AvgPool2d(3, stride=1, padding=1)
+cuts = torch.linspace(0, 1, 21)
+cut_iou = torch.zeros(21)
+for i, cut in enumerate(cuts):
+    guess = smooth(x_train) > cut
+    cut_iou[i] = metrics.mask_iou(guess, y_train > 0.5).mean()
+best_cut = cuts[cut_iou.argmax()]
+
+# %%
+# Judge both on images that were kept back, and give a new one its mask.
+
+true = y_test > 0.5
+guess = smooth(x_test) > best_cut
 with torch.no_grad():
     found = model(x_test) > 0
-true = y_test > 0.5
-print(f"pixel accuracy, empty mask: {(~true).float().mean():.3f}")
-print(f"pixel accuracy, network:    {(found == true).float().mean():.3f}")
-print(f"mean IoU, network:          {metrics.mask_iou(found, true).mean():.3f}")
+print(f"mean IoU, threshold: {metrics.mask_iou(guess, true).mean():.3f}")
+print(f"mean IoU, network:   {metrics.mask_iou(found, true).mean():.3f}")
 new = 0.3 * torch.randn(1, 1, 16, 16)
 new[0, 0, 4:9, 6:11] += 1
 with torch.no_grad():
@@ -624,6 +595,9 @@ print(f"new image: {area} pixels, and 25 are right")
 # .. check::
 
 assert metrics.mask_iou(found, true).mean() > 0.8, "good masks on new images"
+assert (
+    metrics.mask_iou(found, true).mean() > metrics.mask_iou(guess, true).mean()
+), "better than the threshold"
 assert abs(area - 25) < 8, "and about the right area"
 
 # %%
@@ -631,14 +605,11 @@ assert abs(area - 25) < 8, "and about the right area"
 # ----------------
 # - A mask has a class for each pixel. Judge it by IoU or Dice of the object,
 #   because the pixel accuracy of an empty mask can be 94%.
-# - A U-Net goes down to see far and up to answer for each pixel. Its skip
-#   connections keep the exact place: without them the IoU fell from 0.84 to
-#   0.64.
-# - On clean scenes one threshold was better than the network (0.95 against
-#   0.94). On scenes with uneven light the network was better (0.84) than a
-#   local threshold (0.79), and a global one failed (0.20).
-# - If objects are rare, a falling loss may only mean that the network has
-#   learned how rare. Compare it with the loss of a constant.
+# - A U-Net goes down to use wide surroundings and up to give each pixel an
+#   answer. It got 0.87, without its skip connections 0.73, and a top-hat, which
+#   does not learn, 0.85.
+# - If objects are rare, the loss can fall while the mask stays empty, so look
+#   at the IoU as well.
 #
 # Exercises
 # ---------
@@ -648,8 +619,7 @@ assert abs(area - 25) < 8, "and about the right area"
 #    True and False, so that it has a gradient. Train without batch
 #    normalization again, with this loss. Are the masks still empty?
 # 3. **Extend.** Average the probabilities of the five networks, and cut at ½.
-#    Is this *ensemble* better than the five are on average? On easy scenes,
-#    does it beat the threshold?
+#    Is this *ensemble* better than each of the five?
 
 # %%
 # .. answer:: 1
@@ -674,7 +644,8 @@ assert abs(metrics.dice(wide, square) - 2 / 3) < 1e-6, "2/3"
 # .. answer:: 2
 #
 #    No. With everything else the same, the IoU is about 0.5. Background that
-#    both agree on adds nothing to the Dice loss, so an empty mask does not pay.
+#    both agree on adds nothing to the Dice loss, so an empty mask gains
+#    nothing.
 
 
 def dice_loss(logits, truth):
@@ -683,50 +654,36 @@ def dice_loss(logits, truth):
     return 1 - 2 * both / (probability.sum() + truth.sum())
 
 
-dice_iou = []
-for seed in range(2):
-    torch.manual_seed(seed)
-    model = UNet()
-    blocks = [model.first, model.down, model.bottom, model.up, model.last[0]]
-    for block in blocks:
-        block[1] = nn.Identity()
-    train_network(model, "hard", 0.003, dice_loss)
-    with torch.no_grad():
-        found = model(scenes["hard", "test"]) > 0
-    dice_iou.append(metrics.mask_iou(found, true_masks).mean().item())
-    print(f"Dice loss, seed {seed}: IoU {dice_iou[seed]:.3f}")
+torch.manual_seed(0)
+model = UNet()
+blocks = [model.first, model.down, model.bottom, model.up, model.last[0]]
+for block in blocks:
+    block[1] = nn.Identity()
+train_network(model, rate=0.003, steps=100, loss_function=dice_loss)
+with torch.no_grad():
+    found = model(scenes["test"]) > 0
+dice_iou = metrics.mask_iou(found, true_masks).mean().item()
+print(f"Dice loss: IoU {dice_iou:.3f}")
 
 # %%
 # .. check::
 
-assert abs(sum(dice_iou) / 2 - 0.5) < 0.12, "about 0.5"
-assert min(dice_iou) > 0.3, "not empty"
+assert abs(dice_iou - 0.5) < 0.15, "about 0.5"
 
 # %%
 # .. answer:: 3
 #
-#    It is better than their average on both kinds of scenes. On easy ones it
-#    about reaches the threshold.
+#    Yes, though not by much.
 
-for kind in ["easy", "hard"]:
-    mean = torch.zeros(200, 1, 48, 48)
-    for model in networks[kind, "U-Net"]:
-        with torch.no_grad():
-            mean += model(scenes[kind, "test"]).sigmoid() / 5
-    iou[kind, "ensemble"] = metrics.mask_iou(mean > 0.5, true_masks)
-    print(f"{kind}: average {iou[kind, 'U-Net'].mean():.3f}", end=", ")
-    print(f"ensemble {iou[kind, 'ensemble'].mean():.3f}")
-print(f"easy: threshold {iou['easy', 'global'].mean():.3f}")
+mean = torch.zeros(200, 1, 48, 48)
+for model in networks["U-Net"]:
+    with torch.no_grad():
+        mean += model(scenes["test"]).sigmoid() / 5
+ensemble_iou = metrics.mask_iou(mean > 0.5, true_masks).mean()
+print(f"best of the five: {iou['U-Net'].mean(dim=0).max():.3f}")
+print(f"ensemble:         {ensemble_iou:.3f}")
 
 # %%
 # .. check::
 
-assert iou["easy", "ensemble"].mean() > iou["easy", "U-Net"].mean(), (
-    "better than the average on easy scenes"
-)
-assert iou["hard", "ensemble"].mean() > iou["hard", "U-Net"].mean(), (
-    "better than the average on hard scenes"
-)
-assert (
-    abs(iou["easy", "ensemble"].mean() - iou["easy", "global"].mean()) < 0.01
-), "about the threshold"
+assert ensemble_iou > iou["U-Net"].mean(dim=0).max(), "better than each"
