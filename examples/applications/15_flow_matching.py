@@ -316,8 +316,8 @@ def gaussian(asked, n_directions):
 # ----------------------------------
 # Here the network guesses where the way ends, and not the velocity, which
 # contains the noise in all 64 directions and is perhaps too hard for a small
-# network. Then ``sample`` divides what is left to go by the time that is left,
-# as in the first example. (Exercise 2 tries the velocity itself.)
+# network. Then ``sample`` divides what is left to go by the time that is left.
+# (Exercise 2 tries the velocity itself.)
 
 
 def guess_step(model, data, kind):
@@ -353,9 +353,9 @@ for seed in range(3):
         scores[f"flow {steps}"][seed] = score(drawn, asked)
 
 # %%
-# The table has means ± standard deviations. Its last rows are the held-out
-# digits, the same after a way through their 64 codes, and a thousand training
-# digits after this way, as from a flow that copies.
+# Below the means ± standard deviations come the held-out digits, the same after
+# a way through their 64 codes, and training digits after this way, as from a
+# flow that copies.
 
 print("                   asked     distance  nearest")
 for name in names:
@@ -452,7 +452,7 @@ assert (scores["flow 64"][:, 2] > 0.85 * real["held-out, codes"][2]).all(), (
 # ----------------
 # These are the ten samples to which the judge gives the lowest probability of
 # the digit that was asked for. It takes all ten for another one, the second of
-# the two above each. Which of them can you read?
+# the two above each.
 
 with torch.no_grad():
     seen = judge(drawn.reshape(-1, 1, 28, 28)).softmax(dim=1)
@@ -632,10 +632,9 @@ assert by_nearest["flow"] > 0.6 * near_test, "no copies"
 #   class is one more input.
 # - The level of the loss does not tell how good the samples are, and it knows
 #   nothing of the steps. Measure the samples.
-# - A judge sees single images. Here it liked a Gaussian and four steps better
-#   than real digits. The energy distance compares whole sets, and preferred 64
-#   steps of the flow. Copies please both, and only the distance to the nearest
-#   training example shows them.
+# - A judge sees single images, and here liked a Gaussian better than real
+#   digits. The energy distance compares whole sets. Only the distance to the
+#   nearest training example shows copies.
 # - Too few steps, or a clock that runs backwards, raise no error.
 #
 # Exercises
