@@ -68,8 +68,9 @@ for name, answer in [("empty", empty), ("moved", moved)]:
 # %%
 # The moved square shares 2 pixels with the truth, and together they cover 6, so
 # its IoU is 2/6 and its Dice is 2 · 2 / (4 + 4) = 1/2. Dice is always 2 · IoU /
-# (1 + IoU), so both order masks alike. :func:`handbook.metrics.mask_iou` and
-# :func:`handbook.metrics.dice` compute them for many masks at once.
+# (1 + IoU), so both order single masks alike (but not always means over
+# images). :func:`handbook.metrics.mask_iou` and :func:`handbook.metrics.dice`
+# compute them for many masks at once.
 
 # %%
 # .. check::
@@ -155,7 +156,7 @@ print(f"threshold {global_threshold:.2f}, IoU {iou['global'].mean():.3f}")
 # %%
 # This fails, because paper in the light is brighter than ink in the dark.
 #
-# **A top-hat.** A usual remedy for uneven light is to estimate the background
+# **A top-hat.** A common remedy for uneven light is to estimate the background
 # and subtract it. Here is a row of pixels that gets brighter to the right, with
 # a stroke of ink in the middle. Each pixel gets the *minimum* of a window of
 # three around it, and then the *maximum* of these minima (an *opening*). Max
@@ -176,8 +177,9 @@ print("difference:", (line - background)[0, 0].tolist())
 # by the minimum and does not come back. So the difference is the stroke.
 #
 # Against the noise, we smooth the scene before the minimum, smooth the
-# background, and subtract it from a half-smoothed scene. At the end, each scene
-# is divided by its maximum, so that one threshold suits every contrast.
+# background, and subtract it from the mean of the scene and the smoothed scene.
+# At the end, each scene is divided by its maximum, so that one threshold suits
+# every contrast.
 
 
 def top_hat(scenes, window):
@@ -250,8 +252,9 @@ def make_block(inputs, outputs):
 
 
 # %%
-# It goes down twice and up twice, like the letter U, so height and width have
-# to be divisible by 4. The comments show the shapes of B scenes.
+# It goes down twice and up twice, like the letter U. Because it halves twice,
+# height and width have to be divisible by 4. The comments show the shapes of B
+# scenes.
 
 
 class UNet(nn.Module):
@@ -643,9 +646,9 @@ assert abs(metrics.dice(wide, square) - 2 / 3) < 1e-6, "2/3"
 # %%
 # .. answer:: 2
 #
-#    No. With everything else the same, the IoU is about 0.5. Background that
-#    both agree on adds nothing to the Dice loss, so an empty mask gains
-#    nothing.
+#    No. With everything else the same, the IoU is about 0.5 here. (With three
+#    other seeds, it was 0.2 to 0.5.) Background that both agree on adds nothing
+#    to the Dice loss, so an empty mask gains nothing.
 
 
 def dice_loss(logits, truth):
@@ -668,7 +671,7 @@ print(f"Dice loss: IoU {dice_iou:.3f}")
 # %%
 # .. check::
 
-assert abs(dice_iou - 0.5) < 0.15, "about 0.5"
+assert dice_iou > 0.1, "no collapse"
 
 # %%
 # .. answer:: 3

@@ -288,7 +288,9 @@ for written, cached in zip(texts, cached_texts, strict=True):
 print("at least 36 of 40 texts are the same:", same >= 36)
 
 # %%
-# And which one is faster? We take the best time of three, with 20 texts.
+# (The two functions add up sums in another order, so rounding may change a
+# character once in a while.) Which one is faster? We take the best time of
+# three, with 20 texts.
 
 slow = []
 fast = []
@@ -303,11 +305,10 @@ print("faster with the cache:", min(slow) > min(fast))
 print("places computed:", sum(range(1, 53)), "without,", 52, "with it")
 
 # %%
-# The sums are added up in another order, so rounding may change a character
-# once in a while. Without the cache, 1, 2, 3 and so on up to 52 places are
-# computed, 1,378 in all. With it, writing was about three times as fast on one
-# core of our machine. The time shrinks less than the places, because both must
-# draw as often, and each call has a fixed cost.
+# Without the cache, 1, 2, 3 and so on up to 52 places are computed, 1,378 in
+# all. With it, writing was about three times as fast on one core of our
+# machine. The time shrinks less than the places, because both must draw as
+# often, and each call has a fixed cost.
 
 # %%
 # .. check::
@@ -329,8 +330,9 @@ print(f"without: {one_by_one[2]:.2f}, with is_causal=True: {masked.item()}")
 
 # %%
 # The third place has seen only the first value, and there is no error. Do the
-# texts show it? We compare them, and count those that have the *meter* of a
-# quatrain, with marks and line breaks at the right places and nowhere else.
+# texts show it? We compare them with those written without a cache, and count
+# those that have the *meter* of a quatrain, with marks and line breaks at the
+# right places and nowhere else.
 
 marks = "，。？！\n"
 mark_places = [0, 6, 12, 13, 19, 25, 26]
@@ -350,8 +352,7 @@ print(f"with the meter: {n_right} of 40, and {n_masked} with is_causal=True")
 # Many texts still have the meter, because the position and the newest character
 # often suffice to know where a mark belongs. (How many depends on the starting
 # weights.) But of the rest of the text, the model sees only the line break at
-# the start, and it takes the comparison with the texts without a cache to
-# reveal that.
+# the start. Only a comparison with texts written without a cache reveals it.
 
 # %%
 # .. check::
@@ -582,9 +583,10 @@ assert difference < 1e-5, "the cache is right"
 #
 # Exercises
 # ---------
-# 1. **Predict.** Both functions write a text of 1,000 characters. How many
-#    places does each compute? And how many numbers does the cache hold at the
-#    end, with one block of width 96?
+# 1. **Predict.** A model with ``max_length=1000`` writes a text of 1,000
+#    characters, with each of the two functions. How many places does each
+#    compute? And how many numbers does the cache hold at the end, with one
+#    block of width 96?
 # 2. **Change.** *Top-p* keeps as few of the most likely characters as have
 #    together a probability of at least p. Write it for one row of logits. How
 #    many are kept with p = 0.8, for the logits 2, 1, 0 and for 5, 1, 0?
@@ -639,7 +641,9 @@ assert (sure > -torch.inf).sum() == 1, "one"
 #
 #    Each line has 13 characters with its line break, so lines begin at the
 #    places 0, 13, 26 and 39. On our machine, the first line says: "The spring
-#    wind blows at the green tomb; things of old set behind Liangzhou."
+#    wind blows at the green tomb; things of old set behind Liangzhou." Almost
+#    all of it is copied: Zhang Qiao wrote "the white sun sets behind
+#    Liangzhou".
 
 so_far = torch.tensor([[codes["\n"]]])
 empty = torch.zeros(1, 4, 0, 24)
