@@ -5,16 +5,16 @@ GAN: generative adversarial network
 How does a network learn to draw digits, if no drawing is right or wrong?
 
 A *generative adversarial network* (GAN) is a pair: one network draws, and
-another learns to tell real images from drawn ones. They compete, so both get
-better. But neither of the two losses says how good the images are. For this we
-need a judge.
+another learns to tell real images from drawn ones. But neither of the two
+losses says how good the images are. For this we need a judge.
 
 After this lesson you can
 
 - train a generator and a discriminator against each other, first on one number,
   then on images of digits
 - read the four numbers that are usually printed while a GAN trains
-- judge generated images by three numbers, beside simple baselines
+- judge generated images with a classifier and with distances, beside simple
+  baselines
 """
 
 # %%
@@ -47,7 +47,7 @@ torch.manual_seed(0)
 #
 # The :term:`discriminator` D sees a number x, real or fake, and answers with
 # the probability D(x) that it is real. Here it is a logistic regression, the
-# sigmoid of weight · x + bias, and both start at 0.
+# sigmoid of weight · x + bias. Weight and bias start at 0.
 
 shift = torch.zeros(1, requires_grad=True)
 discriminator = nn.Linear(1, 1)
@@ -57,10 +57,9 @@ g_optimizer = torch.optim.SGD([shift], lr=0.1)
 d_optimizer = torch.optim.SGD(discriminator.parameters(), lr=0.1)
 
 # %%
-# The two take turns. First D learns to answer 1 for real and 0 for fake. Its
-# loss is the sum of two cross-entropies. ``detach`` cuts the fake data off from
-# the generator, because only D learns here. The function returns the loss, and
-# the mean answers for real and for fake.
+# First D learns to answer 1 for real and 0 for fake. Its loss is the sum of two
+# cross-entropies. ``detach`` cuts the fake data off from the generator, because
+# only D learns here.
 
 
 def discriminator_step(discriminator, optimizer, real, fake):
@@ -70,7 +69,7 @@ def discriminator_step(discriminator, optimizer, real, fake):
     zeros = torch.zeros(len(fake), 1)
     loss = binary_cross_entropy_with_logits(on_real, ones)
     loss = loss + binary_cross_entropy_with_logits(on_fake, zeros)
-    optimizer.zero_grad()
+    optimizer.zero_grad()  # also discards what the generator's step left
     loss.backward()
     optimizer.step()
     answer_real = on_real.sigmoid().mean()
@@ -107,11 +106,8 @@ print(f"then weight {first_weight:.2f}, shift {first_shift:.3f}")
 
 # %%
 # At first D answers 0.5 to everything. Each cross-entropy is −ln 0.5 = 0.693,
-# so the loss is 1.386. The gradient of the weight is half the difference of the
-# two means, (0 − 2) / 2 = −1, so the weight becomes about 0.1. D has noticed
-# that real numbers are larger. The gradient of the shift is then −0.5 times the
-# weight, so the shift moves by 0.1 · 0.5 · 0.1 = 0.005, in the right direction.
-# Here are 1,000 more steps of each:
+# so the loss is 1.386. The weight turns positive: D has noticed that real
+# numbers are larger. So the shift moves up. Here are 1,000 more steps of each:
 
 shifts = []
 weights = []
@@ -126,13 +122,13 @@ for _ in range(1000):
     shifts.append(shift.item())
 
 # %%
-# The end is the mean of the last 100 steps:
+# Then we print the extremes, and the mean of the last 100 steps:
 
 end_loss = sum(d_losses[-100:]) / 100
 end_shift = sum(shifts[-100:]) / 100
 print(f"shift: at most {max(shifts):.2f}, at the end {end_shift:.2f}")
 print(f"loss of D: at least {min(d_losses):.2f}, at the end {end_loss:.3f}")
-passes = (torch.tensor(shifts) > 2).int().argmax()
+passes = (torch.tensor(shifts) > 2).int().argmax()  # the first above 2
 print(f"weight when the shift passes 2: {weights[passes]:.2f}", end=", ")
 print(f"in the end: {weights[-1]:.2f}")
 
@@ -157,20 +153,20 @@ axes[1].set(xlabel="step", ylabel="loss of D")
 
 # %%
 # The shift finds 2, but first it overshoots to 2.5. When it passes 2, the
-# weight of D is still above 0, so D still takes larger numbers for more real,
+# weight of D is still above 0, so D still rates larger numbers as more real,
 # and needs a while to turn round. In the end its weight is almost 0: D can no
 # longer tell real from fake.
 #
 # The loss of D begins at 1.386, when D knows nothing, and ends there, when the
 # generator is right. So it does not say how good the generator is. It only says
-# how well D does against its present opponent.
+# how well D does against its current opponent.
 
 # %%
 # .. check::
 
 assert abs(first[0] - 1.386) < 0.001, "2 ln 2"
-assert abs(first_weight - 0.1) < 0.03, "the weight becomes about 0.1"
-assert abs(first_shift - 0.005) < 0.0015, "the shift moves by 0.005"
+assert first_weight > 0.05, "the weight turns positive"
+assert first_shift > 0.002, "the shift moves up"
 assert 2.4 < max(shifts) < 2.7, "overshoots to 2.5"
 assert abs(end_shift - 2) < 0.06, "finds 2"
 assert abs(end_loss - 1.386) < 0.005, "and the loss is where it began"
@@ -180,20 +176,20 @@ assert abs(weights[-1]) < 0.1, "almost 0 in the end"
 # %%
 # A judge
 # -------
-# Good images of digits are those of which a classifier is sure, and all ten
-# digits should occur. :func:`handbook.metrics.judge_samples` takes the
+# One idea is that an image is good if a classifier is sure of it, and that all
+# ten digits should occur. :func:`handbook.metrics.judge_samples` takes the
 # probabilities that a classifier gives each image. It returns the share of
-# images with a probability above 0.9, and how many classes occur among these:
+# images whose largest probability is above 0.9, and how many classes these
+# have:
 
 rows = [[0.95, 0.03, 0.02], [0, 0, 1], [0.04, 0, 0.96], [0.2, 0.6, 0.2]]
 toy_verdict = metrics.judge_samples(torch.tensor(rows))
 print(toy_verdict)
 
 # %%
-# The classifier is sure of three, a 0 and two 2s. Our judge is the LeNet of
-# :doc:`/lessons/architectures/05_cnn`, trained on half of the 10,000 digits.
-# The GAN gets the other half, and neither gets the test digits. (The networks
-# are small, so we stay on the CPU.)
+# Our judge is the LeNet of :doc:`/lessons/architectures/05_cnn`, trained on
+# half of the 10,000 digits. The GAN gets the other half, and neither gets the
+# test digits.
 
 digits, test = datasets.mnist()
 train_x = digits.x[:5000].flatten(1)  # (5000, 784), for the GAN
@@ -209,8 +205,10 @@ fit(
 )  # fmt: skip
 
 # %%
-# A copy of a training digit would please this judge. So a third number looks
-# for copies: the mean distance to the nearest training digit.
+# A copy of a training digit would please this judge. So we also look for
+# copies, with the mean distance to the nearest training digit, and measure the
+# spread, the mean distance between two of the images. Distances are straight
+# lines in the space of 784 pixels.
 
 judge.eval()
 
@@ -223,35 +221,37 @@ def probabilities(images):  # (N, 784)
 def rate(images):
     share, classes = metrics.judge_samples(probabilities(images))
     nearest = torch.cdist(images, train_x).amin(dim=1)
-    return [share, classes, nearest.mean().item()]
+    spread = torch.cdist(images, images).mean()
+    return [share, classes, nearest.mean().item(), spread.item()]
 
 
 # %%
 # First we judge images that need no network: noise, the mean digit, copies of
 # training digits, and images halfway between a training digit and the one
-# nearest to it. (Place 0 of the order is the digit itself, so we take place 1.)
+# nearest to it.
 
 some = train_x[:1000]
-order = torch.cdist(some, train_x).argsort(dim=1)
+order = torch.cdist(some, train_x).argsort(dim=1)  # first the digit itself
 candidates = {
     "held-out digits": test_x,
     "noise": torch.rand(1000, 784),
-    "mean image": train_x.mean(dim=0, keepdim=True),
+    "mean image": train_x.mean(dim=0).repeat(1000, 1),
     "copies": some,
     "halfway": (some + train_x[order[:, 1]]) / 2,
 }
 rating = {}
-print("                 sure  classes  distance")
+print("                 sure  classes  nearest  spread")
 for name, images in candidates.items():
     rating[name] = rate(images)
-    share, classes, distance = rating[name]
-    print(f"{name:15} {share:5.2f} {classes:8} {distance:9.2f}")
+    share, classes, nearest, spread = rating[name]
+    print(f"{name:15} {share:5.2f} {classes:8} {nearest:8.2f} {spread:7.2f}")
 
 # %%
 # The judge is sure of 89% of the held-out digits, and never of this noise. But
-# it is surer still of the images halfway, and only the distance gives them
-# away. A good generator has all three numbers close to those of the held-out
-# digits.
+# it is at least as sure of the halfway images, and only the distance to the
+# nearest digit gives them away. The mean image is about as near as held-out
+# digits, but has no spread. A good generator has all four numbers close to
+# those of the held-out digits.
 
 # %%
 # .. check::
@@ -260,35 +260,31 @@ assert toy_verdict == (0.75, 2), "three of four, two classes"
 assert 0.8 < rating["held-out digits"][0] < 0.97, "89%"
 assert rating["held-out digits"][1] == 10, "all ten"
 assert rating["noise"][0] < 0.02, "never sure of noise"
-assert rating["halfway"][0] > rating["held-out digits"][0] + 0.02, "surer"
+assert rating["halfway"][0] > rating["held-out digits"][0], "at least as sure"
 assert rating["halfway"][2] < 0.6 * rating["held-out digits"][2], "closer"
 assert rating["copies"][2] < 0.1, "copies are at distance 0"
+assert abs(rating["mean image"][2] - rating["held-out digits"][2]) < 1, "near"
+assert rating["mean image"][3] < 0.1, "no spread"
 
 # %%
 # A baseline that is hard to beat
 # -------------------------------
 # *Principal component analysis* (PCA) finds the directions along which the
-# digits vary most. ``pca_lowrank`` returns them as columns, and a size for each
-# that gives the standard deviation along it. A new image is the mean plus a
-# random step along each direction. How many directions are best?
+# digits vary most. ``pca_lowrank`` returns them as columns, here 40, and a size
+# for each that gives the standard deviation along it. A new image is the mean
+# plus a random step along each direction.
+
+_, sizes, columns = torch.pca_lowrank(train_x, q=40)
+deviations = sizes / len(train_x) ** 0.5  # one for each direction
 
 
-def pca_samples(directions, seed):
-    torch.manual_seed(seed)
-    _, sizes, columns = torch.pca_lowrank(train_x, q=directions)
-    spread = sizes / len(train_x) ** 0.5
-    steps = torch.randn(1000, directions) * spread
-    return (train_x.mean(dim=0) + steps @ columns.T).clamp(0, 1)
+def pca_samples():
+    steps = torch.randn(1000, 40) * deviations
+    changes = steps @ columns.T  # (1000, 784), the sum of step · direction
+    return (train_x.mean(dim=0) + changes).clamp(0, 1)
 
-
-pca_shares = {}
-for directions in [5, 10, 20, 40, 80]:
-    pca_shares[directions] = rate(pca_samples(directions, seed=10))[0]
-    print(f"{directions:2} directions: sure of {pca_shares[directions]:.2f}")
 
 # %%
-# It hardly matters from 20 on. We take 40.
-#
 # The GAN
 # -------
 # The generator maps 32 random numbers to 784 pixels, which ``nn.Sigmoid`` keeps
@@ -311,8 +307,8 @@ def new_networks():
 
 # %%
 # The loop is that of the toy, with the same two functions. The first of Adam's
-# two betas is its momentum. It is usually 0.9, but 0.5 is common for GANs. (We
-# chose the sizes and the learning rate with other seeds.)
+# two betas sets its momentum. It is usually 0.9, but 0.5 is common for GANs.
+# (We chose the sizes and the learning rate with other seeds.)
 
 
 def train_gan(seed, momentum=0.5):
@@ -328,26 +324,24 @@ def train_gan(seed, momentum=0.5):
         d_row = discriminator_step(discriminator, d_optimizer, real, fake)
         g_row = generator_step(discriminator, g_optimizer, fake)
         history.append(d_row + g_row)
-    generator.eval()
+    generator.eval()  # BatchNorm then uses its running means
     return generator, torch.tensor(history)  # (800, 5)
 
 
 # %%
 # Five seeds, 1,000 images each:
 
-samples = []
 generators = []
 histories = []
-results = {"PCA": torch.zeros(5, 3), "GAN": torch.zeros(5, 3)}
+samples = {"PCA": [], "GAN": []}
 for seed in range(5):
     generator, history = train_gan(seed)
     with torch.no_grad():
         images = generator(torch.randn(1000, 32))
-    samples.append(images)
     generators.append(generator)
     histories.append(history)
-    results["GAN"][seed] = torch.tensor(rate(images))
-    results["PCA"][seed] = torch.tensor(rate(pca_samples(40, seed)))
+    samples["GAN"].append(images)
+    samples["PCA"].append(pca_samples())
 
 # %%
 # The four numbers
@@ -360,15 +354,16 @@ for seed in range(5):
 print("steps    D loss  G loss  D(x)  D(G(z)) before, after")
 blocks = histories[0].reshape(4, 200, 5).mean(dim=1)
 for i, row in enumerate(blocks.tolist()):
-    d_loss, on_real, before, g_loss, after = row
+    d_loss, on_real, before, g_loss, after = row  # the columns of history
     print(f"to {200 * i + 200}  {d_loss:7.2f} {g_loss:7.2f}", end=" ")
     print(f"{on_real:5.2f} {before:8.2f} {after:13.2f}")
 
 # %%
 # If D could tell nothing, the answers would be 0.5, and the losses 1.39 and
-# 0.69. The numbers come closer to these, so the generator catches up. D(G(z))
-# is lower after the step, because D has just learned that these images are
-# fake. A D(x) near 1 with a D(G(z)) near 0 would be a warning: then D wins.
+# half of it, 0.69. From the first block to the last, the numbers come closer to
+# these, so the generator catches up. D(G(z)) is lower after the step, because D
+# has just learned that these images are fake. A D(x) near 1 with a D(G(z)) near
+# 0 would be a warning: then D wins.
 
 # %%
 # .. check::
@@ -382,135 +377,147 @@ assert (blocks[:, 4] < blocks[:, 2]).all(), "lower after the step"
 # %%
 # The verdict
 # -----------
-# The judge's numbers, as mean ± standard deviation over five seeds, with the
-# fewest classes of the five:
+# Is it the shapes that the judge likes, or only bright strokes on black? We let
+# it see all images twice: as they are, and with twice the contrast around a
+# gray of 0.4.
 
-print("       sure           classes  distance")
-for name, rows in results.items():
-    mean = rows.mean(dim=0)
-    std = rows.std(dim=0)
-    fewest = rows[:, 1].min()
-    print(f"{name}    {mean[0]:.3f} ± {std[0]:.3f}", end=" ")
-    print(f"{fewest:8.0f}   {mean[2]:.2f} ± {std[2]:.2f}")
-gap = results["GAN"][:, 0] - results["PCA"][:, 0]
-print("GAN minus PCA:", [round(value, 2) for value in gap.tolist()])
-print(f"mean {gap.mean():.3f}, standard error {gap.std() / 5**0.5:.3f}")
+results = {}
+for name, five_sets in samples.items():
+    for contrast in [1, 2]:
+        rows = []
+        for images in five_sets:
+            changed = contrast * (images - 0.4) + 0.4
+            rows.append(rate(changed.clamp(0, 1)))
+        results[name, contrast] = torch.tensor(rows)  # (5, 4)
 
 # %%
-# For each seed, the judge is sure of more images of the GAN than of PCA, on
-# average 38% against 29%. Neither makes copies: on average, their images are
-# farther from the training digits than new digits are. So the GAN wins, but
-# both are far from the 89% of real digits. (This holds for these small networks
-# and 800 steps.) The rows are held-out digits, PCA and GAN:
-#
-# .. alt:: Eight images in each of three rows. The held-out digits are clean
-#    strokes. The PCA images are blurred clouds, and few suggest a digit. The
-#    GAN images have bright strokes with ragged edges, and some can be read.
+# These are means over five seeds, with the standard deviation of the share, and
+# the fewest classes. Below is GAN minus PCA ± its standard error (the standard
+# deviation / √5):
 
-gan_images = samples[0]
-three_rows = [test_x[:8], pca_samples(40, seed=0)[:8], gan_images[:8]]
-pixels = torch.cat(three_rows).reshape(-1, 1, 28, 28)
+print("               sure         classes  nearest  spread")
+for key, five in results.items():
+    share, _, nearest, spread = five.mean(dim=0)
+    print(f"{key[0]}, contrast {key[1]}", end=" ")
+    print(f"{share:.2f} ± {five[:, 0].std():.2f}", end=" ")
+    print(f"{five[:, 1].min():8.0f} {nearest:8.2f} {spread:7.2f}")
+gaps = {}
+for contrast in [1, 2]:
+    gap = results["GAN", contrast][:, 0] - results["PCA", contrast][:, 0]
+    error = gap.std() / 5**0.5
+    gaps[contrast] = gap.mean().item()
+    print(f"GAN - PCA, contrast {contrast}: {gap.mean():.3f} ± {error:.3f}")
+
+# %%
+# On average, this judge is sure of about 38% of the images from the GAN, and of
+# about 28% of those from PCA. But with twice the contrast, PCA does about as
+# well as the GAN, although its images are then farther from the digits. With
+# twice the contrast for both, the GAN leads by less. So this judge likes
+# contrast, and part of the GAN's lead is no more than that. All are far from
+# the 89% of real digits.
+#
+# A mean cannot show a single copy, so here are the smallest distances, for seed
+# 0:
+
+gan_images = samples["GAN"][0]
+pca_images = samples["PCA"][0]
+smallest = []
+for images in [test_x, pca_images, gan_images]:
+    smallest.append(torch.cdist(images, train_x).min().item())
+print("smallest:", [round(distance, 2) for distance in smallest])
+
+# %%
+# The nearest test digit is nearer than any image from PCA or the GAN, so none
+# of these is a copy. The rows below are test digits, PCA, the GAN, and the
+# GAN's worst images, those that the judge is least sure of. Their strokes are
+# broken:
+#
+# .. alt:: Eight images in each of four rows. The test digits are clean strokes.
+#    The PCA images are blurred clouds, and few suggest a digit. The GAN images
+#    have bright strokes with ragged edges, and some can be read. Those in the
+#    last row have gaps in their strokes, and few can be read.
+
+ranking = probabilities(gan_images).amax(dim=1).argsort()
+worst = gan_images[ranking[:8]]
+four_rows = [test_x[:8], pca_images[:8], gan_images[:8], worst]
+pixels = torch.cat(four_rows).reshape(-1, 1, 28, 28)
 figure = plots.image_grid(pixels)
 
 # %%
 # .. check::
 
-assert gap.min() > 0, "more in each of the five runs"
-assert gap.mean() > 3 * gap.std() / 5**0.5, "a clear gap"
-assert 0.32 < results["GAN"][:, 0].mean() < 0.45, "38%"
-assert 0.23 < results["PCA"][:, 0].mean() < 0.35, "29%"
-assert results["GAN"][:, 2].min() > rating["held-out digits"][2], "no copies"
-assert results["PCA"][:, 2].min() > rating["held-out digits"][2], "nor PCA"
-
-# %%
-# These are the ten images of the GAN that the judge is least sure of, with its
-# two best guesses. Many strokes have gaps, and several images look like the top
-# of one digit above the bottom of another.
-#
-# .. alt:: Ten images of the GAN. Above each, two guesses, such as 3 or 2. Most
-#    look like parts of two digits, with gaps in their strokes.
-
-sure = probabilities(gan_images)
-ranking = sure.amax(dim=1).argsort()[:10]
-guesses = sure[ranking].argsort(dim=1, descending=True).tolist()
-titles = [f"{guess[0]} or {guess[1]}" for guess in guesses]
-worst = gan_images[ranking].reshape(-1, 1, 28, 28)
-figure = plots.image_grid(worst, titles, ncols=5)
+assert 0.3 < results["GAN", 1][:, 0].mean() < 0.5, "about 38%"
+assert 0.18 < results["PCA", 1][:, 0].mean() < 0.36, "about 28%"
+assert gaps[1] > 0.03, "the GAN is ahead on average"
+assert (
+    abs(results["PCA", 2][:, 0].mean() - results["GAN", 1][:, 0].mean()) < 0.1
+), "about as good"
+assert gaps[2] < gaps[1], "leads by less"
+assert results["PCA", 2][:, 2].mean() > results["PCA", 1][:, 2].mean() + 0.1, (
+    "farther from the digits"
+)
+assert results["GAN", 2][:, 0].mean() < 0.7, "far from real digits"
+assert smallest[1] > smallest[0] + 0.5, "no copies from PCA"
+assert smallest[2] > smallest[0] + 0.5, "nor from the GAN"
 
 # %%
 # What goes wrong
 # ---------------
-# **A falling loss that is not progress.** ``detach`` belongs in D's step. Here
-# it stands too early, where the images are made:
+# **Mode collapse.** With the usual momentum of 0.9, for two seeds:
 
-torch.manual_seed(0)
-generator, discriminator = new_networks()
-g_optimizer = torch.optim.Adam(generator.parameters(), 0.002, (0.5, 0.999))
-d_optimizer = torch.optim.Adam(discriminator.parameters(), 0.002, (0.5, 0.999))
-before = generator[3].weight.clone()
-cut_off = []
-for _ in range(300):
-    real = train_x[torch.randint(len(train_x), (32,))]
-    fake = generator(torch.randn(32, 32)).detach()  # the mistake
-    d_row = discriminator_step(discriminator, d_optimizer, real, fake)
-    generator_step(discriminator, g_optimizer, fake)
-    cut_off.append(d_row[0])
-print(f"loss of D: first {cut_off[0]:.2f}, last {cut_off[-1]:.4f}")
-unchanged = generator[3].weight.equal(before)
-print("generator unchanged:", unchanged)
+collapsed = []
+runs = []
+print("D(x)  D(G(z))  sure  classes  nearest  spread")
+for seed in range(2):
+    generator, history = train_gan(seed, momentum=0.9)
+    with torch.no_grad():
+        images = generator(torch.randn(1000, 32))
+    collapsed.append(images)
+    _, on_real, on_fake, _, _ = history[-200:].mean(dim=0)
+    share, classes, nearest, spread = rate(images)
+    runs.append([on_real, on_fake, share, classes, spread])
+    print(f"{on_real:.2f} {on_fake:8.2f} {share:5.2f} {classes:8}", end=" ")
+    print(f"{nearest:8.2f} {spread:7.2f}")
+collapse = torch.tensor(runs)
 
 # %%
-# There is no error, and the loss of D falls almost to 0. But the generator gets
-# no gradient, so it never changes.
-#
-# **Mode collapse.** With the usual momentum of 0.9:
-
-generator, history = train_gan(0, momentum=0.9)
-with torch.no_grad():
-    images = generator(torch.randn(1000, 32))
-collapsed = rate(images)
-loss_d, on_real = history[-200:, :2].mean(dim=0).tolist()
-print(f"D(x) {on_real:.2f}, loss of D {loss_d:.2f}")
-print(f"sure {collapsed[0]:.2f}, classes {collapsed[1]}", end=", ")
-print(f"distance {collapsed[2]:.2f}")
-
-# %%
-# The judge is sure of 75% of these images, far more than with 0.5. But only two
-# classes occur, and no image looks real:
+# This judge is sure of many of these images, so the share does not give them
+# away. But in both runs only a few classes occur, and the spread is smaller
+# than before. These images are from seed 0:
 #
 # .. alt:: Sixteen images from the collapsed generator: white blobs and grainy
 #    rings. None is a clean digit.
 
-figure = plots.image_grid(images[:16].reshape(-1, 1, 28, 28))
+figure = plots.image_grid(collapsed[0][:16].reshape(-1, 1, 28, 28))
 
 # %%
-# This is :term:`mode collapse`: the generator makes only a few kinds of image.
-# The share alone would have called it the better GAN, because a classifier can
-# be sure of a blob, too. The classes show it, and D(x) above 0.9 was a warning.
+# This is :term:`mode collapse`: the generator makes only a few kinds of image,
+# and a classifier can be sure of a blob, too. A D(x) near 1 with a D(G(z)) near
+# 0 was the warning.
 
 # %%
 # .. check::
 
-assert cut_off[-1] < 0.05, "D's loss is close to 0"
-assert unchanged, "the generator never changes"
-assert collapsed[1] <= 4, "few classes occur"
-assert collapsed[0] > results["GAN"][:, 0].mean(), "the judge is surer"
-assert on_real > 0.85, "D(x) is close to 1"
+assert collapse[:, 0].min() > 0.85, "D(x) is near 1"
+assert collapse[:, 1].max() < 0.15, "D(G(z)) is near 0"
+assert collapse[:, 2].mean() > 0.2, "sure of many"
+assert collapse[:, 3].max() <= 4, "few classes occur"
+assert collapse[:, 4].mean() < results["GAN", 1][:, 3].mean() - 0.5, "spread"
 
 # %%
 # In production
 # -------------
-# Generated faces or records may be near-copies of real people, so look at the
-# nearest training examples before you publish any. A generator may also leave
-# out a rare group within a class, and a count of classes does not show this.
-# The last step is not always the best one, so save checkpoints, and choose with
-# all three numbers.
+# Generated faces or records may be near-copies of real people. A generator may
+# also leave out a rare group within a class, and a count of classes does not
+# show this. Published work usually reports the *Fréchet inception distance*
+# (FID), which compares the features that a trained network computes for real
+# images and for generated ones.
 #
 # Recipe
 # ------
-# Put your own table in place of ``x``, with values from 0 to 1. The two
-# distances at the end should be close to each other. For the share, train a
-# classifier of your own.
+# Put your own table in place of ``x``, with values from 0 to 1. At the end,
+# both numbers of the new rows should be close to those of the held-out ones.
+# For the share, train a classifier of your own.
 
 import torch
 from torch import nn
@@ -543,11 +550,12 @@ d_optimizer = torch.optim.Adam(discriminator.parameters(), 0.002, betas)
 
 bce = nn.BCEWithLogitsLoss()
 ones = torch.ones(32, 1)
+zeros = torch.zeros(32, 1)
 for _ in range(400):
     real = train[torch.randint(len(train), (32,))]
     fake = generator(torch.randn(32, 32))
     d_loss = bce(discriminator(real), ones)
-    d_loss = d_loss + bce(discriminator(fake.detach()), 0 * ones)
+    d_loss = d_loss + bce(discriminator(fake.detach()), zeros)
     d_optimizer.zero_grad()
     d_loss.backward()
     d_optimizer.step()
@@ -557,17 +565,15 @@ for _ in range(400):
     g_optimizer.step()
 
 # %%
-# New images, and how far they are from the training set:
+# New rows, their distance to the training set, and their spread:
 
 generator.eval()
-discriminator.eval()
 with torch.no_grad():
     new = generator(torch.randn(1000, 32))
-    answer = discriminator(new[:1]).sigmoid().item()
 for name, images in [("held-out", held_out), ("new", new)]:
-    distance = torch.cdist(images, train).amin(dim=1).mean()
-    print(f"{name}: {distance:.2f} from the nearest")
-print(f"D thinks that the first one is real with probability {answer:.2f}")
+    nearest = torch.cdist(images, train).amin(dim=1).mean()
+    spread = torch.cdist(images, images).mean()
+    print(f"{name}: nearest {nearest:.2f}, spread {spread:.2f}")
 
 # %%
 # What you learned
@@ -575,54 +581,61 @@ print(f"D thinks that the first one is real with probability {answer:.2f}")
 # - The discriminator learns to tell real from fake, and the generator learns
 #   from the discriminator's gradient. ``detach`` keeps the generator out of the
 #   discriminator's step.
-# - A loss only says how one does against its present opponent.
+# - A loss only says how well a network does against its current opponent.
 # - Judge the images by the share that a classifier is sure of, the classes that
-#   occur, and the distance to the nearest training example. The share alone can
-#   be fooled by copies and by mode collapse.
-# - Here the GAN beat PCA, 38% to 29%, and was far from real digits.
+#   occur, the distance to the nearest training example, and the spread. The
+#   share alone can be fooled by copies, by contrast and by mode collapse.
 #
 # Exercises
 # ---------
 #
-# 1. **Predict.** Someone leaves out ``detach`` in ``discriminator_step``. What
-#    happens in the next ``generator_step``, with the networks for digits?
+# 1. **Predict.** Someone writes ``detach`` too early, where the images are
+#    made. What happens to the loss of D, and to the generator?
 # 2. **Change.** Give the discriminator of the toy a learning rate of 0.3, and
 #    leave that of the generator at 0.1. Does the shift overshoot less?
 # 3. **Extend.** Walk from one random input of a generator to another, in ten
-#    equal steps. Do the images jump, or do they change little by little? What
-#    does the judge read on the way?
+#    equal steps, ten times. Do the images jump, or do they change little by
+#    little? What does the judge read on the way?
 
 # %%
 # .. answer:: 1
 #
-#    ``backward`` goes through the generator, too, and frees its graph. So the
-#    second ``backward`` through the same images stops with an error.
+#    There is no error, and the loss of D falls almost to 0. But the generator
+#    gets no gradient, so it never changes.
 
+torch.manual_seed(0)
 generator, discriminator = new_networks()
-fake = generator(torch.randn(32, 32))
-discriminator(fake).mean().backward()  # without detach
-optimizer = torch.optim.Adam(generator.parameters())
-message = "no error"
-try:
-    generator_step(discriminator, optimizer, fake)
-except RuntimeError as error:
-    message = str(error)
-print(message[:54])
+g_optimizer = torch.optim.Adam(generator.parameters(), 0.002)
+d_optimizer = torch.optim.Adam(discriminator.parameters(), 0.002)
+first_layer = generator[0].weight.clone()
+cut_off = []
+for _ in range(200):
+    real = train_x[torch.randint(len(train_x), (32,))]
+    fake = generator(torch.randn(32, 32)).detach()  # the mistake
+    d_row = discriminator_step(discriminator, d_optimizer, real, fake)
+    generator_step(discriminator, g_optimizer, fake)
+    cut_off.append(d_row[0])
+unchanged = generator[0].weight.equal(first_layer)
+print(f"loss of D: first {cut_off[0]:.2f}, last {cut_off[-1]:.4f}")
+print("generator unchanged:", unchanged)
 
 # %%
 # .. check::
 
-assert "backward through the graph a second time" in message, "an error"
+assert cut_off[-1] < 0.05, "D's loss is close to 0"
+assert unchanged, "the generator never changes"
 
 # %%
 # .. answer:: 2
 #
-#    Yes, to 2.3 instead of 2.5. A discriminator that learns faster turns round
-#    sooner.
+#    Yes, to about 2.35 instead of 2.54. A discriminator that learns faster
+#    turns round sooner.
 
 torch.manual_seed(0)
 shift = torch.zeros(1, requires_grad=True)
 discriminator = nn.Linear(1, 1)
+nn.init.zeros_(discriminator.weight)
+nn.init.zeros_(discriminator.bias)
 g_optimizer = torch.optim.SGD([shift], lr=0.1)
 d_optimizer = torch.optim.SGD(discriminator.parameters(), lr=0.3)
 faster = []
@@ -637,29 +650,34 @@ print(f"at most {max(faster):.2f}")
 # %%
 # .. check::
 
+assert abs(max(faster) - 2.35) < 0.1, "about 2.35"
 assert max(faster) < max(shifts) - 0.05, "less than before"
 
 # %%
 # .. answer:: 3
 #
-#    They change little by little, as no step is more than a third of the
-#    distance from end to end. What the judge reads changes on the way.
+#    They change little by little. In each walk, no step is more than half of
+#    the distance from end to end. What the judge reads changes on most walks.
 
-torch.manual_seed(9)
-start = torch.randn(32)
-end = torch.randn(32)
 way = torch.linspace(0, 1, 11).unsqueeze(1)  # (11, 1)
-with torch.no_grad():
-    images = generators[0](start + way * (end - start))  # (11, 784)
-steps = (images[1:] - images[:-1]).norm(dim=1)
-whole = (images[-1] - images[0]).norm()
-print("each step:", [round(step, 1) for step in steps.tolist()])
-print(f"from end to end: {whole:.1f}")
-labels = probabilities(images).argmax(dim=1).tolist()
-print("read as:", labels)
+longest = []
+readings = []
+for seed in range(10):
+    torch.manual_seed(seed)
+    start = torch.randn(32)
+    end = torch.randn(32)
+    with torch.no_grad():
+        images = generators[0](start + way * (end - start))  # (11, 784)
+    steps = (images[1:] - images[:-1]).norm(dim=1)
+    whole = (images[-1] - images[0]).norm()
+    longest.append((steps.max() / whole).item())
+    labels = probabilities(images).argmax(dim=1)
+    readings.append(len(labels.unique()))
+print("longest step / whole:", [round(part, 2) for part in longest])
+print("digits read:", readings)
 
 # %%
 # .. check::
 
-assert steps.max() < whole / 3, "little by little"
-assert len(set(labels)) > 1, "the reading changes"
+assert max(longest) < 0.5, "little by little"
+assert sum(number > 1 for number in readings) > 5, "changes on most walks"
