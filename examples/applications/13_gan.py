@@ -43,7 +43,7 @@ torch.manual_seed(0)
 # ------------------
 # Our real data are random numbers around 2, with standard deviation 1. The
 # :term:`generator` makes fake ones: it adds ``shift`` to random numbers around
-# 0. It should find ``shift`` = 2, without ever seeing a real number.
+# 0. It should find ``shift`` = 2, without ever seeing the real data.
 #
 # The :term:`discriminator` D sees a number x, real or fake, and answers with
 # the probability D(x) that it is real. Here it is a logistic regression, the
@@ -267,8 +267,8 @@ assert abs(rating["mean image"][2] - rating["held-out digits"][2]) < 1, "near"
 assert rating["mean image"][3] < 0.1, "no spread"
 
 # %%
-# A baseline that is hard to beat
-# -------------------------------
+# A simple baseline: PCA
+# ----------------------
 # *Principal component analysis* (PCA) finds the directions along which the
 # digits vary most. ``pca_lowrank`` returns them as columns, here 40, and a size
 # for each that gives the standard deviation along it. A new image is the mean
@@ -392,8 +392,8 @@ for name, five_sets in samples.items():
 
 # %%
 # These are means over five seeds, with the standard deviation of the share, and
-# the fewest classes. Below is GAN minus PCA ± its standard error (the standard
-# deviation / √5):
+# the fewest classes. Below is the GAN's share minus that of PCA ± its standard
+# error (the standard deviation / √5):
 
 print("               sure         classes  nearest  spread")
 for key, five in results.items():
@@ -428,7 +428,8 @@ print("smallest:", [round(distance, 2) for distance in smallest])
 
 # %%
 # The nearest test digit is nearer than any image from PCA or the GAN, so none
-# of these is a copy. The rows below are test digits, PCA, the GAN, and the
+# of these is a copy pixel for pixel. (A copy that is moved by two pixels would
+# not be noticed.) The rows below are test digits, PCA, the GAN, and the
 # GAN's worst images, those that the judge is least sure of. Their strokes are
 # broken:
 #
@@ -517,7 +518,8 @@ assert collapse[:, 4].mean() < results["GAN", 1][:, 3].mean() - 0.5, "spread"
 # ------
 # Put your own table in place of ``x``, with values from 0 to 1. At the end,
 # both numbers of the new rows should be close to those of the held-out ones.
-# For the share, train a classifier of your own.
+# After these few steps they are not yet. For the share, train a classifier of
+# your own.
 
 import torch
 from torch import nn

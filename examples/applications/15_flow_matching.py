@@ -277,7 +277,7 @@ codes = to_codes(pixels)  # (5000, 64)
 # %%
 # Three numbers for each set of images: how often the judge sees the digit that
 # was asked for; the energy distance; and, measured on codes, the mean distance
-# to the nearest training digit, which is 0 for copies.
+# to the nearest training digit, which is small for copies.
 
 
 def score(images, asked):
@@ -354,8 +354,8 @@ for seed in range(3):
 
 # %%
 # Below the means ± standard deviations come the held-out digits, the same after
-# a way through their 64 codes, and training digits after this way, as from a
-# flow that copies.
+# a round trip through their 64 codes, and training digits after this trip, as
+# if a flow had copied them.
 
 print("                   asked     distance  nearest")
 for name in names:
@@ -382,9 +382,9 @@ drawn = to_images(sample(flows[2], asked_rows, 64, 64, guess=True))
 
 # %%
 # .. alt:: Four rows of the digits 0 to 9. The real ones all differ in style.
-#    Those of the Gaussian are readable, with gray shadows around the strokes.
-#    After one step of the flow each is a blurred mean. After 64 steps they have
-#    clear strokes on a black background.
+#    Those of the Gaussian are mostly readable, with gray shadows around the
+#    strokes. After one step of the flow each is a blurred mean. After 64 steps
+#    they have clear strokes on a black background.
 
 # %%
 # .. drawing::
@@ -415,7 +415,7 @@ for axis, name in zip(axes, strips, strict=True):
 #
 # The energy distance compares whole sets. By it the flow with 64 steps wins. It
 # is below 0.1, the better Gaussian is near 0.2, and one step near 1. Real
-# digits are no better than 0.07 after the way through their codes. Copies are
+# digits are no better than 0.07 after the trip through their codes. Copies are
 # as good, and only the last column gives them away. The flow's samples are
 # almost as far from the training digits as held-out digits are.
 #
@@ -509,7 +509,7 @@ for name, walk in walks.items():
     print(f"{name:20} {walk_distance[name]:7.3f}")
 
 # %%
-# The wrong sign throws the samples far away, which a look at them shows. The
+# The wrong sign throws the samples far away, which a plot shows at once. The
 # backwards clock is more dangerous. Its distance is like that of two steps, and
 # one might think that the network just needs more training.
 
@@ -525,11 +525,12 @@ assert 0.04 < distances[:, 1].mean() < 0.09, "two steps"
 # Diffusion models
 # ----------------
 # A *diffusion model* (Ho, Jain and Abbeel, 2020) trains such a network in the
-# same way, on data mixed with normal noise. Its path is curved, because the
-# factors of noise and data are not ``1 - time`` and ``time``, but two numbers
-# whose squares sum to 1. Its network usually guesses the noise. Both kinds are
-# one family, with other paths and other weights in the loss (Gao et al., 2025,
-# *Diffusion models and Gaussian flow matching: two sides of the same coin*).
+# same way, on data mixed with normal noise. The path of a mixture is curved,
+# because the factors of noise and data are not ``1 - time`` and ``time``, but
+# two numbers whose squares sum to 1. Its network usually guesses the noise.
+# Both kinds are one family, with other paths and other weights in the loss (Gao
+# et al., 2025, *Diffusion models and Gaussian flow matching: two sides of the
+# same coin*).
 #
 # In production
 # -------------
@@ -544,8 +545,10 @@ assert 0.04 < distances[:, 1].mean() < 0.09, "two steps"
 # Put your own table in place of the flowers: numbers in ``table``, classes in
 # ``label``. Two thirds of the rows train, and the others judge. The rival is a
 # normal distribution for each class and column. Here it is as good, so use the
-# simpler one. The last column is the mean distance to the nearest training row.
-# If it is far below that of the test rows, suspect copies.
+# simpler one. (Even perfect samples come out a little below 0, because both
+# sets have equally many rows of each class.) The last column is the mean
+# distance to the nearest training row. If it is far below that of the test
+# rows, suspect copies.
 
 import torch
 from sklearn.datasets import load_iris
@@ -633,8 +636,8 @@ assert by_nearest["flow"] > 0.6 * near_test, "no copies"
 # - The level of the loss does not tell how good the samples are, and it knows
 #   nothing of the steps. Measure the samples.
 # - A judge sees single images, and here liked a Gaussian better than real
-#   digits. The energy distance compares whole sets. Only the distance to the
-#   nearest training example shows copies.
+#   digits. The energy distance compares whole sets. Of the three, only the
+#   distance to the nearest training example shows copies.
 # - Too few steps, or a clock that runs backwards, raise no error.
 #
 # Exercises
