@@ -53,7 +53,7 @@
     const boxes = [...document.querySelectorAll(".math")];
     const drawn = (box) => {
       const [formula, around] = [box.querySelector(":scope > math"), box].map((e) => e?.getBoundingClientRect());
-      if (!formula || formula.width <= 4 || formula.height <= 8) return false;
+      if (!formula || formula.width <= 4 || formula.height < 7) return false;  // an n has 8 in some fonts
       const [before, after] = [formula.left - around.left, around.right - formula.right];
       return before > -1 && (after < 1 || Math.abs(before - after) < 2);
     };
