@@ -184,14 +184,15 @@ axis.set(xlabel="position", ylim=(-0.1, 1.5), yticks=[], aspect="equal")
 # The other policy is a layer of zeros, which is always undecided.
 
 
+at_random = nn.Linear(4, 2)
+nn.init.zeros_(at_random.weight)
+nn.init.zeros_(at_random.bias)
+
+
 def rule(state):  # (N, 4)
     later = state[:, 2] + 0.5 * state[:, 3]
     return torch.stack([-later, later], dim=1)  # (N, 2)
 
-
-at_random = nn.Linear(4, 2)
-nn.init.zeros_(at_random.weight)
-nn.init.zeros_(at_random.bias)
 
 # %%
 # ``make_vec`` makes many environments that step together. ``play`` plays one

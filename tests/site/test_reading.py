@@ -39,6 +39,17 @@ def test_the_name_of_the_site_fits_a_phone(read: Read, folder: str) -> None:
     assert name and search and name["x"] + name["width"] <= search["x"]
 
 
+def test_emphasis_is_slanted_in_english_and_bold_in_chinese(read: Read) -> None:
+    """Chinese has no italics."""
+    looks = {}
+    for folder in FOLDERS:
+        term = read(folder).open(f"{folder}/{LESSON}").locator("article em").first
+        looks[folder] = term.evaluate(
+            "(e) => [getComputedStyle(e).fontStyle, getComputedStyle(e).fontWeight]"
+        )
+    assert looks == {"en": ["italic", "400"], "zh": ["normal", "600"]}
+
+
 def test_the_chinese_site_has_no_english_words(read: Read) -> None:
     reader = read("zh")
     page = reader.context.new_page()
