@@ -165,7 +165,7 @@ for place, name, slope in [(1, "w1", grad_w1), (5, "w2", grad_w2)]:
         color="tab:red",
     )
 axis.set(xlim=(-0.8, 8.8), ylim=(-1, 1.8))
-axis.axis("off")
+axis.set_axis_off()
 
 # %%
 # Notice three things. The slope ``grad_o`` is used twice, for ``w2`` and for
