@@ -166,8 +166,8 @@ def run(file: Path, tools: Path, site: Path) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Split what was printed; the site leaves spaces and empty lines at the end of a cell out."""
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
+    """Split what was printed, into words; the site has no tabs, and no spaces around a cell."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def differences(site: Path, lesson: str, printed: str, drawn: str) -> Iterator[str]:

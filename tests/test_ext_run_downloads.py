@@ -47,8 +47,8 @@ def test_the_same(differences, site, drawn):
     assert list(differences(site, "part/01_one", "one\n2\n", str(drawn))) == []
 
 
-def test_spaces_at_the_end_of_a_line_are_not_seen(differences, site, drawn):
-    assert list(differences(site, "part/01_one", "one  \n2\n\n", str(drawn))) == []
+def test_spaces_are_not_seen(differences, site, drawn):
+    assert list(differences(site, "part/01_one", " one  \n\t2\n\n", str(drawn))) == []
 
 
 def test_another_number(differences, site, drawn):
