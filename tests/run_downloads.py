@@ -35,6 +35,8 @@ nbclient.NotebookClient(book, timeout=300).execute()
 for output in (output for cell in book.cells for output in cell.get("outputs", [])):
     print(output.text if output.get("name") == "stdout" else "", end="")
 """
+KERNEL = "must be Tensor, not method"  # what Python's `input` is in a notebook
+PYTHON = "must be Tensor, not function"
 # Added to a lesson: save what it drew, as the site does.
 DRAW = """\
 import sys
@@ -159,7 +161,10 @@ def run(file: Path, tools: Path, site: Path) -> str:
             faults.append(done.stderr)
         else:
             faults += differences(
-                site / "en", f"{file.parent.name}/{file.stem}", done.stdout, drawn
+                site / "en",
+                f"{file.parent.name}/{file.stem}",
+                done.stdout.replace(KERNEL, PYTHON),
+                drawn,
             )
     print("FAILED" if faults else "ran", name, flush=True)
     return "\n".join(f"{name}: {fault}" for fault in faults)
