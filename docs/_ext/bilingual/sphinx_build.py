@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bilingual import locks
 from bilingual.project import Project
+from bilingual.results import Results
 
 EXTENSIONS = Path(__file__).parents[1]
 
@@ -40,6 +41,8 @@ def copy_project(project: Project, target: Path, results: bool = False) -> Path:
         shutil.copytree(source, copy, ignore=generated, dirs_exist_ok=True)
     for page in above.glob("*.md"):
         shutil.copy2(page, target)
+    if results:  # the pages around them are written anew, since they name files of this tree
+        Results(Project(docs)).book.unlink(missing_ok=True)
     return docs
 
 
