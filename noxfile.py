@@ -153,7 +153,7 @@ def wheel(session: nox.Session) -> None:
 def downloads(session: nox.Session) -> None:
     """Run the lessons that the built site (nox -s docs) offers, with the wheel that it offers.
 
-    They print and draw, byte for byte, what the site shows.
+    They print the words that the site shows, and draw its figures byte for byte.
     """
     package = next(Path("docs/_build/html/downloads").glob("*.whl"), None)
     if package is None:

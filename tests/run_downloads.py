@@ -3,8 +3,8 @@
 `python run_downloads.py SITE TOOLS`: TOOLS is a folder with nbclient and ipykernel. A lesson exists
 as script and as notebook in each language. All of them are the same program, so one of them runs:
 which one, its place in the book decides. A script finds only the packages that it says it needs,
-and nothing can be installed while it runs. It must print and draw what the site shows, byte for
-byte.
+and nothing can be installed while it runs. It must print the words that the site shows, and
+draw its figures byte for byte.
 """
 
 from __future__ import annotations
@@ -192,7 +192,8 @@ def differences(site: Path, lesson: str, printed: str, drawn: str) -> Iterator[s
     new = {file.name: file for file in Path(drawn).iterdir()}
     for name in sorted(figures.keys() | {name for name in new if re.search(r"_\d+\.\w+$", name)}):
         if name not in figures or name not in new:
-            yield f"{name} is {'drawn' if name in new else 'shown'} and not the other way round"
+            is_drawn = "drawn, but the site does not show it"
+            yield f"{name} is {is_drawn if name in new else 'shown, but was not drawn'}"
         elif figures[name].read_bytes() != new[name].read_bytes():
             yield f"{name} looks different from the one on the site"
 

@@ -411,8 +411,8 @@ for contrast in [1, 2]:
 # %%
 # On average, this judge is sure of about 38% of the images from the GAN, and of
 # about 28% of those from PCA. But with twice the contrast, PCA does about as
-# well as the GAN, although its images are then farther from the digits. With
-# twice the contrast for both, the GAN leads by less. So this judge likes
+# well as the unchanged GAN, although its images are then farther from the
+# digits. With twice the contrast for both, the GAN leads by less. So this judge likes
 # contrast, and part of the GAN's lead is no more than that. All are far from
 # the 89% of real digits.
 #
@@ -451,7 +451,7 @@ assert 0.3 < results["GAN", 1][:, 0].mean() < 0.5, "about 38%"
 assert 0.18 < results["PCA", 1][:, 0].mean() < 0.36, "about 28%"
 assert gaps[1] > 0.03, "the GAN is ahead on average"
 assert (
-    abs(results["PCA", 2][:, 0].mean() - results["GAN", 1][:, 0].mean()) < 0.1
+    abs(results["PCA", 2][:, 0].mean() - results["GAN", 1][:, 0].mean()) < 0.07
 ), "about as good"
 assert gaps[2] < gaps[1], "leads by less"
 assert results["PCA", 2][:, 2].mean() > results["PCA", 1][:, 2].mean() + 0.1, (
@@ -501,7 +501,9 @@ figure = plots.image_grid(collapsed[0][:16].reshape(-1, 1, 28, 28))
 
 assert collapse[:, 0].min() > 0.85, "D(x) is near 1"
 assert collapse[:, 1].max() < 0.15, "D(G(z)) is near 0"
-assert collapse[:, 2].mean() > 0.2, "sure of many"
+assert collapse[:, 2].mean() > results["GAN", 1][:, 0].mean() - 0.05, (
+    "the share does not give them away"
+)
 assert collapse[:, 3].max() <= 4, "few classes occur"
 assert collapse[:, 4].mean() < results["GAN", 1][:, 3].mean() - 0.5, "spread"
 
