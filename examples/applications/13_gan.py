@@ -412,9 +412,9 @@ for contrast in [1, 2]:
 # On average, this judge is sure of about 38% of the images from the GAN, and of
 # about 28% of those from PCA. But with twice the contrast, PCA does about as
 # well as the unchanged GAN, although its images are then farther from the
-# digits. With twice the contrast for both, the GAN leads by less. So this judge likes
-# contrast, and part of the GAN's lead is no more than that. All are far from
-# the 89% of real digits.
+# digits. With twice the contrast for both, the GAN leads by less. So this judge
+# likes contrast, and part of the GAN's lead is no more than that. All are far
+# from the 89% of real digits.
 #
 # A mean cannot show a single copy, so here are the smallest distances, for seed
 # 0:
