@@ -69,6 +69,7 @@ ORDER = [
     "applications/08_gpt",
     "applications/09_sampling",
     "applications/11_matrix_factorization",
+    "applications/12_ranking",
     "applications/13_gan",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
