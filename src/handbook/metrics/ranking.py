@@ -114,14 +114,18 @@ def _weight_of_items(scores: Tensor, weights: Tensor) -> Tensor:
 
     ``weights`` ``(k,)`` are those of the first ranks; the others weigh nothing.
     """
-    num_items = scores.shape[1]
+    num_ranks = len(weights)
+    top = scores.topk(num_ranks).values
+    last = top[:, -1:]
+    ascending = top.flip(1)
     scores = scores.contiguous()  # for searchsorted
-    ascending = scores.sort().values
-    higher = num_items - torch.searchsorted(ascending, scores, right=True)
-    not_lower = num_items - torch.searchsorted(ascending, scores)
+    higher = num_ranks - torch.searchsorted(ascending, scores, right=True)
+    not_lower = num_ranks - torch.searchsorted(ascending, scores)
+    # Of the items that tie for the last rank, some may be outside of the top.
+    not_lower = torch.where(scores == last, (scores >= last).sum(1, keepdim=True), not_lower)
     total = F.pad(weights.cumsum(0), (1, 0))  # of the first 0, 1, …, k ranks
-    shared = total[not_lower.clamp(max=len(weights))] - total[higher.clamp(max=len(weights))]
-    return shared / (not_lower - higher)
+    shared = total[not_lower.clamp(max=num_ranks)] - total[higher]
+    return shared / (not_lower - higher).clamp(min=1)  # 0 / 1 where the rank weighs nothing
 
 
 def _check(scores: Tensor, relevance: Tensor, k: int) -> None:
