@@ -347,10 +347,10 @@ assert means[4, 0] > 4.2 * means[1, 0], "five times the ratings"
 # %%
 # Why the better guess makes the worse list
 # -----------------------------------------
-# In the last column, the model for ratings is the best: it puts the films in
-# order that a person has watched. But a real list is chosen from all films, and
-# neither its loss nor the RMSE looks at the 92% of the cells without a rating.
-# What does it put on the lists of the first test?
+# In the last column, the model for ratings is the best. Among the films that a
+# person has rated, it puts the liked ones in front. But a real list is chosen
+# from all films, and neither its loss nor the RMSE looks at the 92% of the
+# cells without a rating. What does it put on the lists of the first test?
 
 film_ids = film_names.categories
 by_number = table.drop_duplicates("movieId").set_index("movieId")["title"]
@@ -415,8 +415,8 @@ assert (groups.mean(dim=0)[:, 1].diff() > 0.03).all(), "worse for rare tastes"
 assert groups[:, 0, 2].mean() > 0.5, "nothing found for more than half"
 
 # %%
-# What goes wrong: the future in the training data
-# ------------------------------------------------
+# What goes wrong: a random test
+# ------------------------------
 # A random test asks about people whose other films we know. A service is asked
 # about tomorrow. So now we train on the first 80% of the ratings in time, and
 # test on the rest.
@@ -548,7 +548,7 @@ print("for a new person:", popularity.topk(5).indices.tolist())
 #
 # 1. **Predict.** Add one star to every guess of the offsets. What happens to
 #    the RMSE, and what to the recall?
-# 2. **Change.** To save time, many papers rank the films that should be found
+# 2. **Change.** To save time, many papers sort the films that should be found
 #    among only about 100 random others. How large is the recall@10 of
 #    popularity then, on the first test?
 # 3. **Extend.** For new people, count only the likes of the last years before
