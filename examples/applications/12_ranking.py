@@ -4,16 +4,14 @@ Ranking and cold start
 
 A site has room for ten films. Which ten should it show to whom?
 
-The error in stars does not answer this. A model can guess ratings well and
-still list films that the person will never watch. So we judge the list itself:
-how many of the films that the person liked are on it, and how far up?
+The error in stars does not answer this, so we judge the list itself: how many
+of the films that the person liked are on it, and how far up?
 
 After this lesson you can
 
 - judge a list with recall@k and NDCG, and compute both by hand
-- train the same two matrices for ratings or for the list, and see the
-  difference
-- find out what a model has to offer to people that it has never seen
+- train the same two matrices for ratings or for the list
+- find out what a model has to offer to people it has never seen
 """
 
 # %%
@@ -42,24 +40,29 @@ recall_at_3 = metrics.recall_at_k(six_scores, later_liked, 3).item()
 print("recall@3:", recall_at_3)
 
 # %%
-# *Recall@k* is the share of the liked films that are among the first k. Film 2
-# is on the list and film 3 is not, so it is 1/2
-# (:func:`handbook.metrics.recall_at_k`).
+# *Recall@k* (:func:`handbook.metrics.recall_at_k`) is the share of the liked
+# films that are among the first k. Film 2 is on the list and film 3 is not, so
+# the recall is 1/2.
 #
 # Recall does not see the order within the list. *NDCG*, the normalized
-# discounted cumulative gain, does (:func:`handbook.metrics.ndcg_at_k`). A liked
-# film in place r counts 1 / log₂(r + 1), which is 1 in the first place, 0.63 in
-# the second and 0.5 in the third. The sum is divided by that of the best
-# possible list. Here film 2 is in the second place, and the best list has both
-# films on top.
+# discounted cumulative gain (:func:`handbook.metrics.ndcg_at_k`), does. A liked
+# film in place r counts 1 / log₂(r + 1), so the first three places count 1,
+# 0.63 and 0.5. The sum is divided by that of the best list. Here film 2 is in
+# the second place, and the best list has both films on top.
 
 by_hand = 0.63 / (1 + 0.63)
 ndcg_at_3 = metrics.ndcg_at_k(six_scores, later_liked, 3).item()
 print(f"NDCG@3: {by_hand:.2f} by hand, {ndcg_at_3:.2f}")
 
 # %%
-# If the person has already seen film 0, it should not be on the list. A score
-# of minus infinity puts it last.
+# .. check::
+
+assert recall_at_3 == 0.5, "the recall is 1/2"
+assert abs(by_hand - ndcg_at_3) < 0.001, "by hand and by the function"
+
+# %%
+# If the person has already seen film 0, a score of minus infinity puts it last,
+# and film 3 moves up into the list.
 
 six_scores[0, 0] = -torch.inf
 recall_at_3 = metrics.recall_at_k(six_scores, later_liked, 3).item()
@@ -68,22 +71,18 @@ print("list:", six_scores.topk(3).indices.tolist())
 print(f"recall@3: {recall_at_3:.2f}, NDCG@3: {ndcg_at_3:.2f}")
 
 # %%
-# Film 3 moves up into the list.
-
-# %%
 # .. check::
 
-assert abs(by_hand - 0.387) < 0.001, "by hand"
 assert recall_at_3 == 1, "both are found"
 assert abs(ndcg_at_3 - (1 + 0.5) / 1.63) < 0.001, "places 1 and 3"
 
 # %%
 # Real data
 # ---------
-# We load the ratings of :doc:`/lessons/applications/11_matrix_factorization` as
-# before, but write them into a table with a row for each person and a column
-# for each film. ``given`` holds the stars (0 where there is no rating), and
-# ``when`` the time of the rating in seconds. Liked means four stars or more.
+# We load the ratings of :doc:`/lessons/applications/11_matrix_factorization`
+# into a table with a row for each person and a column for each film. ``stars``
+# holds the ratings (0 where there is none), and ``when`` their times in
+# seconds. Liked means four stars or more.
 
 table = data("dslabs", "movielens")
 counts = table.groupby("movieId")["rating"].transform("size")
@@ -94,31 +93,30 @@ user = torch.tensor(user_names.codes.to_numpy()).long()
 film = torch.tensor(film_names.codes.to_numpy()).long()
 n_users = len(user_names.categories)
 n_films = len(film_names.categories)
-given = torch.zeros(n_users, n_films)
-given[user, film] = torch.tensor(table["rating"].to_numpy()).float()
+stars = torch.zeros(n_users, n_films)
+stars[user, film] = torch.tensor(table["rating"].to_numpy()).float()
 when = torch.zeros(n_users, n_films, dtype=torch.long)
 when[user, film] = torch.tensor(table["timestamp"].to_numpy())
-rated = given > 0
-liked = given >= 4
+rated = stars > 0
+liked = stars >= 4
 
 # %%
-# At first we hide random ratings, 15% of them, as the test. We draw five such
-# tests for the results, and one more on which we choose.
+# We hide a random 15% of the ratings as the test. Five such tests are for the
+# results, and on one more we choose.
 
 tests = []
 for _ in range(6):
     tests.append(rated & (torch.rand(n_users, n_films) < 0.15))
 test = tests[5]
 train = rated & ~test
-share = rated.float().mean()
-print(f"{rated.sum():,} ratings in {100 * share:.0f}% of the cells")
+share = 100 * rated.float().mean()
+print(f"{rated.sum():,} ratings in {share:.0f}% of the cells")
 print(f"{liked.sum():,} of them with four stars or more")
 
 # %%
-# ``judge`` returns recall@10 and NDCG@10 for each person who has something to
-# be found. ``wanted`` says what that is, and ``hidden`` which films cannot be
-# on the list, because the person rated them in the training data. (Equal scores
-# count as if they were shuffled.)
+# ``judge`` returns recall@10 and NDCG@10 for each person with at least one
+# liked film in the test. ``wanted`` are these films, and ``hidden`` are films
+# that may not be listed.
 
 
 def judge(scores, hidden, wanted):
@@ -132,22 +130,23 @@ def judge(scores, hidden, wanted):
 # %%
 # Three ways without a model
 # --------------------------
-# **Popularity** shows everybody the films that most people liked. The logarithm
-# of the count does not change the order, and will be useful below.
+# **Popularity** shows everybody the films that most people liked.
 
-popularity = ((train & liked).sum(dim=0) + 1).log().expand(n_users, -1)
+number_of_likes = (train & liked).sum(dim=0).float()
+popularity = number_of_likes.expand(n_users, -1)  # the same row for everybody
 print(judge(popularity, train, test & liked).mean(dim=0))
 
 # %%
-# **Offsets** are the baseline of the last lesson. The offset of the person is
-# the same for all films, so only those of the films decide on the list.
+# **Offsets** are the baseline of the last lesson. Only those of the films
+# decide on the list.
 
 
 def baseline(train):
-    guess = given[train].mean().expand(n_users, n_films)
+    guess = stars[train].mean().expand(n_users, n_films)
     for dim in [0, 1]:  # first the columns (films), then the rows (people)
-        left_over = (given - guess) * train
+        left_over = (stars - guess) * train
         count = train.sum(dim=dim, keepdim=True)
+        # + 5 keeps the offsets small where there are few ratings
         guess = guess + left_over.sum(dim=dim, keepdim=True) / (count + 5)
     return guess
 
@@ -155,11 +154,11 @@ def baseline(train):
 print(judge(baseline(train), train, test & liked).mean(dim=0))
 
 # %%
-# **Neighbours** are films that the same people liked. We measure this by the
-# cosine of two columns: the number of people who liked both films, divided by
-# the root of the product of their numbers of likes. The score of a film is the
-# sum of its cosines with the films that the person liked, if these are among
-# its ``count`` nearest. This is item-based :term:`collaborative filtering`.
+# **Neighbours** are films that the same people liked, by the cosine of two
+# columns: the number of people who liked both films, divided by the root of the
+# product of their numbers of likes. The score of a film is the sum of its
+# cosines with the films that the person liked, if these are among its ``count``
+# nearest. This is item-based :term:`collaborative filtering`.
 
 
 def neighbours(train, count):
@@ -175,93 +174,107 @@ def neighbours(train, count):
 
 
 # %%
-# How many neighbours should a film have?
+# How many neighbours are best?
 
 for_counts = []
-for count in [10, 20, 50, 100, 200, n_films]:
+for count in [20, 100, n_films]:
     values = judge(neighbours(train, count), train, test & liked)
     recall = values[:, 0].mean().item()
     for_counts.append(recall)
     print(f"{count} neighbours: recall@10 {recall:.3f}")
 
 # %%
-# From 50 to 200 it makes little difference. We take 100.
+# We take 100.
 
 # %%
 # .. check::
 
-assert max(for_counts[2:5]) - min(for_counts[2:5]) < 0.01, "little difference"
-assert max(for_counts) == max(for_counts[2:5]), "no better count"
+assert max(for_counts) == for_counts[1], "100 are best"
 
 # %%
-# One model, two losses
-# ---------------------
-# The model is the product of two matrices again, with 16 factors, added to a
-# baseline. We train it with two losses.
+# One model, three losses
+# -----------------------
+# The model is again a baseline plus the product of two matrices.
 #
-# ``rating_loss`` is that of the last lesson. ``list_loss`` never sees a star.
-# It treats the films as classes: a :doc:`softmax
-# </lessons/learning/06_softmax_regression>` turns the scores of a person into
-# probabilities, and those of the liked films should be large. All other films
-# share what is left, and that pushes them down. ``log_softmax`` returns the
-# logarithms of the probabilities. (With millions of films, one compares with a
-# few drawn at random, which is called *negative sampling*.)
+# - ``rating_loss`` is that of the last lesson, over the ratings only.
+# - ``cells_loss`` is a squared error over all cells: 1 for a like and 0 for
+#   any other film, which counts only 0.3.
+# - ``list_loss`` is the cross-entropy of a :doc:`softmax
+#   </lessons/learning/06_softmax_regression>` over the films. Each like is an
+#   example whose class is the liked film. The probabilities sum to 1, so all
+#   others are pushed down.
 
 
 def rating_loss(scores, known):
-    return ((scores - given)[known]).square().mean()
+    error = (scores - stars) * known  # 0 where there is no rating
+    return error.square().sum() / known.sum()
+
+
+def cells_loss(scores, known):
+    weight = torch.where(known, 1, 0.3)
+    error = scores - known.float()
+    return (weight * error.square()).sum() / known.sum()
 
 
 def list_loss(scores, known):
-    return -scores.log_softmax(dim=1)[known].mean()
+    total = nn.functional.cross_entropy(scores, known.float(), reduction="sum")
+    return total / known.sum()
 
 
 # %%
-# For the list, the baseline is the logarithm of popularity, because its softmax
-# is nearly the share of each film in all likes. ``known`` are the cells to
-# learn from: all ratings, or only the likes. The penalty is on large factors,
-# as before.
+# ``known`` are the cells to learn from. The penalty punishes large factors,
+# each row as often as it occurs in ``known``. A person with no known cell gets
+# the baseline, because there is nothing that their random row could learn from.
 
 
-def learn(base, loss_function, known, penalty, seed):
-    torch.manual_seed(seed)
+def learn(base, loss_function, known, penalty):
     people = nn.Parameter(0.1 * torch.randn(n_users, 16))
     films = nn.Parameter(0.1 * torch.randn(n_films, 16))
+    often = torch.cat([known.sum(dim=1), known.sum(dim=0)]) / known.sum()
     optimizer = torch.optim.Adam([people, films], lr=0.1)
     for _ in range(50):
         scores = base + people @ films.T
-        size = people.square().sum(dim=1)[:, None] + films.square().sum(dim=1)
-        loss = loss_function(scores, known) + penalty * size[known].mean()
+        size = often @ torch.cat([people, films]).square().sum(dim=1)
+        loss = loss_function(scores, known) + penalty * size
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return (base + people @ films.T).detach()
+    learned = (base + people @ films.T).detach()
+    any_known = known.any(dim=1, keepdim=True)
+    return learned.where(any_known, base)  # instead of a random row
 
 
 # %%
-# For the ratings we keep the penalty of the last lesson, 0.15. For the list we
-# choose one.
+# For the ratings we keep the penalty of the last lesson, and search for the
+# other two. Their baselines are two forms of popularity: for the cells the
+# share of people who liked a film, and for the list the logarithm of their
+# number, whose softmax is about the film's share of all likes.
 
-penalties = [0.03, 0.05, 0.07, 0.1, 0.13, 0.2]
-curve = []
-for penalty in penalties:
-    scores = learn(popularity, list_loss, train & liked, penalty, seed=5)
-    curve.append(judge(scores, train, test & liked).mean(dim=0)[0].item())
-for_popularity = judge(popularity, train, test & liked).mean(dim=0)[0]
-scores = neighbours(train, 100)
-for_neighbours = judge(scores, train, test & liked).mean(dim=0)[0]
+likes = train & liked
+penalties = [0.03, 0.05, 0.1, 0.15]
+curves = torch.zeros(2, len(penalties))
+for i, penalty in enumerate(penalties):
+    torch.manual_seed(5)
+    scores = learn(popularity / n_users, cells_loss, likes, penalty)
+    curves[0, i] = judge(scores, train, test & liked)[:, 0].mean()
+    scores = learn((popularity + 1).log(), list_loss, likes, penalty)
+    curves[1, i] = judge(scores, train, test & liked)[:, 0].mean()
+for_popularity = judge(popularity, train, test & liked)[:, 0].mean()
+for_neighbours = judge(neighbours(train, 100), train, test & liked)[:, 0].mean()
 
 # %%
-# .. alt:: Recall@10 against the penalty, from 0.03 to 0.2. The curve rises from
-#    about 0.2 to a little more than 0.25 around 0.1, above the dashed line of
-#    the neighbours. Then it falls below it. The dotted line of popularity is at
-#    half that height.
+# .. alt:: Recall@10 against the penalty, from 0.03 to 0.15. The curve for all
+#    cells is nearly flat, at about 0.26. The one for the list starts just below
+#    the dashed line of the neighbours, which is at 0.24, and is highest at 0.1,
+#    close to the other curve. The dotted line of popularity is at half that
+#    height.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
-axis.semilogx(penalties, curve, "o-", label="trained for the list")
+axis.semilogx(penalties, curves[1], "o-", label="list")
+axis.semilogx(penalties, curves[0], "s-", color="C2", label="all cells")
 axis.axhline(for_neighbours, linestyle="--", color="C1", label="neighbours")
 axis.axhline(for_popularity, linestyle=":", color="gray", label="popularity")
 axis.set_xticks(penalties, [str(penalty) for penalty in penalties])
@@ -272,265 +285,281 @@ axis.legend(loc="lower left")
 # %%
 # .. check::
 
-assert min(curve[2:5]) > for_neighbours, "from 0.07 to 0.13 above neighbours"
-assert max(curve[0], curve[5]) < for_neighbours, "small and large ones below"
+assert curves[1].max() == curves[1, 2], "0.1 for the list"
+assert curves[0].max() - curves[0, 1] < 0.005, "0.05 for all cells"
+assert curves[1, 2] > for_neighbours, "the list above the neighbours"
+assert curves[0].min() > for_neighbours, "all cells above the neighbours"
 assert for_neighbours > 1.5 * for_popularity, "neighbours above popularity"
 
 # %%
-# From 0.07 to 0.13 the model is better than the neighbours, and we take 0.1.
-# ``score_all`` gives the scores of all five ways.
+# We take 0.05 for all cells and 0.1 for the list.
 
 
 def score_all(train, seed):
+    torch.manual_seed(seed)
     likes = train & liked
-    popularity = (likes.sum(dim=0) + 1).log().expand(n_users, -1)
+    popularity = likes.sum(dim=0).float().expand(n_users, -1)
     offsets = baseline(train)
     return {
         "offsets": offsets,
-        "ratings": learn(offsets, rating_loss, train, 0.15, seed),
+        "ratings": learn(offsets, rating_loss, train, 0.15),
         "popularity": popularity,
         "neighbours": neighbours(train, 100),
-        "list": learn(popularity, list_loss, likes, 0.1, seed),
+        "all cells": learn(popularity / n_users, cells_loss, likes, 0.05),
+        "list": learn((popularity + 1).log(), list_loss, likes, 0.1),
     }
 
 
 # %%
-# For each test we note recall, NDCG and the error in stars. The last column is
-# the NDCG of another list, which may only hold films of the test that the
-# person rated. We also keep the lists.
+# A perfect list has the wanted films in front.
 
-names = ["offsets", "ratings", "popularity", "neighbours", "list"]
-results = torch.zeros(5, 5, 4)  # (names, tests, columns)
-lists = torch.zeros(5, 5, n_users, 10, dtype=torch.long)
+all_scores = []
+results = torch.zeros(7, 5, 3)  # (names, tests, columns)
 for seed in range(5):
     train = rated & ~tests[seed]
     wanted = tests[seed] & liked
-    for i, scores in enumerate(score_all(train, seed).values()):
-        row = results[i, seed]
-        row[:2] = judge(scores, train, wanted).mean(dim=0)
-        row[2] = (scores - given)[tests[seed]].square().mean().sqrt()
-        row[3] = judge(scores, ~tests[seed], wanted)[:, 1].mean()
-        unseen = scores.masked_fill(train, -torch.inf)
-        lists[i, seed] = unseen.topk(10).indices
+    ways = score_all(train, seed)
+    ways["perfect"] = wanted.float()
+    all_scores.append(ways)
+    for i, scores in enumerate(ways.values()):
+        results[i, seed, :2] = judge(scores, train, wanted).mean(dim=0)
+        difference = (scores - stars)[tests[seed]]
+        results[i, seed, 2] = difference.square().mean().sqrt()
 
 # %%
-# We print mean ± standard deviation. The last three do not guess stars.
+# We print mean ± standard deviation. Only the first two guess stars.
 
+names = list(all_scores[0])
 means = results.mean(dim=1)
 spreads = results.std(dim=1)
-print("            recall@10    NDCG@10      RMSE         own films")
+print("            recall@10    NDCG@10      RMSE")
 for i, name in enumerate(names):
     cells = []
     for mean, std in zip(means[i], spreads[i], strict=True):
         cells.append(f"{mean:.3f}±{std:.3f}")
     if i > 1:
-        cells[2] = "    –      "
+        cells[2] = "    –"
     print(f"{name:10}", *cells, sep="  ")
-gain = results[4, :, 0] - results[3, :, 0]
+gain = results[5, :, 0] - results[3, :, 0]
 print(f"list over neighbours: {gain.mean():.3f} ± {gain.std() / 5**0.5:.3f}")
 
 # %%
-# The model with the smallest error in stars finds less than half of what
-# popularity finds. The same matrices, trained for the list, find more than
-# twice as much as popularity. On each of the five tests they are better than
-# the neighbours, too, but only by about 0.02. (The last line is the mean gain ±
-# its standard error, which is somewhat too small, because the tests share
-# ratings.) The neighbours need no training, and come close.
+# Even a perfect list finds only 0.88, because some people liked more than ten
+# films of the test. The neighbours need no training, and the list model is
+# better by only about 0.02. (Any two of the six tests share about 15% of their
+# ratings, so this standard error is somewhat too small.)
+
+# %%
+# .. check::
+
+assert 0.86 < means[6, 0] < 0.9, "perfect"
+assert (gain > 0).all(), "better than the neighbours on each"
+assert 0.01 < gain.mean() < 0.035, "by about 0.02"
+assert 0.13 < tests[5][tests[0]].float().mean() < 0.17, "15% are shared"
+
+# %%
+# A good guess is not a good list
+# -------------------------------
+# The model for ratings has the smallest error in stars, but finds less than
+# half of what popularity finds. The squared error is not to blame, because over
+# all cells it lets the same matrices find about five times as much, as the list
+# loss does. But the model for ratings never learns from the 92% of the cells
+# without a rating, and a list is chosen from these. On the first test, it shows
+# films that few people rated, but rated highly:
+
+film_ids = film_names.categories
+by_number = table.drop_duplicates("movieId").set_index("movieId")["title"]
+train = rated & ~tests[0]
+ratings_of = train.sum(dim=0)
+medians = []
+for name in ["ratings", "list"]:
+    unseen = all_scores[0][name].masked_fill(train, -torch.inf)
+    shown = unseen.topk(10).indices.flatten()
+    medians.append(ratings_of[shown].median().item())
+    print(f"{name}: median of {medians[-1]} ratings a film")
+    for code in shown.bincount().topk(3).indices.tolist():
+        print(f"    {by_number[film_ids[code]]}: {ratings_of[code]} ratings")
 
 # %%
 # .. check::
 
 assert (results[1, :, 2] < results[0, :, 2]).all(), "smallest error in stars"
 assert means[1, 0] < means[2, 0] / 2, "less than half of popularity"
-assert means[4, 0] > 2 * means[2, 0], "more than twice popularity"
-assert (gain > 0).all(), "better than the neighbours on each"
-assert 0.01 < gain.mean() < 0.035, "by about 0.02"
-assert means[4, 0] > 4.2 * means[1, 0], "five times the ratings"
-
-# %%
-# Why the better guess makes the worse list
-# -----------------------------------------
-# In the last column, the model for ratings is the best. Among the films that a
-# person has rated, it puts the liked ones in front. But a real list is chosen
-# from all films, and neither its loss nor the RMSE looks at the 92% of the
-# cells without a rating. What does it put on the lists of the first test?
-
-film_ids = film_names.categories
-by_number = table.drop_duplicates("movieId").set_index("movieId")["title"]
-ratings_of = (rated & ~tests[0]).sum(dim=0)
-for i in [1, 4]:
-    shown = lists[i, 0].flatten()
-    print(
-        f"{names[i]}: median of {ratings_of[shown].median():.0f} ratings a film"
-    )
-    for code in shown.bincount().topk(3).indices.tolist():
-        print(f"    {by_number[film_ids[code]]}: {ratings_of[code]} ratings")
-
-# %%
-# The lists for ratings are full of films that few people have rated, but rated
-# highly. They may be good, but most people never watch them.
-
-# %%
-# .. check::
-
-assert means[1, 3] == means[:, 3].max(), "best order of one's own films"
+assert 4.2 < means[4, 0] / means[1, 0] < 6.2, "five times, over all cells"
+assert 4.2 < means[5, 0] / means[1, 0] < 6.2, "five times, for the list"
 assert 0.07 < rated.float().mean() < 0.085, "92% have no rating"
-assert ratings_of[lists[1, 0]].median() < 70, "films that few have rated"
-assert ratings_of[lists[4, 0]].median() > 90, "the others have more ratings"
+assert medians[0] < 70, "films that few have rated"
+assert medians[1] > 90, "the others have more ratings"
 
 # %%
 # The worst lists
 # ---------------
-# We sort the people by how popular the films are that should be found, and
-# divide them into four groups. ``typical`` is the mean number of likes of these
-# films.
+# We sort the people by how popular the films are that they liked in the
+# training data, and form four groups.
 
-groups = torch.zeros(5, 4, 3)
+groups = torch.zeros(5, 4, 4)  # (tests, groups, columns)
 for seed in range(5):
+    train = rated & ~tests[seed]
     wanted = tests[seed] & liked
-    likes = (rated & ~tests[seed] & liked).sum(dim=0)
-    on_list = torch.zeros(n_users, n_films).bool()
-    on_list.scatter_(1, lists[4, seed], True)
+    recall = judge(all_scores[seed]["list"], train, wanted)[:, 0]
     judged = wanted.any(dim=1)
     number = wanted.sum(dim=1)[judged]
-    recall = (on_list & wanted).sum(dim=1)[judged] / number
-    typical = (wanted * likes).sum(dim=1)[judged] / number
-    for i, group in enumerate(typical.argsort().tensor_split(4)):
-        groups[seed, i, 0] = typical[group].mean()
+    likes = (train & liked).float()
+    popular = likes @ likes.sum(dim=0) / likes.sum(dim=1).clamp(min=1)
+    popular = popular[judged]
+    for i, group in enumerate(popular.argsort().tensor_split(4)):
+        groups[seed, i, 0] = popular[group].mean()
         groups[seed, i, 1] = recall[group].mean()
         groups[seed, i, 2] = (recall[group] == 0).float().mean()
+        groups[seed, i, 3] = number[group].median()
 
 # %%
-# Mean over the five tests:
+# Mean over the five tests, with the median number of wanted films:
 
-for typical, recall, nothing in groups.mean(dim=0):
-    print(f"films with {typical:3.0f} likes: recall {recall:.2f}", end=", ")
-    print(f"nothing found for {100 * nothing:.0f}% of the people")
+for popular, recall, nothing, number in groups.mean(dim=0).tolist():
+    print(f"films with {popular:.0f} likes: recall {recall:.2f}", end=", ")
+    print(f"nothing found for {100 * nothing:.0f}%, {number:.0f} wanted")
 
 # %%
-# The worst lists go to people who like what few others like. For more than half
-# of the first group, nothing on the list is a film that they liked.
+# People who like what few others like get the worst lists. More than a third of
+# the first group find nothing. (In the last group it is easy to miss the only 3
+# wanted films.)
 
 # %%
 # .. check::
 
-assert (groups.mean(dim=0)[:, 1].diff() > 0.03).all(), "worse for rare tastes"
-assert groups[:, 0, 2].mean() > 0.5, "nothing found for more than half"
+assert (groups.mean(dim=0)[:, 1].diff() > 0.01).all(), "worse for rare tastes"
+assert groups[:, 0, 2].mean() > 0.34, "nothing found for more than a third"
+assert 2 < groups[:, 3, 3].mean() < 4.5, "few wanted films"
 
 # %%
 # What goes wrong: a random test
 # ------------------------------
-# A random test asks about people whose other films we know. A service is asked
-# about tomorrow. So now we train on the first 80% of the ratings in time, and
-# test on the rest.
+# A random test asks about people whose other films we know. Now we train on the
+# first 80% of the ratings in time, and test on the rest.
 
 cut = when[rated].sort().values[int(0.8 * rated.sum())]
 train = rated & (when < cut)
 test = rated & ~train
 new = ~train.any(dim=1)  # no rating before the cut
 new_share = (test & new[:, None]).sum() / test.sum()
+returned = (test.any(dim=1) & ~new).sum()
 print(f"ratings after the cut from new people: {100 * new_share:.0f}%")
+print(f"people who came back: {returned}")
+first = when.masked_fill(~rated, when.max()).amin(dim=1)
+in_a_day = when.amax(dim=1) - first < 24 * 3600
+print(f"people who rated within one day: {100 * in_a_day.float().mean():.0f}%")
 
 # %%
-# Nearly all of them are from people who were not there before. This is the
-# :term:`cold start`. For the new people, we print mean ± standard error.
+# Most people on MovieLens rate in one sitting, so nearly all these ratings are
+# from new people. Only 21 came back. This is the :term:`cold start`. For the
+# new people, mean ± standard error:
 
-for_new = torch.zeros(5, 2, 2)  # (names, mean or error, recall or NDCG)
 wanted = test & liked & new[:, None]
-for i, scores in enumerate(score_all(train, 0).values()):
+ways = score_all(train, 0)
+ways["perfect"] = wanted.float()
+for_new = {}
+for name, scores in ways.items():
     values = judge(scores, train, wanted)
-    for_new[i, 0] = values.mean(dim=0)
-    for_new[i, 1] = values.std(dim=0) / len(values) ** 0.5
-    mean, error = for_new[i]
-    print(f"{names[i]:10}  recall@10 {mean[0]:.3f} ± {error[0]:.3f}", end="  ")
-    print(f"NDCG@10 {mean[1]:.3f} ± {error[1]:.3f}")
+    for_new[name] = values[:, 0].mean().item()
+    error = values.std(dim=0) / len(values) ** 0.5
+    print(
+        f"{name:10}  recall@10 {for_new[name]:.3f} ± {error[0]:.3f}", end="  "
+    )
+    print(f"NDCG@10 {values[:, 1].mean():.3f} ± {error[1]:.3f}")
 
 # %%
-# .. alt:: Two panels with a bar for each of five ways. On the left, the random
-#    tests: the list model is longest, then neighbours, then popularity. On the
-#    right, new people: popularity and the list model are longest and about
-#    equal, and the neighbours have almost nothing.
-
-# %%
-# .. drawing::
-
-figure, axes = plt.subplots(
-    ncols=2, figsize=(5, 2.6), sharey=True, layout="constrained"
-)
-new_recall = for_new[:, 0, 0].tolist()
-new_error = for_new[:, 1, 0].tolist()
-axes[0].barh(names, means[:, 0].tolist())
-axes[0].set(title="random tests", xlabel="recall@10")
-axes[1].barh(names, new_recall, xerr=new_error, color="C1")
-axes[1].set(title="new people", xlabel="recall@10")
-
-# %%
-# In the random tests the neighbours found twice as much as popularity. For new
-# people they are as good as a shuffled list: no likes are known, and every film
-# gets the score 0. The list model falls back to about its baseline, popularity.
-# (Compare bars within a panel only. All likes of a new person are in the test,
-# so ten films are a smaller share of them.)
+# All likes of a new person are in the test, so even a perfect list finds only
+# 0.36. The neighbours found twice as much as popularity before. Now they are as
+# good as a shuffled list, because every film gets the score 0. The models fall
+# back to their baselines, and popularity is the best of these.
 #
-# So for a new person, popularity is what we have. If we knew their country or
-# age, we could take what is popular there. Split by time, and report new people
-# separately. (Our choice of films with 20 ratings still looked at all years.)
+# So as long as we know nothing about a person, we show what is popular, perhaps
+# in their country, or ask for a few likes. Split by time, and report new people
+# separately. (Only our choice of films still looked at all years.)
 
 # %%
 # .. check::
 
 assert new_share > 0.85, "nearly all from new people"
+assert returned == 21, "came back"
+assert 0.55 < in_a_day.float().mean() < 0.7, "most rate in one sitting"
+assert 0.34 < for_new["perfect"] < 0.38, "perfect"
 assert means[3, 0] > 1.8 * means[2, 0], "twice popularity in random tests"
-assert for_new[3, 0, 0] < 0.01, "as good as a shuffled list"
-assert abs(for_new[4, 0, 0] - for_new[2, 0, 0]) < 0.02, "list is popularity"
-assert for_new[:, 0, 0].max() < for_new[2, 0, 0] + 0.015, "none clearly more"
-assert for_new[2, 0, 0] > for_new[1, 0, 0] + 0.02, "popularity above ratings"
+assert for_new["neighbours"] < 0.01, "as good as a shuffled list"
+assert abs(for_new["list"] - for_new["popularity"]) < 0.001, "the baseline"
+assert abs(for_new["all cells"] - for_new["popularity"]) < 0.001, "too"
+assert for_new["popularity"] > for_new["ratings"] + 0.02, "the best"
 
 # %%
 # In production
 # -------------
-# People can only like what they were shown. A site that shows popular films
-# collects likes for popular films, and the next model shows them even more. So
-# sites keep a few places for random films, and store what was shown, not only
-# what was liked. Our test counts a film that somebody never met as a miss, so
-# you only learn whether a new list is better by showing it to a random half of
-# the people.
+# A site that shows popular films collects likes for them, and the next model
+# shows them even more. So sites keep a few places for random films, and store
+# what was shown. Our test counts a film that somebody never met as a miss, so
+# only a test with a random half of the people says whether a new list is
+# better.
 #
 # Recipe
 # ------
-# Put your own table of likes in place of ``likes``, and if you have times, hold
-# out the latest ones.
+# Put your own table in place of ``likes``. This one has no times, so we hold
+# out at random. With times, hold out the latest likes as ``test``, and those
+# just before them as ``val``.
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from handbook import metrics
 
+torch.manual_seed(0)
 taste = torch.arange(200) // 100  # 0 or 1 for each of 200 people
 kind = torch.arange(50) // 25  # 0 or 1 for each of 50 films
 chance = torch.where(taste[:, None] == kind, 0.5, 0.1)
 likes = torch.rand(200, 50) < chance
-held_out = likes & (torch.rand(200, 50) < 0.2)
-known = likes & ~held_out
-popularity = (known.sum(dim=0) + 1).log()
-people = torch.nn.Parameter(0.1 * torch.randn(200, 4))
-films = torch.nn.Parameter(0.1 * torch.randn(50, 4))
-optimizer = torch.optim.Adam([people, films], lr=0.1)
+part = torch.rand(200, 50)
+known = likes & (part < 0.6)
+val = likes & (part >= 0.6) & (part < 0.8)
+test = likes & (part >= 0.8)
 
 # %%
-# Choose the penalty, here 0.1, by the recall.
+# We try three penalties, choose one by ``val``, and report on ``test``.
 
-for _ in range(50):
-    scores = popularity + people @ films.T
-    size = people.square().sum(dim=1)[:, None] + films.square().sum(dim=1)
-    loss = -scores.log_softmax(dim=1)[known].mean() + 0.1 * size[known].mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-scores = scores.detach().masked_fill(known, -torch.inf)
-base = popularity.expand(200, -1).masked_fill(known, -torch.inf)
-some = held_out.any(dim=1)  # people with something to find
-recall = metrics.recall_at_k(scores[some], held_out[some], 10).mean()
-base_recall = metrics.recall_at_k(base[some], held_out[some], 10).mean()
-print(f"recall@10 {recall:.2f}, popularity {base_recall:.2f}")
+popularity = (known.sum(dim=0) + 1).log()
+often = torch.cat([known.sum(dim=1), known.sum(dim=0)]) / known.sum()
+penalties = [0.03, 0.1, 0.3]
+some = val.any(dim=1) & test.any(dim=1)  # people with films to be found
+found = []
+tried = []
+
+# %%
+# The loop is that of ``learn``.
+
+for penalty in penalties:
+    people = torch.nn.Parameter(0.1 * torch.randn(200, 4))
+    films = torch.nn.Parameter(0.1 * torch.randn(50, 4))
+    optimizer = torch.optim.Adam([people, films], lr=0.1)
+    for _ in range(50):
+        scores = popularity + people @ films.T
+        size = often @ torch.cat([people, films]).square().sum(dim=1)
+        total = cross_entropy(scores, known.float(), reduction="sum")
+        loss = total / known.sum() + penalty * size
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    tried.append(scores.detach().masked_fill(known, -torch.inf))
+    recall = metrics.recall_at_k(tried[-1][some], val[some], 10)
+    found.append(recall.mean().item())
+
+# %%
+# The choice and the report:
+
+best = found.index(max(found))
+scores = tried[best].masked_fill(val, -torch.inf)
+base = popularity.expand(200, -1).masked_fill(known | val, -torch.inf)
+recall = metrics.recall_at_k(scores[some], test[some], 10).mean()
+base_recall = metrics.recall_at_k(base[some], test[some], 10).mean()
+print(f"penalty {penalties[best]}, recall@10 {recall:.2f}")
+print(f"popularity {base_recall:.2f}")
 print("for person 0:", scores[0].topk(5).indices.tolist())
 print("for a new person:", popularity.topk(5).indices.tolist())
 
@@ -545,21 +574,23 @@ assert not known[0, scores[0].topk(5).indices].any(), "nothing known is listed"
 # ----------------
 # - Recall@k is the share of the wanted items that are among the first k. NDCG
 #   also counts how far up they are.
-# - A smaller error in stars does not make a better list, because it says
-#   nothing about the films without a rating. On MovieLens, the same two
-#   matrices found five times as much when they were trained for the list.
+# - A small error in stars does not make a good list, if the model never learns
+#   from the cells without a rating. On MovieLens, the same two matrices found
+#   five times as much when they learned from all cells.
 # - Popularity and neighbours need no training, and belong in the table.
-# - With a random test, a model looks as if it knew everybody. So split by time.
-#   For new people, none of our models found clearly more than popularity.
+# - Split by time. For new people, no model found more than popularity.
 #
 # Exercises
 # ---------
 #
-# 1. **Predict.** Add one star to every guess of the offsets. What happens to
-#    the RMSE, and what to the recall?
-# 2. **Change.** To save time, many papers sort the films that should be found
-#    among only about 100 random others. How large is the recall@10 of
-#    popularity then, on the first test?
+# 1. **Predict.** To save time, many papers sort the films that should be found
+#    among only about 100 random others. Does the recall@10 of popularity rise
+#    or fall on the first test, and by how much?
+# 2. **Change.** EASE learns the neighbours: it guesses each column of likes
+#    from the others by linear regression. For the penalty 200, a formula gives
+#    the weights. With the matrix P = (XᵀX + 200 I)⁻¹, where X is the table of
+#    likes, divide each column of -P by its entry on the diagonal, and put 0 on
+#    the diagonal. Multiply X by this. How good are the lists on the five tests?
 # 3. **Extend.** For new people, count only the likes of the last years before
 #    the cut. Choose the number of years with a cut at 60%, on the ratings up to
 #    80%, by NDCG. Then compare with all years, person by person.
@@ -567,33 +598,12 @@ assert not known[0, scores[0].topk(5).indices].any(), "nothing known is listed"
 # %%
 # .. answer:: 1
 #
-#    The RMSE grows by almost half a star. The recall stays the same, because
-#    the order stays the same.
+#    It becomes about three times as large, for the same scores. It is another
+#    task, and a far easier one. Never compare such numbers with those for all
+#    films.
 
 train = rated & ~tests[0]
 wanted = tests[0] & liked
-offsets = baseline(train)
-errors = []
-recalls = []
-for guess in [offsets, offsets + 1]:
-    error = (guess - given)[tests[0]].square().mean().sqrt().item()
-    errors.append(error)
-    recall = judge(guess, train, wanted)[:, 0].mean().item()
-    recalls.append(recall)
-    print(f"RMSE {error:.2f}, recall {recall:.4f}")
-
-# %%
-# .. check::
-
-assert 0.4 < errors[1] - errors[0] < 0.5, "larger by almost half a star"
-assert abs(recalls[1] - recalls[0]) < 0.001, "the same recall"
-
-# %%
-# .. answer:: 2
-#
-#    About three times as large, for the same scores. It is another task, and a
-#    far easier one. Never compare such numbers with those for all films.
-
 popularity = (train & liked).sum(dim=0).float().expand(n_users, -1)
 few = torch.rand(n_users, n_films) < 100 / n_films
 hidden = train | ~(few | wanted)
@@ -608,10 +618,36 @@ assert among_few > 2.5 * among_all, "about three times"
 assert among_few < 4 * among_all, "not more"
 
 # %%
+# .. answer:: 2
+#
+#    The recall is 0.25, about that of the two models for all cells.
+
+every = torch.arange(n_films)
+identity = torch.zeros(n_films, n_films)
+identity[every, every] = 1
+for_ease = []
+for seed in range(5):
+    train = rated & ~tests[seed]
+    likes = (train & liked).float()
+    inverse = torch.linalg.solve(likes.T @ likes + 200 * identity, identity)
+    weights = -inverse / inverse[every, every]
+    weights[every, every] = 0
+    values = judge(likes @ weights, train, tests[seed] & liked)
+    for_ease.append(values[:, 0].mean().item())
+print(f"EASE: recall@10 {sum(for_ease) / 5:.3f}")
+
+# %%
+# .. check::
+
+assert abs(sum(for_ease) / 5 - means[4, 0]) < 0.015, "as all cells"
+assert abs(sum(for_ease) / 5 - means[5, 0]) < 0.015, "as the list model"
+assert abs(sum(for_ease) / 5 - 0.25) < 0.01, "0.25"
+
+# %%
 # .. answer:: 3
 #
-#    Three years are best with the earlier cut. After the later cut, they give
-#    new people better lists than all years, by about 0.04 of NDCG.
+#    Two or three years are best. After the later cut, three give new people
+#    better lists than all years, by about 0.04 of NDCG.
 
 
 def recent(start, end, years):
@@ -637,6 +673,6 @@ print(f"gain: {gain.mean():.3f} ± {gain.std() / len(gain) ** 0.5:.3f}")
 # %%
 # .. check::
 
-assert max(ndcgs) == ndcgs[2], "three years are best"
+assert max(ndcgs) in ndcgs[1:3], "two or three years are best"
 assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5, "better lists"
 assert 0.03 < gain.mean() < 0.055, "about 0.04"
