@@ -548,8 +548,7 @@ for penalty in penalties:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    scores = scores.detach().where(known.any(dim=1, keepdim=True), popularity)
-    tried.append(scores.masked_fill(known, -torch.inf))
+    tried.append(scores.detach().masked_fill(known, -torch.inf))
     recall = metrics.recall_at_k(tried[-1][some], val[some], 10)
     found.append(recall.mean().item())
 
@@ -557,7 +556,9 @@ for penalty in penalties:
 # The choice and the report:
 
 best = found.index(max(found))
-scores = tried[best].masked_fill(val, -torch.inf)
+any_known = known.any(dim=1, keepdim=True)
+scores = tried[best].where(any_known, popularity)  # for new people
+scores = scores.masked_fill(val, -torch.inf)
 base = popularity.expand(200, -1).masked_fill(known | val, -torch.inf)
 recall = metrics.recall_at_k(scores[some], test[some], 10).mean()
 base_recall = metrics.recall_at_k(base[some], test[some], 10).mean()
