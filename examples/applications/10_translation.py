@@ -275,9 +275,9 @@ class AttentionDecoder(Decoder):
 # --------------------
 # For each of five seeds, we draw 2,000 numbers as the test, and 1,000 others to
 # train on. Without attention, we train for 150 steps and then for 150 more, in
-# case it is only slower. (With other seeds, and on numbers outside the test, we
+# case it is only slower. (With five other seeds, and so with other splits, we
 # tried the learning rates 0.0025, 0.005, 0.01 and 0.02. For both decoders,
-# 0.005 was the best one, or as good as the best within the spread.)
+# 0.005 was as good as the best one, within the spread.)
 
 scores = {}
 for name in ["none, 150", "none, 300", "attention, 150"]:
@@ -358,8 +358,9 @@ axis.set(xlabel="character that is read", ylabel="token that is written")
 figure.colorbar(image, label="weight")
 
 # %%
-# Row by row, the decoder looks further to the right. It writes 1 when it looks
-# at qiān (千): there the encoder has just read 一千. Nobody told it where to look.
+# Digit by digit, the decoder looks further to the right. It writes 1 when it
+# looks at qiān (千), where the encoder has just read 一千. Nobody told it where
+# to look.
 
 # %%
 # .. check::
@@ -369,7 +370,7 @@ assert scores["attention, 150"][:, 0].mean() > 0.94, "more than by character"
 assert (gain > 0).all(), "fewer without attention, for each seed"
 assert gain.mean() > 3 * gain.std() / 5**0.5, "a clear gain"
 assert weights.argmax(dim=1)[0] == 1, "at 千"
-assert (weights.argmax(dim=1).diff() >= 0).all(), "further to the right"
+assert (weights[:4].argmax(dim=1).diff() >= 0).all(), "further to the right"
 assert (
     scores["none, 300"][:, 0].mean() > scores["none, 150"][:, 0].mean() + 0.02
 ), "it still gets better"
@@ -407,9 +408,8 @@ for name, share in shares.items():
 
 # %%
 # Most of the numbers below 100, the first that a child learns, are wrong. There
-# are only 99 of them, so about ten are among the 1,000 training numbers, and
-# the network often repeats a digit. Next come the hard numbers, with zeros that
-# nobody speaks.
+# are only 99 of them, so about ten are among the 1,000 training numbers. Next
+# come the hard numbers, with zeros that nobody speaks.
 
 # %%
 # .. check::
@@ -603,8 +603,8 @@ assert share > 0.9, "the recipe learns"
 # - Attention lets the decoder look at each state of the encoder. With 1,000
 #   training pairs, this was better than a summary in one vector, for each of
 #   five seeds.
-# - The network fails on numerals longer than those in training, where simple
-#   replacing is right on 91%.
+# - The network fails on numerals longer than those in training. There, replacing
+#   each character is right on 91%, and a rule of ten lines on all.
 #
 # Exercises
 # ---------
