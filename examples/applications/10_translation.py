@@ -603,8 +603,8 @@ assert share > 0.9, "the recipe learns"
 # - Attention lets the decoder look at each state of the encoder. With 1,000
 #   training pairs, this was better than a summary in one vector, for each of
 #   five seeds.
-# - The network fails on numerals longer than those in training. There, replacing
-#   each character is right on 91%, and a rule of ten lines on all.
+# - The network fails on numerals longer than those in training. There,
+#   replacing each character is right on 91%, and a rule of ten lines on all.
 #
 # Exercises
 # ---------
