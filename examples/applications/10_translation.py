@@ -218,7 +218,8 @@ def train(encoder, decoder, rows, steps, answers=targets, ignore_index=PAD):
 # %%
 # In use, there is no teacher, and the decoder reads what it has written itself.
 # *Greedy decoding* takes the most likely token at each step, while *beam
-# search* would keep several beginnings. After the end token, we write padding.
+# search* would keep several partial answers. After the end token, we write
+# padding.
 
 
 def greedy(encoder, decoder, rows):
@@ -250,7 +251,7 @@ def is_right(encoder, decoder, rows):
 # ---------
 # The summary must hold the whole numeral in 64 numbers. With :term:`attention
 # <attention>` (:doc:`/lessons/architectures/09_attention`), the decoder also
-# looks at all states of the encoder, afresh at each step. This is
+# looks at all states of the encoder, again at each step. This is
 # *cross-attention*. The output of the step is the query, as in `Luong's form
 # <https://arxiv.org/abs/1508.04025>`__, and the states are keys and values.
 # Only the context changes, and the number of weights stays the same.
@@ -366,8 +367,9 @@ figure.colorbar(image, label="weight")
 
 # %%
 # For the first digit of all these numbers, the decoder looks at 千, where the
-# encoder has read 一千 or the like. It never goes back left. The 7 is
-# shared by qī (七) and bǎi (百), and for the end, it stays at the last character.
+# encoder has read 一千 or the like. It never goes back left. The 7 is mostly
+# shared by qī (七) and bǎi (百), and for the end, it stays at the last
+# character.
 
 # %%
 # .. check::
@@ -389,7 +391,7 @@ assert right["none, 300"].mean() > right["none, 150"].mean() + 0.02, (
 # %%
 # The worst mistakes
 # ------------------
-# Some mistakes with attention, for the first seed:
+# The first six mistakes with attention, for the first seed:
 
 test = tests[0]
 written = greedy(*models[0], test)
@@ -418,8 +420,9 @@ for name, group in groups.items():
 
 # %%
 # From 100 on, attention gets fewer wrong. Below 100, most are wrong with both
-# decoders, and only about ten of them are among the 1,000 training numbers.
-# With attention, the hard ones come next, with zeros that nobody speaks.
+# decoders, on average even more with attention, and only about ten of them are
+# among the 1,000 training numbers. With attention, the hard ones come next, with
+# zeros that nobody speaks.
 
 # %%
 # .. check::
@@ -474,9 +477,9 @@ assert (targets[short[short >= 999]] > 3).sum(dim=1).max() == 2, "at most 2"
 # What goes wrong: padding that counts
 # ------------------------------------
 # Some programs pad all targets to a fixed length, and count the padding in loss
-# and accuracy. We do this with 12 tokens, without attention, and stop early. No
-# token is −100, the default of ``ignore_index``, so it ignores nothing. Then we
-# ignore only the padding.
+# and accuracy. We do this with 12 tokens, without attention, for only 100 steps.
+# No token is −100, the default of ``ignore_index``, so it ignores nothing. Then
+# we ignore only the padding.
 
 padded = nn.functional.pad(targets, (0, 7))  # (9999, 13): begin and 12 tokens
 scores = {"counted": torch.zeros(4, 3), "ignored": torch.zeros(4, 3)}
@@ -511,12 +514,14 @@ for i, name in enumerate(names):
 # %%
 # Each column is a seed. On the left, about 94% of all tokens are right, but
 # most are padding, which is easy to guess. At most about half of the whole
-# numbers are right, because one wrong token is enough.
+# numbers are right, because one wrong token is enough. (Whole means that every
+# real token is right.)
 #
-# With padding ignored, more numbers are right, for each seed. So here padding
-# in the loss hurts training, and the score over all tokens hides this. Greedy
-# decoding loses nothing more. Where each token is right with a teacher, it
-# reads the same tokens without one.
+# With padding ignored, more numbers are right, for each seed. (Only the score
+# over all tokens is low, because the network never learned to write padding.)
+# So here padding in the loss slows training, and the score over all tokens
+# hides this. Greedy decoding must give the same score. Where each token is
+# right with a teacher, it reads the same tokens without one.
 
 # %%
 # .. check::
@@ -524,11 +529,11 @@ for i, name in enumerate(names):
 assert abs(scores["counted"][0].mean() - 0.936) < 0.04, "about 94 %"
 assert (scores["counted"][1] < scores["counted"][0] - 0.04).all(), "fewer real"
 assert scores["counted"][2].max() < 0.6, "at most about half"
-assert (scores["ignored"][2] > scores["counted"][2]).all(), "padding hurts"
+assert (scores["ignored"][2] > scores["counted"][2]).all(), "slower training"
 assert (scores["ignored"][0] < scores["counted"][0]).all(), "the score hides it"
 assert (padded[:, 1:] == PAD).float().mean() > 0.5, "most are padding"
 assert abs(scores["ignored"][2] - scores["ignored"][3]).max() < 0.002, (
-    "greedy loses nothing"
+    "greedy gives the same score"
 )
 
 # %%
@@ -536,7 +541,7 @@ assert abs(scores["ignored"][2] - scores["ignored"][3]).max() < 0.002, (
 # -------------
 # People also write 两百 for 200, and we have no token for 两. A sentence has many
 # right translations, so exact match is too strict for it. A wrong answer looks
-# like a right one. Here ``to_chinese`` must give the numeral again, so if the
+# like a right one. Here ``to_chinese`` must give back the numeral, so if the
 # network writes 4080 for 四千零八, we notice:
 
 print(to_chinese(4080) == "四千零八")
@@ -699,7 +704,7 @@ assert [by_rule(numeral) for numeral in numerals] == numbers, "on all"
 # %%
 # .. answer:: 3
 #
-#    Yes, for both seeds. So it helps if they are less rare in training.
+#    Yes, for both seeds. So more such numbers in training help.
 
 shares_before = []
 shares_after = []
