@@ -421,8 +421,8 @@ for name, group in groups.items():
 # %%
 # From 100 on, attention gets fewer wrong. Below 100, most are wrong with both
 # decoders, on average even more with attention, and only about ten of them are
-# among the 1,000 training numbers. With attention, the hard ones come next, with
-# zeros that nobody speaks.
+# among the 1,000 training numbers. With attention, the hard ones come next,
+# with zeros that nobody speaks.
 
 # %%
 # .. check::
@@ -477,9 +477,9 @@ assert (targets[short[short >= 999]] > 3).sum(dim=1).max() == 2, "at most 2"
 # What goes wrong: padding that counts
 # ------------------------------------
 # Some programs pad all targets to a fixed length, and count the padding in loss
-# and accuracy. We do this with 12 tokens, without attention, for only 100 steps.
-# No token is −100, the default of ``ignore_index``, so it ignores nothing. Then
-# we ignore only the padding.
+# and accuracy. We do this with 12 tokens, without attention, for only 100
+# steps. No token is −100, the default of ``ignore_index``, so it ignores
+# nothing. Then we ignore only the padding.
 
 padded = nn.functional.pad(targets, (0, 7))  # (9999, 13): begin and 12 tokens
 scores = {"counted": torch.zeros(4, 3), "ignored": torch.zeros(4, 3)}
