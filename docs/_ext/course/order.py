@@ -68,6 +68,7 @@ ORDER = [
     "applications/07_ngrams",
     "applications/08_gpt",
     "applications/09_sampling",
+    "applications/10_translation",
     "applications/11_matrix_factorization",
     "applications/12_ranking",
     "applications/13_gan",
