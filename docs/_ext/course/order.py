@@ -70,6 +70,7 @@ ORDER = [
     "applications/09_sampling",
     "applications/11_matrix_factorization",
     "applications/13_gan",
+    "applications/14_vae",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
 ]
