@@ -5,11 +5,12 @@ Variational autoencoder (VAE)
 How can a network learn a code for images, so that random codes become images?
 
 An :term:`autoencoder` is a pair of networks. The encoder turns an image into a
-few numbers, its *code*, and the decoder turns the code back into the image. A
-*variational autoencoder* (VAE; Kingma and Welling, 2014) keeps its codes close
-to standard normal numbers, so that you can draw new codes yourself. In this
-lesson, a plain autoencoder draws digits that are just as good. But the VAE also
-says, as a number, how probable it finds an image that it has never seen.
+few numbers, its *code* (or *latent variables*), and the decoder turns the code
+back into the image. A *variational autoencoder* (VAE; Kingma and Welling, 2014)
+keeps its codes close to standard normal numbers, so that you can draw new codes
+yourself. In this lesson, a plain autoencoder draws digits that are just as
+good. But the VAE also says, as a number, how probable it finds an image that it
+has never seen.
 
 After this lesson you can
 
@@ -260,8 +261,8 @@ print(f"VAE             {mean[0]:14.1f} {mean[1]:6.1f}", end=" ")
 print(f"{totals.mean():6.1f} ± {totals.std():.1f}")
 
 # %%
-# The VAE needs the fewest nats. (The plain autoencoder has no such number,
-# because nothing says how probable its codes are.)
+# The VAE needs the fewest nats. (Its code costs the KL. The plain autoencoder
+# has no such number, because nothing says how probable its codes are.)
 #
 # To see what a code means, we train a VAE with only two numbers, and decode a
 # grid of codes from −2 to 2. The probabilities are drawn as gray. Similar
@@ -316,7 +317,7 @@ judge.eval()
 # of the spread comes the *energy distance* to the reference digits. It is twice
 # the mean distance between an image of one set and an image of the other, minus
 # the mean distances inside each set. If both sets come from the same
-# distribution it is about 0, and otherwise larger.
+# distribution, it is about 0 or slightly below, and otherwise larger.
 
 n_pairs = 1000 * 999  # ordered pairs of different images
 inside_reference = torch.cdist(reference, reference).sum() / n_pairs
