@@ -595,8 +595,8 @@ assert blurs.std(dim=0).max() < 0.01, "the same each time"
 # ------
 # Put your own images in place of ``x``, black and white, or with gray for the
 # amount of ink. (For other values, binary cross-entropy is not −ln p.) If you
-# rescale, compute the scale from the training rows only. The nats should be below those of the mean row, and the KL
-# above 0.
+# rescale, compute the scale from the training rows only. The nats should be
+# below those of the mean row, and the KL above 0.
 
 import torch
 from sklearn.datasets import load_digits
