@@ -72,6 +72,7 @@ ORDER = [
     "applications/11_matrix_factorization",
     "applications/12_ranking",
     "applications/13_gan",
+    "applications/14_vae",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
 ]
