@@ -99,6 +99,7 @@ LEVELS = {
     "architectures": "Intermediate",
     "practice": "Intermediate",
     "applications": "Intermediate",
+    "project": "Intermediate",
 }
 
 

@@ -1,0 +1,69 @@
+"""What the network can do, what it cannot, and when it should not answer."""
+
+import torch
+from torch.nn import functional as F
+
+
+def shift(x, pixels=3):
+    """Move the digits to the right; what leaves the page is gone."""
+    return F.pad(x, (pixels, 0))[..., : x.shape[-1]]
+
+
+def thicken(x):
+    """Draw with a thicker pen: each pixel becomes the darkest of the nine around it."""
+    return F.max_pool2d(x, kernel_size=3, stride=1, padding=1)
+
+
+def fade(x):
+    """Write with a quarter of the ink."""
+    return x / 4
+
+
+def turn(x):
+    """Turn the page by a quarter."""
+    return x.rot90(dims=(2, 3))
+
+
+def invert(x):
+    """Swap ink and paper."""
+    return 1 - x
+
+
+CHANGES = {"shift": shift, "thicken": thicken, "fade": fade, "turn": turn, "invert": invert}
+
+
+def predict(model, x):
+    """Return the logits ``(N, 10)`` of all images."""
+    model.eval()
+    with torch.no_grad():
+        return model(x)
+
+
+def find_temperature(logits, y):
+    """Find the number by which to divide the logits, so that the loss is lowest."""
+    temperatures = torch.linspace(0.5, 4, 71)
+    losses = [F.cross_entropy(logits / t, y) for t in temperatures]
+    return temperatures[torch.stack(losses).argmin()].item()
+
+
+def find_threshold(confidence, right, wanted=0.99):
+    """Find the lowest confidence above which at least this share of the answers is right."""
+    order = confidence.argsort(descending=True)
+    share = right[order].float().cumsum(0) / torch.arange(1, len(order) + 1)
+    enough = (share >= wanted).nonzero()
+    if len(enough) == 0:
+        raise ValueError(f"no threshold makes {wanted:.1%} of the answers right")
+    return confidence[order[enough[-1, 0]]].item()
+
+
+def score(model, temperature, threshold, x, y):
+    """Return three shares of all images: right if all are answered, answered, answered wrongly."""
+    probabilities = (predict(model, x) / temperature).softmax(dim=1)
+    confidence, digit = probabilities.max(dim=1)
+    right = digit == y
+    answered = confidence >= threshold
+    return {
+        "accuracy": right.float().mean().item(),
+        "answered": answered.float().mean().item(),
+        "answered wrongly": (answered & ~right).float().mean().item(),
+    }

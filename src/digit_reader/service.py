@@ -1,0 +1,109 @@
+"""Export the network, and answer over HTTP."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Request
+from torch import nn
+
+from digit_reader.data import read_image
+
+LARGEST = 10_000  # bytes; a scan has about 300
+
+CARD = """# Digit reader
+
+Reads one handwritten digit from a PNG file of 28 × 28 pixels, dark ink on white paper, and says
+`null` where it is not sure. It was trained with torch {torch} on digits of MNIST (CC BY-SA 3.0).
+
+## What it can do
+
+Shares of the scans that were kept for the test.
+
+| scans | right if all are answered | answered | answered wrongly |
+|---|---|---|---|
+{rows}
+
+## What it is not for
+
+Letters, several digits in one file, light ink on dark paper, pages that lie on their side.
+"""
+
+
+class Reader(nn.Module):
+    """From ink to probabilities: the network and its temperature."""
+
+    def __init__(self, model, temperature):
+        super().__init__()
+        self.model = model
+        self.temperature = temperature
+
+    def forward(self, x):
+        """Map images ``(N, 1, 28, 28)`` to probabilities ``(N, 10)``."""
+        return (self.model(x) / self.temperature).softmax(dim=1)
+
+
+def export(model, temperature, threshold, folder):
+    """Write ``digits.pt2``, which runs without the code of the model, and ``settings.json``."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    reader = Reader(model, temperature).eval()
+    example = torch.zeros(2, 1, 28, 28)
+    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    program = torch.export.export(reader, (example,), dynamic_shapes=(batch,))
+    torch.export.save(program, folder / "digits.pt2")
+    settings = {"threshold": threshold, "temperature": temperature, "torch": torch.__version__}
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1), "utf-8")
+
+
+async def read_body(request: Request):
+    """Return the bytes of a request, and stop reading as soon as they are too many."""
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST:
+            raise HTTPException(413, f"at most {LARGEST} bytes")
+    return content
+
+
+def create_app(folder):
+    """Make the service from the two files that `export` wrote."""
+    folder = Path(folder)
+    reader = torch.export.load(folder / "digits.pt2").module()
+    settings = json.loads((folder / "settings.json").read_text("utf-8"))
+    app = FastAPI(title="Digit reader")
+
+    @app.get("/health")
+    def health():
+        return {"status": "ready", "torch": settings["torch"]}
+
+    @app.post("/read")
+    def read(content: bytes = Depends(read_body)):
+        try:
+            x = read_image(content)
+        except ValueError as error:
+            raise HTTPException(422, f"the file {error}") from None
+        with torch.no_grad():
+            confidence, digit = reader(x[None])[0].max(dim=0)
+        answer = digit.item() if confidence >= settings["threshold"] else None
+        return {"digit": answer, "confidence": round(confidence.item(), 4)}
+
+    return app
+
+
+def write_card(file, scores):
+    """Write the model card: what the reader is for, and a row of figures for each kind of scan."""
+    rows = [
+        f"| {name} | {score['accuracy']:.1%} | {score['answered']:.1%} "
+        f"| {score['answered wrongly']:.1%} |"
+        for name, score in scores.items()
+    ]
+    text = CARD.format(torch=torch.__version__, rows="\n".join(rows))
+    Path(file).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    folder, port = sys.argv[1:]
+    uvicorn.run(create_app(folder), host="127.0.0.1", port=int(port), log_level="warning")
