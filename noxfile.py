@@ -79,6 +79,7 @@ SITE_TESTS = [
     "lessons",
     "measured",
     "new_lesson",
+    "project",
     "publishing",
     "readme",
 ]
