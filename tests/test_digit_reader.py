@@ -23,6 +23,7 @@ LESSONS = {
     "evaluation": "03_evaluate",
     "service": "04_ship",
 }
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def png(**options):
@@ -48,11 +49,10 @@ def definitions(file):
     """Return the functions and classes at the top of a file, without their docstrings."""
     found = {}
     for node in ast.parse(file.read_text("utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, DEFINITIONS):
             for part in ast.walk(node):
-                body = getattr(part, "body", None)
-                if isinstance(body, list) and ast.get_docstring(node=part) is not None:
-                    del body[0]
+                if isinstance(part, DEFINITIONS) and ast.get_docstring(part) is not None:
+                    del part.body[0]
             found[node.name] = ast.unparse(node)
     return found
 
