@@ -7,13 +7,13 @@ you train anything?
 
 This is the first of four lessons on one project, a digit reader. It begins with
 raw files and ends as a service. Each lesson writes a few functions, and
-together they are the files of the package ``digit_reader``, which comes with
-the handbook. Nothing in this first lesson is a network. We check the files, set
-some aside for the test, and find out what simple methods can do.
+together they are the package ``digit_reader``, which comes with the handbook.
+Here we check the files, set some aside for the test, and find out what simple
+methods can do.
 
 After this lesson you can
 
-- write checks that find unreadable, blank, mislabeled and repeated files
+- write checks that find unreadable, blank, mislabelled and repeated files
 - split files by their content, so that new files and copies do no harm
 - find labels that are probably wrong, and baselines that a network has to beat
 """
@@ -48,11 +48,10 @@ temporary = tempfile.TemporaryDirectory()  # removed at the end
 #
 # - **The task.** An office scans forms. Each box with a digit becomes a small
 #   image, and until now somebody types what it says.
-# - **The :term:`metric`.** All mistakes cost the same, so we count the share of
-#   digits that are read correctly, the :term:`accuracy`.
-# - **Good enough.** At most one answer in a hundred may be wrong. The reader
-#   may leave a digit to a person where it is not sure. The third lesson adds
-#   this.
+# - **The metric.** All mistakes cost the same, so we count the share of digits
+#   that are read correctly, the :term:`accuracy`.
+# - **Good enough.** At most one answer in a hundred may be wrong. Where the
+#   reader is not sure, it may leave the digit to a person (third lesson).
 # - **The test.** Some files are set aside before anyone has looked at the data,
 #   and nothing is chosen with them.
 #
@@ -61,7 +60,7 @@ temporary = tempfile.TemporaryDirectory()  # removed at the end
 # We write the checks for a folder so small that we know all that is wrong with
 # it. Its digits are only 0 and 1, drawn as a frame and as a bar, with dark ink
 # (0) on white paper (255). ``i`` moves them down, so that no two files are
-# equal.
+# equal, and the file ``02.png`` is a 0, moved by 2.
 
 
 def draw_scan(path, digit, i):
@@ -103,12 +102,12 @@ lines = [f"{name},{label}\n" for name, label in labels.items()]
 print(len(labels), "files")
 
 # %%
-# ``read_image`` turns the bytes of a file into a tensor. A network gets *ink*,
-# which is 0 for white paper and 1 for the darkest black, so the grey values are
-# turned around. ``PIL`` reads images, and its mode ``"L"`` is grey. What is not
-# a PNG file of the right size raises a ``ValueError``. The service of the last
-# lesson uses this very function, so it cannot read images in another way than
-# the training did.
+# ``read_image`` turns the bytes of a file into a tensor. ``Image.open`` wants a
+# file, and ``io.BytesIO`` makes one of the bytes, in memory. ``convert("L")``
+# makes the image grey. A network gets *ink*, which is 0 for white paper and 1
+# for black, so we turn the grey values around. What is not a PNG file of the
+# right size raises a ``ValueError``. The service of the last lesson uses this
+# very function, so it cannot read images in another way than the training did.
 
 SIDE = 28  # pixels
 
@@ -128,7 +127,7 @@ def read_image(content):
 
 # %%
 # ``find_fault`` says what is wrong with one file. ``seen`` is the set of the
-# contents of all good files before it. We call a page blank if even its darkest
+# contents of all good files so far. We call a page blank if even its darkest
 # point is fainter than 0.2.
 
 LABELS = [str(digit) for digit in range(10)]
@@ -151,8 +150,8 @@ def find_fault(content, label, seen):
 
 # %%
 # ``check_files`` reads the table of labels, and adds what is wrong with each
-# file. It reads labels as text (``dtype=str``), because pandas would turn a
-# column with an empty label into decimals.
+# file. The two options of ``read_csv`` keep every label as the text that stands
+# in the file, also where it is empty.
 
 
 def check_files(folder):
@@ -178,8 +177,8 @@ toy_faults = toy_table[toy_table["fault"] != ""]
 print(toy_faults)
 
 # %%
-# Four of the five faults are found. The wrong label is not, because a 1 is a
-# perfectly good label. We return to it below.
+# Four of the five faults are found. The wrong label is not, because 1 is a
+# valid label. We return to it below.
 
 # %%
 # .. check::
@@ -203,8 +202,8 @@ assert toy_faults["fault"].tolist() == [
 # ---------------
 # ``write_raw_files`` plays the part of the office. It writes scans of digits
 # that people wrote by hand (from MNIST), with faults of the same five kinds. It
-# returns which files have which fault, and we use this only to see whether our
-# checks work. In your own project nobody can tell you.
+# returns which files have which fault. We use this only to see whether our
+# checks work, because in your own project nobody can tell you.
 
 folder = Path(temporary.name) / "scans"
 planted = write_raw_files(folder)
@@ -230,8 +229,7 @@ assert all(
 ), "all of them, and no other"
 
 # %%
-# All of them are found, and no other file is accused. There are 5,997 files
-# without such a fault.
+# All of them are found, and no other file is accused. 5,997 files are left.
 #
 # Three sets, by content
 # ----------------------
@@ -255,7 +253,8 @@ def choose_set(content):
 # %%
 # This has two advantages over a random order. A file and its copy are always in
 # the same set. And when the office sends more files next month, the old ones
-# stay where they are, so a test image never becomes a training image.
+# stay where they are, so a test image never becomes a training image. Nobody
+# has looked at a digit so far, and the test is already set aside.
 #
 # ``read_sets`` reads the files without a fault into these three sets.
 
@@ -316,8 +315,8 @@ def read_rows(folder, rows):
 
 # %%
 # First the toy folder, with three neighbours because it is so small, and then
-# the real one. A person will look at the suspects, so we want the names of the
-# files.
+# the real one. A person will look at the suspects of all three sets, so we want
+# the names of the files.
 
 toy_good = toy_table[toy_table["fault"] == ""]
 x, y = read_rows(toy, toy_good)
@@ -334,9 +333,9 @@ print(f"planted: {len(caught)} of {len(planted['wrong label'])}")
 
 # %%
 # In the toy folder it finds the fifth fault. In the real one it names 77 files,
-# and 23 of the 30 planted wrong labels are among them. So a person who looks at
-# 77 images instead of 5,997 finds most of the wrong labels. These are the first
-# twelve, with their labels:
+# with 23 of the 30 planted wrong labels among them. So a person who looks at 77
+# images instead of 5,997 finds most of the wrong labels. These are the first
+# twelve, with the label above each:
 #
 # .. alt:: Twelve handwritten digits with their labels. Several labels are
 #    plainly wrong. The other digits are written in an unusual way.
@@ -348,12 +347,14 @@ figure = plots.image_grid(
 # %%
 # Which labels would you change? Most of the 77 labels are right, and the digits
 # are only hard to read, so a program must not change the labels on its own.
-# They go to a person. Until the office has answered, we do without the suspects
-# in the training set, where a wrong label could be learned. (What that does to
-# a network is an exercise of the next lesson.) In the other two sets they stay,
-# because a model must not choose what it is tested on. See what happens when
-# the suspects of the validation set are left out, too. We read each image as
-# its nearest neighbour in the training set. (``argmin`` finds the smallest
+# They go to a person.
+#
+# Until the office has answered, we do without the suspects in the training set,
+# where a wrong label could be learned. (What that does to a network is an
+# exercise of the next lesson.) In the other two sets they stay, because a model
+# must not choose what it is tested on. What happens otherwise? We leave out the
+# suspects of the validation set, too, for once. We read each image as its
+# nearest neighbour in the training set. (``argmin`` finds the smallest
 # distance.)
 
 x, y = sets["train"]
@@ -385,8 +386,10 @@ assert 0.007 < right[easy].mean() - right.mean() < 0.013, "a point higher"
 # %%
 # Baselines
 # ---------
-# What can simple methods do? Logistic regression has a knob, ``C``. A smaller
-# ``C`` holds the weights smaller. We choose it with the validation set.
+# What can simple methods do? One is the classifier of
+# :doc:`/lessons/learning/06_softmax_regression`, which scikit-learn calls
+# logistic regression. The smaller its ``C``, the smaller it keeps the weights.
+# We choose ``C`` with the validation set.
 
 train_flat = train_x.flatten(1).numpy()
 val_flat = val_x.flatten(1).numpy()
@@ -400,10 +403,10 @@ for strength in [0.03, 0.1, 0.3, 1]:
     print(strength, f"{scores[strength]:.3f}")
 
 # %%
-# We take 0.3. The other methods are to always answer the most frequent digit,
-# to take the digit whose mean image is nearest, and to take the nearest image,
-# or the digit that two or all of the three nearest agree on. (``mode`` is the
-# most frequent value.)
+# We take 0.3. The other methods always answer the most frequent digit, or the
+# digit whose mean image is nearest, or that of the nearest image, or the one
+# that is most frequent (``mode``) among the three nearest images. The last two
+# are called :term:`k-nearest neighbours`.
 
 means = []
 for digit in range(10):
@@ -459,8 +462,8 @@ assert abs(accuracies["nearest image"] - accuracies["three nearest"]) < 0.008, (
 
 rows = table[table["fault"].isin(["", "duplicate"])]
 x, y = read_rows(folder, rows)
-distances = torch.cdist(x.flatten(1), x.flatten(1))
-distances.fill_diagonal_(torch.inf)
+flat = x.flatten(1)
+distances = torch.cdist(flat, flat).fill_diagonal_(torch.inf)
 
 # %%
 # ``min`` gives the smallest distance and its place.
@@ -479,13 +482,14 @@ for seed in range(5):
     print(f"others: {right[~copied].mean():.1%}")
 
 # %%
-# Copies are read without a mistake, whatever they show. Here only a dozen test
-# images have a copy, so it changes the result little. A folder in which every
-# page was scanned twice would show nearly 100%, and nobody would be warned.
+# The copies are read without a mistake, which says nothing about new digits.
+# Here only a dozen test images have a copy, so it changes the result little. If
+# every file were there twice, most of the test would be copies, and nothing
+# would warn us.
 #
 # Our checks find equal bytes only. If a page is scanned twice, the bytes
-# differ. Then split by page. If new writers will come, split by writer. This
-# folder names neither.
+# differ, so split by page. If the reader will meet new writers, split by
+# writer. This folder names neither.
 
 # %%
 # .. check::
