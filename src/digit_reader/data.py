@@ -30,6 +30,21 @@ def read_image(content):
     return 1 - torch.from_numpy(grey)[None].float() / 255
 
 
+def find_fault(content, label, seen):
+    """Say what is wrong with a file, or return ``""``; ``seen`` holds the good files before it."""
+    if label not in LABELS:
+        return "bad label"
+    if content in seen:
+        return "duplicate"
+    try:
+        x = read_image(content)
+    except ValueError:
+        return "unreadable"
+    if x.max() < FAINT:
+        return "blank"
+    return ""
+
+
 def check_files(folder):
     """Return ``labels.csv`` as a table, with what is wrong with each file in a column ``fault``."""
     folder = Path(folder)
@@ -38,18 +53,9 @@ def check_files(folder):
     seen = set()
     for name, label in zip(table["file"], table["label"], strict=True):
         content = (folder / name).read_bytes()
-        fault = ""
-        if label not in LABELS:
-            fault = "bad label"
-        elif content in seen:
-            fault = "duplicate"
-        else:
-            try:
-                if read_image(content).max() < FAINT:
-                    fault = "blank"
-            except ValueError:
-                fault = "unreadable"
-        seen.add(content)
+        fault = find_fault(content, label, seen)
+        if fault == "":
+            seen.add(content)
         faults.append(fault)
     table["fault"] = faults
     return table
@@ -76,7 +82,11 @@ def read_sets(folder, table):
         chosen = choose_set(content)
         images[chosen].append(read_image(content))
         labels[chosen].append(int(label))
-    return {name: (torch.stack(images[name]), torch.tensor(labels[name])) for name in images}
+    sets = {}
+    for name in images:
+        x = torch.stack(images[name])
+        sets[name] = (x, torch.tensor(labels[name]))
+    return sets
 
 
 def find_suspects(x, y, neighbours=10):

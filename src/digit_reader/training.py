@@ -27,6 +27,7 @@ def train(sets, checkpoint=None, seed=0, epochs=EPOCHS):
     batches = Batches(*sets["train"], batch_size=64, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(batches))
+    val = Batches(*sets["val"], batch_size=1000)
     history = fit(
         model,
         batches,
@@ -34,7 +35,7 @@ def train(sets, checkpoint=None, seed=0, epochs=EPOCHS):
         optimizer=optimizer,
         scheduler=scheduler,
         scheduler_interval="batch",
-        val=Batches(*sets["val"], batch_size=1000),
+        val=val,
         epochs=epochs,
         checkpoint=checkpoint,
         progress=False,
