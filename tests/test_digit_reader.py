@@ -50,9 +50,9 @@ def definitions(file):
     for node in ast.parse(file.read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for part in ast.walk(node):
-                body = getattr(part, "body", None)
-                if isinstance(body, list) and ast.get_docstring(node=part) is not None:
-                    del body[0]
+                documented = isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                if documented and ast.get_docstring(part) is not None:
+                    del part.body[0]
             found[node.name] = ast.unparse(node)
     return found
 

@@ -72,6 +72,8 @@ ORDER = [
     "applications/13_gan",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
+    "project/03_evaluate",
+    "project/04_ship",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
