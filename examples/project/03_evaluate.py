@@ -146,8 +146,8 @@ assert 1 < (accuracy - shares[8]) / errors[8] < 3, "by about two errors"
 # Other scans
 # -----------
 # All test scans come from the same source as the training scans. What if
-# somebody puts the page in crooked, or uses another pen? We change the test
-# scans on purpose, in five ways whose right answers we still know. Ink is 1 and
+# somebody lays the page in on its side, or uses another pen? We change the test
+# scans on purpose, in five ways that keep the right answers. Ink is 1 and
 # paper is 0, so to ``fade`` is to divide. The maximum of three by three pixels
 # (:class:`torch.nn.MaxPool2d`) makes lines thicker, and ``rot90`` turns a page
 # by a quarter.
@@ -247,8 +247,9 @@ threshold = find_threshold(confidence, digit == y_val)
 print(f"temperature {temperature:.2f}, threshold {threshold:.2f}")
 
 # %%
-# Both were chosen on the validation set, and the threshold for 99% right. How
-# good are they on the test set? ``score`` returns three shares of *all* scans.
+# Both were chosen on the validation set, the threshold so that 99% of the
+# answers there are right. How good are they on the test set? ``score`` returns
+# three shares of *all* scans.
 
 
 def score(model, temperature, threshold, x, y):

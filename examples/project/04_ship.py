@@ -13,7 +13,7 @@ After this lesson you can
 
 - export a network, so that it runs without the code of its class
 - put it behind an address with FastAPI, and refuse what is not a scan
-- check that the service answers exactly as the network did on your desk
+- check that the service gives the same answers as the network on your desk
 """
 
 # %%
@@ -116,11 +116,12 @@ assert answer(reader, threshold, torch.zeros(1, 28, 28))["digit"] is None, (
 # ------
 # Whoever loads a :term:`state dict` needs the class of the network, too. For a
 # service, one file that has everything is easier to hand over.
-# :func:`torch.export.export` traces the module with an example, and writes down
-# its operations as a graph. It takes the sizes of the example as fixed unless
-# we say otherwise. ``torch.export.Dim`` says that the first one, the batch, may
-# be anything from 1 to 1,024. ``torch.export.save`` writes the file, and what
-# else the service needs goes into ``settings.json``.
+# :mod:`torch.export` has what we need. ``torch.export.export`` runs the module
+# on an example, and writes down its operations as a graph. It takes the sizes
+# of the example as fixed unless we say otherwise, so ``torch.export.Dim`` says
+# that the first one, the batch, may be anything from 1 to 1,024.
+# ``torch.export.save`` writes the file, and what else the service needs goes
+# into ``settings.json``.
 
 
 def export(model, temperature, threshold, folder):
@@ -166,18 +167,18 @@ assert max(furthest.values()) < 1e-6, "the same probabilities"
 # as ``GET`` (ask) or ``POST`` (send something), a path such as ``/read``, and
 # for ``POST`` a body, here the bytes of a file. The service sends back a status
 # code and a body. 200 means that all is well, and numbers from 400 on mean that
-# something is wrong with the request.
+# something went wrong.
 #
 # FastAPI turns functions into such a service. The *decorator*
 # ``@app.post("/read")`` stands above a function, and registers it: from then
 # on, each ``POST`` request for ``/read`` calls this function. The function
 # returns a dict, and FastAPI sends it as JSON text, with ``null`` for ``None``.
 #
-# The body comes first. ``async def`` defines a function that can pause: while
-# it waits for the next bytes, the service looks after other requests. ``async
-# for`` is a loop that waits in this way in each round. Whoever sends more than
-# a scan can have is refused as soon as that is certain, so nobody can fill the
-# memory.
+# ``read_body`` collects the body of a request. ``async def`` defines a function
+# that can pause: while it waits for the next bytes, the service looks after
+# other requests. ``async for`` is a loop that waits in this way in each round.
+# As soon as there are more bytes than a scan can have, the request is refused,
+# so nobody can fill the memory.
 
 LARGEST = 10_000  # bytes; a scan has about 300
 
@@ -329,11 +330,11 @@ assert [status for status, _ in answers.values()] == [
 assert answers["blank"][1]["digit"] is None, "no answer to a blank page"
 
 # %%
-# Served is offline
-# -----------------
+# The same answers as offline
+# ---------------------------
 # Does the service give the same answers as the network on our desk? We send the
 # files of the first hundred test scans. ``choose_set`` says which files belong
-# to the test set, in the same order as in ``x_test``.
+# to the test set, and they come in the same order as in ``x_test``.
 
 table = check_files(folder)
 contents = []
@@ -419,10 +420,9 @@ digits = evaluation.predict(model, images).argmax(dim=1)
 figure = plots.image_grid(images, titles=digits.tolist(), ncols=4)
 
 # %%
-# That is why training and service share one ``read_image``, which we import
-# here, too. The comparison of a hundred answers finds this mistake at once,
-# and with it any other difference between training and service. Make it a test
-# that runs before each release.
+# That is why training and service share one ``read_image``. And the comparison
+# of a hundred answers, which we made above, would have found this mistake. Make
+# it a test that runs before each release.
 
 # %%
 # .. check::
@@ -507,13 +507,14 @@ assert "1,205 scans" in card, "how many scans it was measured on"
 # %%
 # In production
 # -------------
-# Our service answers to anyone on the same computer, one process, over plain
-# HTTP. In production, a web server in front of it adds encryption (TLS), and
-# asks who is there (authentication). Several *workers*, which are processes
-# with the same service, answer side by side and replace each other when one
-# crashes. Logs keep the status, the confidence and the latency of each request,
-# but not the scan, which may be private. And someone is told when the share of
-# answers with ``null`` changes, because then the scans have changed (*drift*).
+# Our service is a single process, speaks plain HTTP, and can be reached only
+# from the same computer. In production, a web server in front of it adds
+# encryption (TLS) and finds out who is asking (authentication). Several
+# *workers*, which are processes with the same service, answer side by side, so
+# that one can crash. Logs keep the status, the confidence and the latency of
+# each request, but not the scan, which may be private. And somebody is told
+# when the share of ``null`` changes, because then the scans have probably
+# changed (*drift*).
 #
 # Recipe
 # ------
@@ -578,7 +579,7 @@ assert same, "the same outputs"
 # %%
 # .. answer:: 1
 #
-#    An ``URLError`` is raised, because nobody listens at the port. So a program
+#    A ``URLError`` is raised, because nobody listens at the port. So a program
 #    should be ready for three things: a digit, ``null``, and no answer at all.
 
 try:
