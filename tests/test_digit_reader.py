@@ -164,6 +164,8 @@ def test_threshold():
     assert evaluation.find_threshold(confidence, right, 0.75) == pytest.approx(0.6)
     with pytest.raises(ValueError, match=r"no threshold makes 99\.0% of the answers right"):
         evaluation.find_threshold(confidence, ~right, 0.99)
+    with pytest.raises(ValueError, match="no threshold"):  # a tie: both are answered, or neither
+        evaluation.find_threshold(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
 
 
 def test_the_body_of_a_request_is_read_up_to_the_limit():

@@ -146,11 +146,11 @@ assert 1 < (accuracy - shares[8]) / errors[8] < 3, "by about two errors"
 # Other scans
 # -----------
 # All test scans come from the same source as the training scans. What if
-# somebody lays the page in on its side, or uses another pen? We change the test
-# scans on purpose, in five ways that keep the right answers. Ink is 1 and
-# paper is 0, so to ``fade`` is to divide. The maximum of three by three pixels
-# (:class:`torch.nn.MaxPool2d`) makes lines thicker, and ``rot90`` turns a page
-# by a quarter.
+# somebody puts a page into the scanner sideways, or uses another pen? We change
+# the test scans on purpose, in five ways that keep the right answers. Ink is 1
+# and paper is 0, so to ``fade`` is to divide. The maximum of three by three
+# pixels (:class:`torch.nn.MaxPool2d`) makes lines thicker, and ``rot90`` turns
+# a page by a quarter.
 
 
 def shift(x, pixels=3):
@@ -275,7 +275,7 @@ for name, change in CHANGES.items():
 print("              accuracy  answered  answered wrongly")
 for name, row in scores.items():
     print(f"{name:12} {row['accuracy']:9.1%} {row['answered']:9.1%}", end="")
-    print(f" {row['answered wrongly']:9.1%}")
+    print(f" {row['answered wrongly']:17.1%}")
 
 # %%
 # The network answers almost nine of ten scans as they are. About one in a
@@ -393,10 +393,10 @@ print(f"of these with a wrong label: {(wrong & flipped_test).sum()}")
 
 # %%
 # More than half of the answers that count as wrong are right. And the labels
-# did more harm than that: on the validation set, they made the network look too
-# sure. ``write_raw_files`` has added 5 to these labels, and counts on from 9 to
-# 0. So adding 5 once more gives the digit back. We choose temperature and
-# threshold again, with the corrected labels:
+# did more harm than that: on the validation set, they made the network look
+# more over-confident than it is. ``write_raw_files`` has added 5 to these
+# labels, and counts on from 9 to 0. So adding 5 once more gives the digit back.
+# We choose temperature and threshold again, with the corrected labels:
 
 true_val = torch.where(flipped_val, (y_val + 5) % 10, y_val)
 true_test = torch.where(flipped_test, (y_test + 5) % 10, y_test)
@@ -429,7 +429,7 @@ assert flipped_test.sum() == 8, "wrong labels in the test set"
 assert flipped_val.sum() == 6, "six on the validation set"
 assert flipped_test[surest].sum() >= 5, "most of the surest"
 assert (wrong & flipped_test).sum() > wrong.sum() / 2, "more than half"
-assert cooler < temperature, "the network looked too sure"
+assert cooler < temperature, "the network looked more over-confident"
 assert lower < threshold, "a lower threshold"
 assert corrected["answered"] > scores["as they are"]["answered"] + 0.02, (
     "answers more scans"
@@ -526,8 +526,8 @@ assert confidence < threshold, "two classes are nearly as likely"
 #   little.
 # - A high confidence says nothing about images of another kind. Turned pages
 #   are answered, and many of the answers are wrong.
-# - Look at the surest mistakes. Here most of them were wrong labels, and
-#   without those the same network answered more scans.
+# - Look at the surest mistakes. Here most of them were wrong labels. With the
+#   labels corrected, the same network answered more scans.
 #
 # Exercises
 # ---------

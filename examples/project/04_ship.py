@@ -141,9 +141,9 @@ def export(model, temperature, threshold, folder):
 
 
 # %%
-# ``torch.export.load`` reads it again. The result runs without the classes
-# ``LeNet`` and ``Reader``. Does it give the same probabilities, for one image
-# and for a hundred?
+# ``torch.export.load`` reads it again. (Load only files from people you trust.)
+# The result runs without the classes ``LeNet`` and ``Reader``. Does it give the
+# same probabilities, for one image and for a hundred?
 
 export(model, temperature, threshold, folder / "service")
 loaded = torch.export.load(folder / "service/digits.pt2").module()
@@ -177,8 +177,9 @@ assert max(furthest.values()) < 1e-6, "the same probabilities"
 # ``read_body`` collects the body of a request. ``async def`` defines a function
 # that can pause: while it waits for the next bytes, the service looks after
 # other requests. ``async for`` is a loop that waits in this way in each round.
-# As soon as there are more bytes than a scan can have, the request is refused,
-# so nobody can fill the memory.
+# ``request: Request`` tells FastAPI to pass the request itself. As soon as
+# there are more bytes than a scan can have, the request is refused, so nobody
+# can fill the memory.
 
 LARGEST = 10_000  # bytes; a scan has about 300
 
@@ -243,9 +244,10 @@ print([route.path for route in app.routes])
 #
 # Ask it for real
 # ---------------
-# A *port* is the number of a door of a computer. We let the operating system
-# name a free one, and start the service as a process of its own. ``atexit``
-# stops it when our program ends, also after an error.
+# Many programs on a computer can receive requests, and the *port* is a number
+# that says for which of them a request is. We let the operating system name a
+# free one, and start the service as a process of its own. ``atexit`` stops it
+# when our program ends, also after an error.
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -307,8 +309,9 @@ requests = {
 }
 answers = {}
 for name, body in requests.items():
-    answers[name] = ask("/read", body)
-    print(f"{name:5}", *answers[name])
+    status, content = ask("/read", body)
+    answers[name] = (status, content)
+    print(f"{name:5} {status} {content}")
 
 # %%
 # What cannot be read is refused with a status and a reason, the blank page gets
@@ -357,7 +360,7 @@ same_digit = 0
 differences = []
 for x, response in zip(x_test[:100], served, strict=True):
     offline = answer(reader, threshold, x)
-    status, online = response
+    _, online = response
     same_digit += online["digit"] == offline["digit"]
     differences.append(abs(online["confidence"] - offline["confidence"]))
 print(f"the same digit, or None: {same_digit} of {len(served)}")

@@ -116,4 +116,5 @@ def write_card(file, scores, count):
 
 if __name__ == "__main__":
     folder, port = sys.argv[1:]
-    uvicorn.run(create_app(folder), host="127.0.0.1", port=int(port), log_level="warning")
+    app = create_app(folder)
+    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
