@@ -14,18 +14,6 @@ from PIL import Image
 
 from digit_reader import data, evaluation, raw, service, training
 
-<<<<<<< HEAD
-=======
-ROOT = Path(__file__).parents[1]
-LESSONS = {
-    "data": "01_frame",
-    "training": "02_train",
-    "evaluation": "03_evaluate",
-    "service": "04_ship",
-}
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
->>>>>>> proj
 
 def png(**options):
     """Return the bytes of a blank page."""
@@ -46,29 +34,6 @@ def sets(scans):
     return training.load(scans[0])
 
 
-<<<<<<< HEAD
-=======
-def definitions(file):
-    """Return the functions and classes at the top of a file, without their docstrings."""
-    found = {}
-    for node in ast.parse(file.read_text("utf-8")).body:
-        if isinstance(node, DEFINITIONS):
-            for part in ast.walk(node):
-                if isinstance(part, DEFINITIONS) and ast.get_docstring(part) is not None:
-                    del part.body[0]
-            found[node.name] = ast.unparse(node)
-    return found
-
-
-@pytest.mark.parametrize("module", LESSONS)
-def test_a_lesson_shows_the_functions_of_its_module(module):
-    """What a reader downloads is what the lesson explained."""
-    shown = definitions(ROOT / f"examples/project/{LESSONS[module]}.py")
-    for name, code in definitions(ROOT / f"src/digit_reader/{module}.py").items():
-        assert shown.get(name) == code, f"{LESSONS[module]} shows another {name} than {module}.py"
-
-
->>>>>>> proj
 def test_every_planted_fault_is_found(scans):
     folder, planted = scans
     table = data.check_files(folder)
@@ -168,6 +133,8 @@ def test_threshold():
     assert evaluation.find_threshold(confidence, right, 0.75) == pytest.approx(0.6)
     with pytest.raises(ValueError, match=r"no threshold makes 99\.0% of the answers right"):
         evaluation.find_threshold(confidence, ~right, 0.99)
+    with pytest.raises(ValueError, match="no threshold"):  # a tie: both are answered, or neither
+        evaluation.find_threshold(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
 
 
 def test_the_body_of_a_request_is_read_up_to_the_limit():

@@ -40,7 +40,7 @@ def main(folder):
     for name, change in evaluation.CHANGES.items():
         scores[name] = evaluation.score(model, temperature, threshold, change(x), y)
     service.export(model, temperature, threshold, folder / "service")
-    service.write_card(folder / "service/MODEL_CARD.md", scores)
+    service.write_card(folder / "service/MODEL_CARD.md", scores, len(y))
     print((folder / "service/MODEL_CARD.md").read_text("utf-8"))
 
     with socket.socket() as free:

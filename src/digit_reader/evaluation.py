@@ -1,17 +1,18 @@
 """What the network can do, what it cannot, and when it should not answer."""
 
 import torch
-from torch.nn import functional as F
+from torch import nn
+from torch.nn.functional import cross_entropy, pad
 
 
 def shift(x, pixels=3):
     """Move the digits to the right; what leaves the page is gone."""
-    return F.pad(x, (pixels, 0))[..., : x.shape[-1]]
+    return pad(x, (pixels, 0))[..., : x.shape[-1]]
 
 
 def thicken(x):
     """Draw with a thicker pen: each pixel becomes the darkest of the nine around it."""
-    return F.max_pool2d(x, kernel_size=3, stride=1, padding=1)
+    return nn.MaxPool2d(kernel_size=3, stride=1, padding=1)(x)
 
 
 def fade(x):
@@ -42,18 +43,19 @@ def predict(model, x):
 def find_temperature(logits, y):
     """Find the number by which to divide the logits, so that the loss is lowest."""
     temperatures = torch.linspace(0.5, 4, 71)
-    losses = [F.cross_entropy(logits / t, y) for t in temperatures]
+    losses = []
+    for temperature in temperatures:
+        losses.append(cross_entropy(logits / temperature, y))
     return temperatures[torch.stack(losses).argmin()].item()
 
 
 def find_threshold(confidence, right, wanted=0.99):
-    """Find the lowest confidence above which at least this share of the answers is right."""
-    order = confidence.argsort(descending=True)
-    share = right[order].float().cumsum(0) / torch.arange(1, len(order) + 1)
-    enough = (share >= wanted).nonzero()
-    if len(enough) == 0:
-        raise ValueError(f"no threshold makes {wanted:.1%} of the answers right")
-    return confidence[order[enough[-1, 0]]].item()
+    """Find the lowest confidence from which on at least this share of the answers is right."""
+    for threshold in sorted(confidence.tolist()):
+        share = right[confidence >= threshold].float().mean()
+        if share >= wanted:
+            return threshold
+    raise ValueError(f"no threshold makes {wanted:.1%} of the answers right")
 
 
 def score(model, temperature, threshold, x, y):

@@ -74,6 +74,8 @@ ORDER = [
     "applications/16_policy_gradient",
     "project/01_frame",
     "project/02_train",
+    "project/03_evaluate",
+    "project/04_ship",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
