@@ -61,15 +61,31 @@ def test_ink_is_one_and_paper_is_zero():
 
 
 def test_what_is_no_scan_is_refused():
-    large = io.BytesIO()
+    large, jpeg, colour, clear, deep = (io.BytesIO() for _ in range(5))
     Image.new("L", (64, 28)).save(large, "PNG")
-    jpeg = io.BytesIO()
     Image.new("L", (28, 28)).save(jpeg, "JPEG")
+    Image.new("RGB", (28, 28)).save(colour, "PNG")
+    Image.new("RGBA", (28, 28)).save(clear, "PNG")
+    Image.new("I;16", (28, 28), 30000).save(deep, "PNG")
     for content in (b"", b"hello", png()[:40], jpeg.getvalue()):
         with pytest.raises(ValueError, match=r"not a PNG image, or it is damaged$"):
             data.read_image(content)
     with pytest.raises(ValueError, match=r"^is 64 × 28 pixels, not 28 × 28$"):
         data.read_image(large.getvalue())
+    for file in (colour, clear, deep):
+        with pytest.raises(ValueError, match=r"^is not grey: "):
+            data.read_image(file.getvalue())
+
+
+def test_damage_anywhere_is_the_same_error():
+    whole = png()
+    for i in range(len(whole)):
+        for value in (0, 255):
+            damaged = whole[:i] + bytes([value]) + whole[i + 1 :]
+            try:
+                data.read_image(damaged)
+            except ValueError as error:
+                assert str(error).startswith("is ")
 
 
 def test_the_same_bytes_go_into_the_same_set(scans):

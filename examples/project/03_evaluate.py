@@ -374,9 +374,8 @@ figure = plots.image_grid(x_test[surest], titles=titles, ncols=4)
 
 # %%
 # In most of them you will side with the network: the *label* is wrong. On our
-# own scans we can check, because we planted 30 wrong labels. ``load`` removes
-# suspects from the training set only, so the other two sets have their part.
-# Which ones?
+# own scans we can check, because we planted 30 wrong labels, and each of the
+# three sets has its part. Which ones?
 
 flipped = {"train": [], "val": [], "test": []}
 table = check_files(folder)

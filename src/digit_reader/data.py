@@ -22,12 +22,16 @@ def read_image(content):
     """
     try:
         image = Image.open(io.BytesIO(content), formats=["PNG"])
-        if image.size != (SIDE, SIDE):
-            raise ValueError(f"is {image.width} × {image.height} pixels, not 28 × 28")
-        grey = np.array(image.convert("L"))
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+        if image.size == (SIDE, SIDE):
+            image.load()
+    except Exception:  # a damaged file makes Pillow raise one of many kinds
         raise ValueError("is not a PNG image, or it is damaged") from None
-    return 1 - torch.from_numpy(grey)[None].float() / 255
+    if image.size != (SIDE, SIDE):
+        size = f"{image.width} × {image.height}"
+        raise ValueError(f"is {size} pixels, not 28 × 28")
+    if image.mode != "L":
+        raise ValueError("is not grey: 8 bits a pixel, without transparency")
+    return 1 - torch.from_numpy(np.array(image))[None].float() / 255
 
 
 def find_fault(content, label, seen):
