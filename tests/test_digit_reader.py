@@ -61,19 +61,20 @@ def test_ink_is_one_and_paper_is_zero():
 
 
 def test_what_is_no_scan_is_refused():
-    large, jpeg, colour, clear, deep = (io.BytesIO() for _ in range(5))
+    large, jpeg, colour, clear, deep, keyed = (io.BytesIO() for _ in range(6))
     Image.new("L", (64, 28)).save(large, "PNG")
     Image.new("L", (28, 28)).save(jpeg, "JPEG")
     Image.new("RGB", (28, 28)).save(colour, "PNG")
     Image.new("RGBA", (28, 28)).save(clear, "PNG")
     Image.new("I;16", (28, 28), 30000).save(deep, "PNG")
+    Image.new("L", (28, 28)).save(keyed, "PNG", transparency=0)
     for content in (b"", b"hello", png()[:40], jpeg.getvalue()):
         with pytest.raises(ValueError, match=r"not a PNG image, or it is damaged$"):
             data.read_image(content)
     with pytest.raises(ValueError, match=r"^is 64 × 28 pixels, not 28 × 28$"):
         data.read_image(large.getvalue())
-    for file in (colour, clear, deep):
-        with pytest.raises(ValueError, match=r"^is not grey: "):
+    for file in (colour, clear, deep, keyed):
+        with pytest.raises(ValueError, match=r"^is not 8-bit grey, or it is transparent$"):
             data.read_image(file.getvalue())
 
 

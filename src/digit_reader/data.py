@@ -29,9 +29,10 @@ def read_image(content):
     if image.size != (SIDE, SIDE):
         size = f"{image.width} × {image.height}"
         raise ValueError(f"is {size} pixels, not 28 × 28")
-    if image.mode != "L":
-        raise ValueError("is not grey: 8 bits a pixel, without transparency")
-    return 1 - torch.from_numpy(np.array(image))[None].float() / 255
+    if image.mode != "L" or "transparency" in image.info:
+        raise ValueError("is not 8-bit grey, or it is transparent")
+    ink = 1 - torch.from_numpy(np.array(image)).float() / 255
+    return ink[None]  # (1, 28, 28), with one channel
 
 
 def find_fault(content, label, seen):
@@ -55,9 +56,9 @@ def check_files(folder):
     table = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
     faults = []
     seen = set()
-    for name, label in zip(table["file"], table["label"], strict=True):
-        content = (folder / name).read_bytes()
-        fault = find_fault(content, label, seen)
+    for row in table.itertuples():
+        content = (folder / row.file).read_bytes()
+        fault = find_fault(content, row.label, seen)
         if fault == "":
             seen.add(content)
         faults.append(fault)
@@ -81,11 +82,11 @@ def read_sets(folder, table):
     images = {"train": [], "val": [], "test": []}
     labels = {"train": [], "val": [], "test": []}
     good = table[table["fault"] == ""]
-    for name, label in zip(good["file"], good["label"], strict=True):
-        content = (folder / name).read_bytes()
+    for row in good.itertuples():
+        content = (folder / row.file).read_bytes()
         chosen = choose_set(content)
         images[chosen].append(read_image(content))
-        labels[chosen].append(int(label))
+        labels[chosen].append(int(row.label))
     sets = {}
     for name in images:
         x = torch.stack(images[name])
