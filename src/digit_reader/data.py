@@ -22,7 +22,7 @@ def read_image(content):
     """
     try:
         image = Image.open(io.BytesIO(content), formats=["PNG"])
-        if image.size == (SIDE, SIDE):
+        if image.size == (SIDE, SIDE):  # do not unpack a huge image
             image.load()
     except Exception:  # a damaged file makes Pillow raise one of many kinds
         raise ValueError("is not a PNG image, or it is damaged") from None
