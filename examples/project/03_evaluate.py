@@ -54,7 +54,7 @@ for threshold in [0.5, 0.8]:
 # are right. This smallest confidence is the *threshold*. A higher one costs
 # answers, and usually makes a larger share of them right. (The field calls this
 # a :term:`reject option`.)
-
+#
 # ``find_threshold`` tries the confidences from the lowest one upwards, and
 # takes the first that gives the share of right answers that we want.
 
@@ -302,7 +302,9 @@ print(f"{100 * share:.1f}% ± {100 * error:.1f} right")
 
 assert 1.05 < temperature < 1.9, "above 1"
 assert plain_threshold > threshold, "higher without the temperature"
-assert 0.75 < plain_share < 0.95, "about as many scans"
+assert abs((confidence >= threshold).float().mean() - plain_share) < 0.03, (
+    "about as many scans"
+)
 assert 0.75 < row["answered"] < 0.93, "almost nine of ten"
 assert 0.004 < row["answered wrongly"] < 0.017, "about 1%"
 assert 0.03 < 1 - row["accuracy"] < 0.055, "instead of four"
