@@ -165,8 +165,7 @@ def invert(x):
 
 
 # %%
-# Functions can stand in a dict. Here is one scan as it is, and its five
-# versions:
+# Here is one scan as it is, and its five versions:
 
 CHANGES = {
     "shift": shift,
@@ -390,6 +389,7 @@ for name in table["file"][table["fault"] == ""]:
     flipped[choose_set(content)].append(name in planted["wrong label"])
 flipped_val = torch.tensor(flipped["val"])
 flipped_test = torch.tensor(flipped["test"])
+temporary.cleanup()
 
 wrong = answers != y_test
 sure = confidence >= threshold
@@ -495,18 +495,12 @@ assert (true_test[flipped_test & (y_test == 8)] == 3).all(), "3s"
 assert wrong_8.sum() < 0.7 * (answers[y_test == 8] != 8).sum(), "about half"
 
 # %%
-# The files are no longer needed.
-
-temporary.cleanup()
-
-# %%
 # In production
 # -------------
 # Scanners are replaced, forms are redesigned, and other people write. So log
 # the share of scans without an answer, day by day: it changes when the scans
 # do. Label a random sample by hand each week, also among the answered ones. Run
-# the table of changes before each new version. And where a plain rule will do,
-# use one: a scan that is mostly dark is inverted.
+# the table of changes before each new version.
 #
 # Recipe
 # ------
@@ -575,8 +569,8 @@ assert confidence < threshold, "two classes are nearly as likely"
 # %%
 # What you learned
 # ----------------
-# - One accuracy hides much. Count the mistakes of each class, and test images
-#   that you change as the world might change them.
+# - One accuracy hides much. Count the mistakes of each class, and test changed
+#   images.
 # - Below a threshold on the confidence, the network does not answer. Choose it
 #   on the validation set, and check on the test set how many answers are left
 #   and how many are right.
