@@ -73,8 +73,8 @@ for wanted in [0.75, 0.99]:
 
 # %%
 # At 75%, it may answer everything. At 99%, the threshold has to be above the
-# wrong answer. One answer would be enough for this, so always look at how many
-# are left.
+# confidence of the wrong answer. A single right answer would satisfy 99%, so
+# always look at how many are left.
 
 # %%
 # .. check::
@@ -123,8 +123,8 @@ for label in range(10):
 
 # %%
 # A class has about four mistakes on average, and the 8 has twice as many. But
-# with such small counts, one class in ten may well have so many by chance. We
-# come back to the 8.
+# with counts this small, one of ten classes may well have that many by chance.
+# We come back to the 8.
 
 # %%
 # .. check::
@@ -200,9 +200,10 @@ for name, change in CHANGES.items():
     print(f"{name:8} {accuracies[name]:.1%}")
 
 # %%
-# A person would still read nearly all of them. The network makes more mistakes
-# with the thicker pen, and loses about a quarter when the digit moves by three
-# pixels. Of the rotated and inverted scans, it reads about one in five at most.
+# You would probably still read most of them. The network makes more mistakes
+# with the thicker pen, and misreads about a quarter when the digit moves by
+# three pixels. Of the rotated and inverted scans, it reads about one in five at
+# most.
 
 # %%
 # .. check::
@@ -239,18 +240,6 @@ print(f"temperature {temperature:.2f}, threshold {threshold:.2f}", end=", ")
 print(f"{share:.0%} answered")
 
 # %%
-# And without the temperature?
-
-plain_confidence = logits.softmax(dim=1).amax(dim=1)
-plain_threshold = find_threshold(plain_confidence, answers == y_val)
-plain_share = (plain_confidence >= plain_threshold).float().mean()
-print(f"threshold {plain_threshold:.2f}", end=", ")
-print(f"{plain_share:.0%} answered")
-
-# %%
-# About as many scans are answered. The temperature is there for the confidence
-# itself, which our service will report.
-#
 # Now the test set. ``score`` returns three shares of *all* scans.
 
 
@@ -300,10 +289,6 @@ print(f"{100 * share:.1f}% ± {100 * error:.1f} right")
 # .. check::
 
 assert 1.05 < temperature < 1.9, "above 1"
-assert plain_threshold > threshold, "higher without the temperature"
-assert abs((confidence >= threshold).float().mean() - plain_share) < 0.03, (
-    "about as many scans"
-)
 assert 0.75 < row["answered"] < 0.93, "almost nine of ten"
 assert 0.004 < row["answered wrongly"] < 0.017, "about 1%"
 assert 0.03 < 1 - row["accuracy"] < 0.055, "instead of four"
@@ -335,7 +320,6 @@ for name in ["shift", "turn", "invert"]:
 
 assert scores["fade"]["accuracy"] > 0.85, "about nine of ten"
 assert scores["fade"]["answered"] < 0.03, "answers almost nothing"
-assert 0.35 < scores["shift"]["answered"] < 0.6, "about half"
 assert (
     0.025
     < scores["shift"]["answered wrongly"] / scores["shift"]["answered"]
@@ -345,11 +329,6 @@ assert all(
     scores[name]["answered wrongly"] > 0.35 * scores[name]["answered"]
     for name in ["turn", "invert"]
 ), "more than a third"
-assert all(
-    scores[name]["answered wrongly"] / scores[name]["answered"]
-    < 1 - scores[name]["accuracy"]
-    for name in ["shift", "turn"]
-), "fewer mistakes among the answers"
 
 # %%
 # The surest mistakes
@@ -378,9 +357,10 @@ figure = plots.image_grid(x_test[surest], titles=titles, ncols=4)
 # %%
 # In most of them you will side with the network: the *label* is wrong. Here we
 # can check, because we planted 30 wrong labels. Which scans have them?
-# ``check_files`` lists the files with their ``fault``, which is empty for good
-# ones, and ``choose_set`` says to which set a file belongs. ``load`` reads in
-# the same order, so entry i of each list belongs to scan i of the set.
+# ``check_files`` lists the files. Their ``fault`` is empty where it finds none
+# (a wrong label it cannot see), and ``choose_set`` says to which set a file
+# belongs. ``load`` reads in the same order. So entry i of each list belongs to
+# scan i of the set.
 
 flipped = {"train": [], "val": [], "test": []}
 table = check_files(folder)
@@ -429,6 +409,7 @@ print(f"the 8: {wrong_8.sum()} mistakes of {len(wrong_8)}")
 # %%
 # Each point of these *risk–coverage curves* is one threshold: how much is
 # answered, and how much of that is wrong. The dotted line is the 1% we wanted.
+# (The curves use the first temperature, the square the second one.)
 
 # %%
 # .. alt:: The share of wrong answers in percent against the share of scans that
@@ -498,9 +479,9 @@ assert wrong_8.sum() < 0.7 * (answers[y_test == 8] != 8).sum(), "about half"
 # In production
 # -------------
 # Scanners are replaced, forms are redesigned, and other people write. So log
-# the share of scans without an answer, day by day: it changes when the scans
-# do. Label a random sample by hand each week, also among the answered ones. Run
-# the table of changes before each new version.
+# the share of scans without an answer, day by day, because it often changes
+# when the scans do. Label a random sample by hand each week, also among the
+# answered ones. Run the table of changes before each new version.
 #
 # Recipe
 # ------
