@@ -4,15 +4,14 @@ Project: robustness and rejection
 
 What can the network do, and when should it rather not answer?
 
-The network of this project reads about 96% of the test scans correctly. Before
-other people rely on it, we want to know more. Which digits are hard? What
+The network of this project reads about 96% of the test scans correctly. What
 happens when the scans look different? And does the network notice when it does
 not know? A wrong digit in a form can cost much more than an empty field, which
 somebody fills in by hand.
 
 After this lesson you can
 
-- measure the accuracy for each class, and on images that you change on purpose
+- count the mistakes of each class, and test images that you change on purpose
 - choose a threshold below which the network does not answer, and check it
 - look at the surest mistakes, and find wrong labels among them
 """
@@ -24,6 +23,7 @@ After this lesson you can
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, pad
@@ -38,24 +38,22 @@ torch.manual_seed(0)
 # %%
 # Four answers
 # ------------
-# A network has read four scans. We have its *confidence*, which is the
-# probability that it gave to its own answer, and we know which answers are
-# right.
+# A network has read four scans. We know the *confidence* of each answer, which
+# is the probability that the network gave to it, and which answers are right.
 
 confidence = torch.tensor([0.95, 0.9, 0.7, 0.6])
 right = torch.tensor([True, True, False, True])
 for threshold in [0.5, 0.8]:
     answered = confidence >= threshold
     share = right[answered].float().mean()
-    print(f"from {threshold}: {answered.sum()} answered, {share:.0%} right")
+    print(f"at {threshold}: {answered.sum()} answered, {share:.0%} right")
 
 # %%
 # If the network answers everything, three of four answers are right. If it
-# answers only from a confidence of 0.8 on, it answers two scans, and both
-# answers are right. The smallest confidence with which it may answer is called
-# the *threshold*. A higher one costs answers, and usually makes a larger share
-# of them right. (The field calls this classification with a
-# :term:`reject option`, or selective classification.)
+# answers only at a confidence of 0.8 or above, it answers two scans, and both
+# are right. This smallest confidence is the *threshold*. A higher one costs
+# answers, and usually makes a larger share of them right. (The field calls this
+# a :term:`reject option`.)
 #
 # ``find_threshold`` tries the confidences from the lowest one upwards, and
 # takes the first that gives the share of right answers that we want.
@@ -70,11 +68,13 @@ def find_threshold(confidence, right, wanted=0.99):
 
 
 for wanted in [0.75, 0.99]:
-    print(f"{wanted}: from {find_threshold(confidence, right, wanted):.2f}")
+    threshold = find_threshold(confidence, right, wanted)
+    print(f"{wanted:.0%}: threshold {threshold:.2f}")
 
 # %%
-# For 75%, it may answer everything. For 99%, it has to be above the wrong
-# answer.
+# At 75%, it may answer everything. At 99%, the threshold has to be above the
+# confidence of the wrong answer. A single right answer would satisfy 99%, so
+# always look at how many are left.
 
 # %%
 # .. check::
@@ -85,22 +85,21 @@ assert abs(find_threshold(confidence, right, 0.99) - 0.9) < 1e-6, "above 0.7"
 # %%
 # One accuracy, and ten
 # ---------------------
-# Now our network. We write the scans of :doc:`/lessons/project/01_frame` into a
-# temporary folder, and load and train as in :doc:`/lessons/project/02_train`.
-# ``planted`` names the files to which ``write_raw_files`` gave a fault. We need
-# it at the end.
+# Now our network. We write the scans of :doc:`/lessons/project/01_frame`, load
+# them and train as in :doc:`/lessons/project/02_train`. We need ``planted``,
+# the names of the files with a fault, at the end.
 
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
 planted = write_raw_files(folder)
 sets = load(folder)
-model, history = train(sets)
+network, history = train(sets)
 x_val, y_val = sets["val"]
 x_test, y_test = sets["test"]
 
 # %%
-# ``predict`` returns the logits of all images. The answer is the class with the
-# largest one. The standard error of a share p of n images is the square root of
+# ``predict`` returns the logits. The answer is the class with the largest one.
+# The standard error of a share p of n scans is the square root of
 # p · (1 − p) / n.
 
 
@@ -110,47 +109,39 @@ def predict(model, x):
         return model(x)
 
 
-right = predict(model, x_test).argmax(dim=1) == y_test
+right = predict(network, x_test).argmax(dim=1) == y_test
 accuracy = right.float().mean().item()
 error = (accuracy * (1 - accuracy) / len(right)) ** 0.5
 print(f"accuracy {100 * accuracy:.1f}% ± {100 * error:.1f} of {len(right):,}")
 
 # %%
-# For each class alone, there are a tenth as many images, and the standard error
-# is about three times as large:
+# How many mistakes are there in each class?
 
-shares = torch.zeros(10)
-errors = torch.zeros(10)
 for label in range(10):
     inside = right[y_test == label]
-    shares[label] = inside.float().mean()
-    variance = shares[label] * (1 - shares[label]) / len(inside)
-    errors[label] = variance.sqrt()
-    print(f"{label}: {inside.sum()} of {len(inside)}", end=", ")
-    print(f"{100 * shares[label]:.0f}% ± {100 * errors[label]:.0f}")
+    print(f"{label}: {(~inside).sum()} of {len(inside)}")
 
 # %%
-# The 8 seems to be the hardest digit. But its share is only about two standard
-# errors below the accuracy, and one of ten classes can get that far by chance.
+# A class has about four mistakes on average, and the 8 has twice as many. But
+# with counts this small, one of ten classes may well have that many by chance.
 # We come back to the 8.
 
 # %%
 # .. check::
 
 assert 0.945 < accuracy < 0.975, "about 96% are right"
-assert 2 < (errors.mean() / error) < 4, "about three times the standard error"
-assert shares[8] < 0.945, "the 8 is below the others"
-assert 1 < (accuracy - shares[8]) / errors[8] < 3, "by about two errors"
+assert 3 < (~right).sum() / 10 < 6, "about four mistakes"
+assert (~right[y_test == 8]).sum() > 1.3 * (~right).sum() / 10, "the 8 has more"
 
 # %%
 # Other scans
 # -----------
-# All test scans come from the same source as the training scans. What if
-# somebody puts a page into the scanner sideways, or uses another pen? We change
-# the test scans on purpose, in five ways that keep the right answers. Ink is 1
-# and paper is 0, so to ``fade`` is to divide. The maximum of three by three
-# pixels (:class:`torch.nn.MaxPool2d`) makes lines thicker, and ``rot90`` turns
-# a page by a quarter.
+# What if somebody puts the paper into the scanner sideways, or uses another
+# pen? We change the test scans in five ways that keep the right answers. To
+# ``shift`` a scan, ``pad`` adds three columns of zeros on the left, and the
+# slice keeps the first 28 columns. Ink is 1 and paper is 0, so to ``fade`` is
+# to divide. The maximum of three by three pixels (:class:`torch.nn.MaxPool2d`)
+# makes lines thicker, and ``rot90`` rotates by a quarter turn.
 
 
 def shift(x, pixels=3):
@@ -174,8 +165,7 @@ def invert(x):
 
 
 # %%
-# Functions can stand in a dict, like any other value. Here is one scan as it
-# is, and in its five versions:
+# Here is one scan as it is, and its five versions:
 
 CHANGES = {
     "shift": shift,
@@ -184,15 +174,16 @@ CHANGES = {
     "turn": turn,
     "invert": invert,
 }
-versions = [x_test[:1]]
+scan = x_test[y_test == 4][:1]
+versions = [scan]
 for change in CHANGES.values():
-    versions.append(change(x_test[:1]))
+    versions.append(change(scan))
 names = ["as it is", *CHANGES]
 
 # %%
-# .. alt:: One handwritten digit, six times, with ink in white on black. As it
-#    is, moved to the right, with thicker lines, in dark grey, turned by a
-#    quarter to the left, and in black on white.
+# .. alt:: A handwritten 4, six times, with ink in white on black. As it is,
+#    moved to the right, with thicker lines, in dark grey, rotated by a quarter
+#    turn to the left, and in black on white.
 
 # %%
 # .. drawing::
@@ -204,32 +195,32 @@ figure = plots.image_grid(torch.cat(versions), titles=names, ncols=3)
 
 accuracies = {}
 for name, change in CHANGES.items():
-    digit = predict(model, change(x_test)).argmax(dim=1)
-    accuracies[name] = (digit == y_test).float().mean().item()
+    answers = predict(network, change(x_test)).argmax(dim=1)
+    accuracies[name] = (answers == y_test).float().mean().item()
     print(f"{name:8} {accuracies[name]:.1%}")
 
 # %%
-# A person would still read nearly all of them. The network loses some with the
-# thicker pen and with little ink, and about a quarter when the digit moves by
-# three pixels. On pages that are turned or inverted, it is little better than
-# guessing. The one number, 96%, says nothing about any of this.
+# You would probably still read most of them. The network makes more mistakes
+# with the thicker pen, and misreads about a quarter when the digit moves by
+# three pixels. Of the rotated and inverted scans, it reads about one in five at
+# most.
 
 # %%
 # .. check::
 
-assert 0.82 < accuracies["thicken"] < 0.95, "loses some"
-assert 0.8 < accuracies["fade"] < 0.97, "loses some"
+assert 0.82 < accuracies["thicken"] < 0.935, "more mistakes"
 assert 0.65 < accuracies["shift"] < 0.82, "about a quarter"
-assert accuracies["turn"] < 0.25, "turned"
+assert accuracies["turn"] < 0.25, "rotated"
 assert accuracies["invert"] < 0.25, "inverted"
 
 # %%
 # A threshold for the network
 # ---------------------------
 # So the network should be able not to answer. Its confidence is the largest
-# softmax probability, but on new images it is usually too large. In
+# softmax probability, which is usually too large on new scans. In
 # :doc:`/lessons/learning/07_calibration` we divided the logits by a
 # *temperature*, the one with the smallest loss on the :term:`validation set`.
+# Above 1, it lowers the confidence.
 
 
 def find_temperature(logits, y):
@@ -240,22 +231,22 @@ def find_temperature(logits, y):
     return temperatures[torch.stack(losses).argmin()].item()
 
 
-logits = predict(model, x_val)
+logits = predict(network, x_val)
 temperature = find_temperature(logits, y_val)
-confidence, digit = (logits / temperature).softmax(dim=1).max(dim=1)
-threshold = find_threshold(confidence, digit == y_val)
-print(f"temperature {temperature:.2f}, threshold {threshold:.2f}")
+confidence, answers = (logits / temperature).softmax(dim=1).max(dim=1)
+threshold = find_threshold(confidence, answers == y_val)
+share = (confidence >= threshold).float().mean()
+print(f"temperature {temperature:.2f}, threshold {threshold:.2f}", end=", ")
+print(f"{share:.0%} answered")
 
 # %%
-# Both were chosen on the validation set, the threshold so that 99% of the
-# answers there are right. How good are they on the test set? ``score`` returns
-# three shares of *all* scans.
+# Now the test set. ``score`` returns three shares of *all* scans.
 
 
 def score(model, temperature, threshold, x, y):
     probabilities = (predict(model, x) / temperature).softmax(dim=1)
-    confidence, digit = probabilities.max(dim=1)
-    right = digit == y
+    confidence, answers = probabilities.max(dim=1)
+    right = answers == y
     answered = confidence >= threshold
     return {
         "accuracy": right.float().mean().item(),
@@ -264,13 +255,13 @@ def score(model, temperature, threshold, x, y):
     }
 
 
-scores = {"as they are": score(model, temperature, threshold, x_test, y_test)}
+scores = {"as they are": score(network, temperature, threshold, x_test, y_test)}
 for name, change in CHANGES.items():
     changed = change(x_test)
-    scores[name] = score(model, temperature, threshold, changed, y_test)
+    scores[name] = score(network, temperature, threshold, changed, y_test)
 
 # %%
-# Here they are as a table, with the changed scans below:
+# As a table:
 
 print("              accuracy  answered  answered wrongly")
 for name, row in scores.items():
@@ -278,89 +269,80 @@ for name, row in scores.items():
     print(f" {row['answered wrongly']:17.1%}")
 
 # %%
-# The network answers almost nine of ten scans as they are. About one in a
-# hundred of all scans is answered wrongly, and without the threshold it was
-# four. We wanted 99% of the answers right. Did we get that? Two more networks,
-# each with a temperature and a threshold of its own, tell us more than one:
+# The network answers almost nine of ten unchanged scans. About one in a hundred
+# is answered wrongly, and without the threshold it was four. We wanted 99% of
+# the *answers* right. Did we get that?
 
-models = [model]
-for seed in [1, 2]:
-    another, _ = train(sets, seed=seed)
-    models.append(another)
-
-# %%
-# For each, we print the share of right answers with its standard error:
-
-answers_right = torch.zeros(3)
-standard_errors = torch.zeros(3)
-for i in range(3):
-    logits = predict(models[i], x_val)
-    own = find_temperature(logits, y_val)
-    confidence, digit = (logits / own).softmax(dim=1).max(dim=1)
-    lowest = find_threshold(confidence, digit == y_val)
-    row = score(models[i], own, lowest, x_test, y_test)
-    share = 1 - row["answered wrongly"] / row["answered"]
-    variance = share * (1 - share) / (row["answered"] * len(x_test))
-    answers_right[i] = share
-    standard_errors[i] = variance**0.5
-    print(f"{100 * share:.1f}% ± {100 * standard_errors[i]:.1f} right")
+row = scores["as they are"]
+n = round(row["answered"] * len(x_test))
+n_wrong = round(row["answered wrongly"] * len(x_test))
+share = 1 - n_wrong / n
+error = (share * (1 - share) / n) ** 0.5
+print(f"{n:,} answers, {n_wrong} of them wrong", end=": ")
+print(f"{100 * share:.1f}% ± {100 * error:.1f} right")
 
 # %%
-# All three lie within two standard errors of 99%. Still, a threshold tends to
-# miss what it was chosen for, because it is the lowest one that just reaches
-# 99% on the validation set, and some of that is luck.
+# Yes, as far as a thousand answers can tell. (The standard error leaves out the
+# luck of the validation set: another one would give another threshold.)
 
 # %%
 # .. check::
 
-assert 1.2 < temperature < 1.9, "the network is too sure"
-assert 0.75 < scores["as they are"]["answered"] < 0.93, "almost nine of ten"
-assert 0.004 < scores["as they are"]["answered wrongly"] < 0.017, "about 1%"
-assert 0.03 < 1 - scores["as they are"]["accuracy"] < 0.055, "instead of four"
-assert ((answers_right - 0.99).abs() < 2 * standard_errors).all(), "within two"
+assert 1.05 < temperature < 1.9, "above 1"
+assert 0.75 < row["answered"] < 0.93, "almost nine of ten"
+assert 0.004 < row["answered wrongly"] < 0.017, "about 1%"
+assert 0.03 < 1 - row["accuracy"] < 0.055, "instead of four"
+assert abs(share - 0.99) < 2.5 * error, "as far as a thousand answers can tell"
 
 # %%
 # What goes wrong: the threshold on other scans
 # ---------------------------------------------
-# Look at the table again. With little ink, the network would be right in about
-# nine of ten cases, and answers almost nothing. This is safe, and useless
-# (exercise 2 repairs it). The last two rows are worse: there the network
-# answers some pages, and far more than one in a hundred of *these answers* are
-# wrong.
+# With little ink, the network would be right in about nine of ten cases, and
+# answers almost nothing. This is safe, and useless (exercise 2 repairs it).
+# Three other rows are worse. How large is the share of mistakes among *all*
+# scans, and how large among the *answers*?
 
-for name in ["turn", "invert"]:
+for name in ["shift", "turn", "invert"]:
     row = scores[name]
     share = row["answered wrongly"] / row["answered"]
-    print(f"{name}: {share:.0%} of the answers are wrong")
+    print(f"{name:6} all {1 - row['accuracy']:.0%}, answers {share:.0%}")
 
 # %%
-# Softmax compares the ten digits with each other, and has no place for "none of
-# these". So a high confidence means something only for scans like those on
-# which the threshold was chosen. When new data differ from them, we speak of a
-# :term:`distribution shift`. It raises no error, and even letters are answered
-# (exercise 3).
+# Shifted scans look harmless, but several times as many answers are wrong as we
+# wanted. Of the answers to rotated and inverted scans, more than a third are
+# wrong. The network never trained on such scans, so a high confidence means
+# less, and without labels you cannot know how much less. When new data differ
+# from the old, we speak of a :term:`distribution shift`. It raises no error,
+# and even some letters are answered (exercise 3).
 
 # %%
 # .. check::
 
+assert scores["fade"]["accuracy"] > 0.85, "about nine of ten"
 assert scores["fade"]["answered"] < 0.03, "answers almost nothing"
+assert (
+    0.025
+    < scores["shift"]["answered wrongly"] / scores["shift"]["answered"]
+    < 0.2
+), "several times 1%"
 assert all(
-    scores[name]["answered wrongly"] > 0.3 * scores[name]["answered"]
+    scores[name]["answered wrongly"] > 0.35 * scores[name]["answered"]
     for name in ["turn", "invert"]
-), "far more than one in a hundred"
+), "more than a third"
 
 # %%
 # The surest mistakes
 # -------------------
-# Which wrong answers of the first network have the highest confidence?
+# Which wrong answers to the unchanged scans have the highest confidence? We set
+# the confidence of the right ones to 0, and sort:
 
-probabilities = (predict(model, x_test) / temperature).softmax(dim=1)
-confidence, digit = probabilities.max(dim=1)
-sure_and_wrong = torch.where(digit == y_test, 0.0, confidence)
+probabilities = (predict(network, x_test) / temperature).softmax(dim=1)
+confidence, answers = probabilities.max(dim=1)
+sure_and_wrong = torch.where(answers == y_test, 0.0, confidence)
 surest = sure_and_wrong.argsort(descending=True)[:8]
 titles = []
 for i in surest:
-    titles.append(f"label {y_test[i]}\nanswer {digit[i]}")
+    titles.append(f"label {y_test[i]}\nanswer {answers[i]}")
 
 # %%
 # .. alt:: Eight handwritten digits, each with its label and the answer of the
@@ -373,9 +355,12 @@ for i in surest:
 figure = plots.image_grid(x_test[surest], titles=titles, ncols=4)
 
 # %%
-# In most of them you will side with the network: the *label* is wrong. On our
-# own scans we can check, because we planted 30 wrong labels, and each of the
-# three sets has its part. Which ones?
+# In most of them you will side with the network: the *label* is wrong. Here we
+# can check, because we planted 30 wrong labels. Which scans have them?
+# ``check_files`` lists the files. Their ``fault`` is empty where it finds none
+# (a wrong label it cannot see), and ``choose_set`` says to which set a file
+# belongs. ``load`` reads in the same order. So entry i of each list belongs to
+# scan i of the set.
 
 flipped = {"train": [], "val": [], "test": []}
 table = check_files(folder)
@@ -384,79 +369,124 @@ for name in table["file"][table["fault"] == ""]:
     flipped[choose_set(content)].append(name in planted["wrong label"])
 flipped_val = torch.tensor(flipped["val"])
 flipped_test = torch.tensor(flipped["test"])
+temporary.cleanup()
 
-wrong = (confidence >= threshold) & (digit != y_test)
+wrong = answers != y_test
+sure = confidence >= threshold
 print(f"wrong labels: {flipped_val.sum()} (val), {flipped_test.sum()} (test)")
-print(f"scans answered wrongly: {wrong.sum()}", end=", ")
-print(f"of these with a wrong label: {(wrong & flipped_test).sum()}")
+print(f"these among the mistakes: {(wrong & flipped_test).sum()}")
+print(f"scans answered wrongly: {(wrong & sure).sum()}", end=", ")
+print(f"of these with a wrong label: {(wrong & sure & flipped_test).sum()}")
 
 # %%
-# More than half of the answers that count as wrong are right. And the labels
-# did more harm than that: on the validation set, they made the network look
-# more over-confident than it is. ``write_raw_files`` has added 5 to these
-# labels, and counts on from 9 to 0. So adding 5 once more gives the digit back.
-# We choose temperature and threshold again, with the corrected labels:
+# All wrong labels of the test set are among the mistakes, and most of the
+# answers that count as wrong are right. Adding 5 gives the digit back, because
+# ``write_raw_files`` added 5 to these labels, and counted on from 9 to 0. (Real
+# wrong labels are harder to spot: people confuse digits that look alike.) We
+# choose temperature and threshold again:
 
 true_val = torch.where(flipped_val, (y_val + 5) % 10, y_val)
 true_test = torch.where(flipped_test, (y_test + 5) % 10, y_test)
-logits = predict(model, x_val)
-cooler = find_temperature(logits, true_val)
-confidence, digit = (logits / cooler).softmax(dim=1).max(dim=1)
-lower = find_threshold(confidence, digit == true_val)
-corrected = score(model, cooler, lower, x_test, true_test)
-print(f"temperature {cooler:.2f}, threshold {lower:.2f}")
-for name, share in corrected.items():
-    print(f"{name}: {share:.1%}")
-right = predict(model, x_test).argmax(dim=1) == true_test
-print(f"the 8: {right[true_test == 8].float().mean():.0%} right")
+logits = predict(network, x_val)
+new_temperature = find_temperature(logits, true_val)
+probabilities = (logits / new_temperature).softmax(dim=1)
+new_confidence, new_answers = probabilities.max(dim=1)
+new_threshold = find_threshold(new_confidence, new_answers == true_val)
+print(f"temperature {new_temperature:.2f}, threshold {new_threshold:.2f}")
 
 # %%
-# The same network answers more scans. If only 1% of about a thousand answers
-# may be wrong, six wrong labels weigh heavily. The 8 looks better, too, because
-# four of its mistakes were 3s with a wrong label. So look at the surest
-# mistakes before you trust a number.
+# Both choices and the 8, judged by the corrected labels:
+
+old_scores = score(network, temperature, threshold, x_test, true_test)
+new_scores = score(network, new_temperature, new_threshold, x_test, true_test)
+for name, row in {"old": old_scores, "new": new_scores}.items():
+    share = row["answered wrongly"] / row["answered"]
+    print(f"{name}: answered {row['answered']:.1%}", end=", ")
+    print(f"wrong among the answers {share:.1%}")
+wrong_8 = answers[true_test == 8] != 8
+print(f"the 8: {wrong_8.sum()} mistakes of {len(wrong_8)}")
+
+# %%
+# Each point of these *risk–coverage curves* is one threshold: how much is
+# answered, and how much of that is wrong. The dotted line is the 1% we wanted.
+# (The curves use the first temperature, the square the second one.)
+
+# %%
+# .. alt:: The share of wrong answers in percent against the share of scans that
+#    are answered, from 50 to 100 percent. The curve for the labels as given is
+#    above the one for the corrected labels everywhere. A dotted line marks one
+#    percent. The old threshold is on the lower curve, well below the line. The
+#    new one is further right, near the line.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+order = confidence.argsort(descending=True)
+counts = torch.arange(1, len(order) + 1)
+coverage = 100 * counts / len(order)
+for labels, style, name in [
+    (y_test, "--", "labels as given"),
+    (true_test, "-", "labels corrected"),
+]:
+    risk = 100 * (answers != labels)[order].cumsum(dim=0) / counts
+    axis.plot(coverage, risk, style, label=name)
+for row, marker, name in [
+    (old_scores, "o", "old threshold"),
+    (new_scores, "s", "new threshold"),
+]:
+    risk = 100 * row["answered wrongly"] / row["answered"]
+    axis.plot(100 * row["answered"], risk, marker, color="black", label=name)
+axis.axhline(1, color="gray", linestyle=":")
+axis.set(xlabel="answered (%)", ylabel="wrong among the answers (%)")
+axis.set(xlim=(50, 101), ylim=(0, 4))
+axis.legend(loc="upper left")
+
+# %%
+# Because of the wrong labels, the old threshold was stricter than we had asked.
+# The new one answers more scans, at the cost of some mistakes. The 8 has about
+# half as many mistakes, because four of them were 3s with a wrong label. So
+# look at the surest mistakes before you trust a number.
 #
-# Your own scans come without a list of wrong labels. Let somebody who does not
-# see the answers label doubtful scans again. And do not check the mistakes
-# alone: wrong labels that the network agrees with would stay, and it would look
-# better than it is.
+# Let somebody who does not see the answers label doubtful scans again, and not
+# the mistakes alone. Otherwise wrong labels that the network agrees with stay,
+# and it looks better than it is.
 
 # %%
 # .. check::
 
 assert flipped_test.sum() == 8, "wrong labels in the test set"
 assert flipped_val.sum() == 6, "six on the validation set"
+assert (wrong & flipped_test).sum() == 8, "all are among the mistakes"
 assert flipped_test[surest].sum() >= 5, "most of the surest"
-assert (wrong & flipped_test).sum() > wrong.sum() / 2, "more than half"
-assert cooler < temperature, "the network looked more over-confident"
-assert lower < threshold, "a lower threshold"
-assert corrected["answered"] > scores["as they are"]["answered"] + 0.02, (
+assert (wrong & sure & flipped_test).sum() > (wrong & sure).sum() / 2, (
+    "most of the answers that count as wrong"
+)
+assert old_scores["answered wrongly"] < 0.009 * old_scores["answered"], (
+    "stricter than asked"
+)
+assert new_scores["answered"] > old_scores["answered"] + 0.02, (
     "answers more scans"
 )
-assert (flipped_test & (y_test == 8)).sum() == 4, "four were 3s"
-assert right[true_test == 8].float().mean() > shares[8] + 0.01, (
-    "the 8 is better"
+assert new_scores["answered wrongly"] > old_scores["answered wrongly"], (
+    "costs some mistakes"
 )
-
-# %%
-# The files are no longer needed.
-
-temporary.cleanup()
+assert (flipped_test & (y_test == 8)).sum() == 4, "four were 3s"
+assert (true_test[flipped_test & (y_test == 8)] == 3).all(), "3s"
+assert wrong_8.sum() < 0.7 * (answers[y_test == 8] != 8).sum(), "about half"
 
 # %%
 # In production
 # -------------
-# Scanners are replaced, forms are printed anew, and other people write. So log
-# how many scans stay without an answer, day by day: the share changes when the
-# scans do. Label a random sample by hand each week, also among those that were
-# answered. Run the table of changes as a test before each new version goes into
-# service. And where a plain rule will do, use one: a page that is mostly dark
-# is inverted.
+# Scanners are replaced, forms are redesigned, and other people write. So log
+# the share of scans without an answer, day by day, because it often changes
+# when the scans do. Label a random sample by hand each week, also among the
+# answered ones. Run the table of changes before each new version.
 #
 # Recipe
 # ------
-# A classifier with a threshold, on data that are made up: three groups that
-# overlap. Put your own model in place of ``model``.
+# A classifier with a threshold, on made-up data: three groups that overlap. Put
+# your own data and model in place of ``x``, ``y`` and ``model``.
 
 import torch
 
@@ -485,13 +515,15 @@ def find_threshold(confidence, right, wanted=0.99):
     raise ValueError(f"no threshold makes {wanted:.1%} of the answers right")
 
 
+model.eval()
 with torch.no_grad():
     confidence, answer = model(x).softmax(dim=1).max(dim=1)
 right = answer == y
 threshold = find_threshold(confidence[val_rows], right[val_rows], wanted=0.95)
 
 # %%
-# Judge it on the test rows, and use it for a new example:
+# Judge it on the test rows, and use it for a new example. (The ± leaves out
+# the luck of the validation rows.)
 
 answered = confidence[test_rows] >= threshold
 test_right = right[test_rows][answered].float()
@@ -518,31 +550,31 @@ assert confidence < threshold, "two classes are nearly as likely"
 # %%
 # What you learned
 # ----------------
-# - One accuracy hides much. Measure each class with its standard error, and
-#   images that you change as the world might change them.
+# - One accuracy hides much. Count the mistakes of each class, and test changed
+#   images.
 # - Below a threshold on the confidence, the network does not answer. Choose it
-#   on the validation set, check it on the test set, and expect to miss a
-#   little.
-# - A high confidence says nothing about images of another kind. Turned pages
-#   are answered, and many of the answers are wrong.
-# - Look at the surest mistakes. Here most of them were wrong labels. With the
-#   labels corrected, the same network answered more scans.
+#   on the validation set, and check on the test set how many answers are left
+#   and how many are right.
+# - On other scans, a high confidence means less.
+# - Look at the surest mistakes. Here most were wrong labels. With corrected
+#   labels and a new threshold, the same network answered more scans.
 #
 # Exercises
 # ---------
 # 1. **Predict.** Of four answers, the surest one is wrong, and the others are
 #    right. Their confidences are 0.95, 0.9, 0.8 and 0.7. What does
-#    ``find_threshold`` return for 75%, and for 99%?
+#    ``find_threshold`` return at 75%, and at 99%?
 # 2. **Change.** Divide each image by its largest value before the network sees
 #    it, ``x / x.amax(dim=(1, 2, 3), keepdim=True)``. What becomes of the scans
-#    with little ink, with ``cooler`` and ``lower``? When is this a bad idea?
+#    with little ink, with ``new_temperature`` and ``new_threshold``? When is
+#    this a bad idea?
 # 3. **Extend.** Draw the 26 capital letters with the font that Pillow has, and
 #    let the network read them. How many does it answer?
 
 # %%
 # .. answer:: 1
 #
-#    For 75%, it returns 0.7, because three of all four are right. For 99%, it
+#    At 75%, it returns 0.7, because three of all four are right. At 99%, it
 #    raises an error: the wrong answer is the surest one, so no threshold keeps
 #    it out without keeping out the others.
 
@@ -571,21 +603,22 @@ assert message == "no threshold makes 99.0% of the answers right", "an error"
 
 faded = fade(x_test)
 restored = faded / faded.amax(dim=(1, 2, 3), keepdim=True)
-repaired = score(models[0], cooler, lower, restored, true_test)
+repaired = score(network, new_temperature, new_threshold, restored, true_test)
 for name, share in repaired.items():
     print(f"{name}: {share:.1%}")
 
 # %%
 # .. check::
 
-assert abs(repaired["accuracy"] - corrected["accuracy"]) < 0.01, "read alike"
-assert abs(repaired["answered"] - corrected["answered"]) < 0.02, "and answered"
+assert abs(repaired["accuracy"] - new_scores["accuracy"]) < 0.01, "read alike"
+assert abs(repaired["answered"] - new_scores["answered"]) < 0.02, "and answered"
 
 # %%
 # .. answer:: 3
 #
-#    A good many of them, here almost half. It reads C, D, O and Q as 0, I as 1,
-#    and H as 4. So this does not happen only to letters that look like digits.
+#    A good many. C, D, O and Q are read as 0, I as 1, and H as 4. Softmax
+#    compares the ten digits with each other, and has no place for "none of
+#    these".
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -598,16 +631,17 @@ for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
     ImageDraw.Draw(page).text((14, 14), letter, 0, font, anchor="mm")
     ink = 1 - torch.from_numpy(np.array(page))[None] / 255
     letters.append(ink)
-logits = predict(models[0], torch.stack(letters)) / cooler
-confidence, digit = logits.softmax(dim=1).max(dim=1)
+logits = predict(network, torch.stack(letters)) / new_temperature
+confidence, answers = logits.softmax(dim=1).max(dim=1)
 answered_letters = {}
 for i in range(26):
-    if confidence[i] >= lower:
-        answered_letters["ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i]] = digit[i].item()
+    if confidence[i] >= new_threshold:
+        answered_letters["ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i]] = answers[i].item()
 print(answered_letters)
 
 # %%
 # .. check::
 
-assert 7 <= len(answered_letters) <= 17, "a good many"
-assert answered_letters.items() >= {"C": 0, "O": 0, "I": 1}.items(), "C, O, I"
+assert 7 <= len(answered_letters) <= 18, "a good many"
+assert answered_letters.items() >= {"C": 0, "D": 0, "O": 0, "Q": 0}.items(), "0"
+assert answered_letters.items() >= {"I": 1, "H": 4}.items(), "I as 1, H as 4"

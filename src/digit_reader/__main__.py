@@ -33,8 +33,8 @@ def main(folder):
     x, y = sets["val"]
     logits = evaluation.predict(model, x)
     temperature = evaluation.find_temperature(logits, y)
-    confidence, digit = (logits / temperature).softmax(dim=1).max(dim=1)
-    threshold = evaluation.find_threshold(confidence, digit == y)
+    confidence, answers = (logits / temperature).softmax(dim=1).max(dim=1)
+    threshold = evaluation.find_threshold(confidence, answers == y)
     x, y = sets["test"]
     scores = {"as they are": evaluation.score(model, temperature, threshold, x, y)}
     for name, change in evaluation.CHANGES.items():

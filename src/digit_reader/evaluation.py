@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy, pad
 
 
 def shift(x, pixels=3):
-    """Move the digits to the right; what leaves the page is gone."""
+    """Move the digits to the right; what leaves the scan is gone."""
     return pad(x, (pixels, 0))[..., : x.shape[-1]]
 
 
@@ -21,7 +21,7 @@ def fade(x):
 
 
 def turn(x):
-    """Turn the page by a quarter."""
+    """Rotate the scan by a quarter turn, to the left."""
     return x.rot90(dims=(2, 3))
 
 
@@ -50,7 +50,7 @@ def find_temperature(logits, y):
 
 
 def find_threshold(confidence, right, wanted=0.99):
-    """Find the lowest confidence from which on at least this share of the answers is right."""
+    """Find the lowest threshold with which at least this share of the answers is right."""
     for threshold in sorted(confidence.tolist()):
         share = right[confidence >= threshold].float().mean()
         if share >= wanted:
@@ -61,8 +61,8 @@ def find_threshold(confidence, right, wanted=0.99):
 def score(model, temperature, threshold, x, y):
     """Return three shares of all images: right if all are answered, answered, answered wrongly."""
     probabilities = (predict(model, x) / temperature).softmax(dim=1)
-    confidence, digit = probabilities.max(dim=1)
-    right = digit == y
+    confidence, answers = probabilities.max(dim=1)
+    right = answers == y
     answered = confidence >= threshold
     return {
         "accuracy": right.float().mean().item(),
