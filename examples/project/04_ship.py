@@ -121,7 +121,7 @@ assert answer(reader, threshold, torch.zeros(1, 28, 28))["digit"] is None, (
 # runs the module on an example, and writes down its operations as a graph. The
 # sizes of the example are fixed, unless ``torch.export.Dim`` says that one may
 # vary, here the batch, from 1 to 1,024. (The example has two images, because
-# ``export`` would take a size of 1 as fixed.) ``torch.export.save`` writes the
+# ``export`` refuses a varying size of 1.) ``torch.export.save`` writes the
 # file, and the service's other setting, the threshold, goes into
 # ``settings.json``.
 
@@ -178,7 +178,7 @@ assert abs(alone - here) < 1e-3, "also without the classes"
 # Web pages and services speak *HTTP*. A client sends a *request*: a method such
 # as ``GET`` (ask) or ``POST`` (send something), a path such as ``/read``, and
 # for ``POST`` a body, here the bytes of a file, with a header ``Content-Type``
-# that says of what kind it is. The service sends back a status code and a body.
+# that names its type. The service sends back a status code and a body.
 # 200 means that all is well, and numbers from 400 on mean that something went
 # wrong.
 #
@@ -191,9 +191,8 @@ assert abs(alone - here) < 1e-3, "also without the classes"
 # tells FastAPI to pass the request itself. ``async def`` defines a function
 # that can pause: while it waits for more bytes, in ``async for``, the service
 # looks after other requests. A request is refused as soon as it has too many
-# bytes, so one request cannot fill the memory. Other people's web pages, open
-# in your browser, cannot send ``image/png`` unless the service permits it, so
-# they are refused, too. (``from None`` drops the error that was caught.)
+# bytes, so one request cannot fill the memory. (``from None`` drops the error
+# that was caught.)
 
 
 async def read_scan(request: Request):
@@ -217,8 +216,8 @@ async def read_scan(request: Request):
 # ``Annotated[torch.Tensor, Depends(read_scan)]`` says that FastAPI gets the
 # tensor ``x`` by calling ``read_scan`` first. ``read`` calculates and does not
 # wait, so it is a plain function, which FastAPI runs in a thread beside the
-# other requests. (``openapi_url=None`` switches off pages about the service
-# that load scripts from elsewhere.)
+# other requests. (``openapi_url=None`` switches off pages that load scripts
+# from elsewhere.)
 
 
 def create_app(folder):
@@ -238,10 +237,11 @@ def create_app(folder):
 
 
 # %%
-# These functions are the file ``digit_reader/service.py``, which ends with the
-# lines that start the service. The program *uvicorn* receives the requests and
-# hands them to FastAPI, and ``limit_concurrency`` limits how many at a time.
-# Other computers cannot reach the address ``127.0.0.1``.
+# The file ``digit_reader/service.py`` has these functions, and ends with the
+# lines that start the service. (We will run this file, so a change in this
+# lesson does not reach the service.) The program *uvicorn* receives the
+# requests and hands them to FastAPI, and ``limit_concurrency`` limits how many
+# at a time. Other computers cannot reach the address ``127.0.0.1``.
 #
 # .. code-block:: python
 #
@@ -259,7 +259,7 @@ def create_app(folder):
 # Ask it for real
 # ---------------
 # The *port* is a number that says for which program of a computer a request is.
-# The operating system names a free one. ``Popen`` starts the service as a
+# We ask the operating system for a free one. ``Popen`` starts the service as a
 # process of its own, and does not wait for its end. ``atexit`` stops it when
 # our program ends, also after an error.
 
@@ -274,9 +274,9 @@ address = f"http://127.0.0.1:{port}"
 
 # %%
 # ``ask`` sends a request, with ``POST`` if there is a body, and returns the
-# status and the reply. For a status from 400 on, ``urlopen`` raises an
-# ``HTTPError``, which carries the reply. If there is no reply, it raises
-# another kind of ``OSError``.
+# status and the reply, a dict. For a status from 400 on, ``urlopen`` raises an
+# ``HTTPError``, which carries the reply, here as text. If there is no reply, it
+# raises another kind of ``OSError``.
 
 
 def ask(path, body=None):
@@ -305,7 +305,7 @@ while health is None and server.poll() is None and time.monotonic() < deadline:
 print(health)
 
 # %%
-# Now a scan, and then what a service meets in real life: text, far too much,
+# Now a scan, and then what a service meets in real life: text, too many bytes,
 # and images that are too wide, in colour, dark, or blank.
 
 requests = {"scan": scan, "text": b"hello", "large": bytes(20_000)}
@@ -371,6 +371,8 @@ differences = []
 for x, content in zip(x_test[:100], contents[:100], strict=True):
     offline = answer(reader, threshold, x)
     status, online = ask("/read", content)
+    if status != 200:
+        raise RuntimeError(f"{status}: {online}")
     same_digit += online["digit"] == offline["digit"]
     differences.append(abs(online["confidence"] - offline["confidence"]))
 print(f"the same digit, or None: {same_digit} of 100")
@@ -416,15 +418,8 @@ digits = evaluation.predict(model, images).argmax(dim=1)
 figure = plots.image_grid(images, titles=digits.tolist(), ncols=4)
 
 # %%
-# That is why training and service share one ``read_image``. The comparison of a
-# hundred answers, made before each release, would have found this mistake:
-
-same_answer = 0
-for x, wrong in zip(x_test[:100], careless[:100], strict=True):
-    offline = answer(reader, threshold, x)
-    online = answer(reader, threshold, wrong)
-    same_answer += online["digit"] == offline["digit"]
-print(f"the same digit, or None: {same_answer} of 100")
+# That is why training and service share one ``read_image``, and why you compare
+# a hundred answers before each release.
 
 # %%
 # .. check::
@@ -432,8 +427,7 @@ print(f"the same digit, or None: {same_answer} of 100")
 assert torch.allclose(careless, 1 - x_test), "the same scans, inverted"
 assert (evaluation.predict(model, careless).argmax(dim=1) == y_test).sum() < (
     0.25 * len(y_test)
-), "no better than guessing"
-assert same_answer < 50, "the comparison finds it"
+), "most are wrong"
 
 # %%
 # The model card
@@ -563,7 +557,7 @@ assert same, "the same outputs"
 # 1. **Predict.** The service is stopped. What happens at ``ask("/health")``?
 #    What should a program that uses the service expect, besides a digit?
 # 2. **Change.** The service refuses pages whose mean is above 0.5. How many
-#    test scans are that, as they are, thickened and inverted? And with 0.4?
+#    test scans is that, as they are, thickened and inverted? And with 0.4?
 # 3. **Extend.** Draw the 26 capital letters with ``ImageDraw`` of PIL, each on
 #    a page of its own. How many of them get a digit?
 
@@ -591,7 +585,7 @@ assert not reached, "nobody listens"
 #
 #    With 0.5, it refuses none of the scans, not even thickened ones, and all of
 #    the inverted ones. With 0.4, a few thickened ones are refused, too. For a
-#    plain mistake like this one, a plain rule is better than any confidence.
+#    plain mistake like this one, a plain rule is safer than confidence alone.
 
 refused = {}
 kinds = [x_test, evaluation.thicken(x_test), evaluation.invert(x_test)]
@@ -609,8 +603,8 @@ assert refused[0.4][1] > 0, "with 0.4, some thickened digits, too"
 # %%
 # .. answer:: 3
 #
-#    Some letters get a digit. The network has to choose one of ten, and it can
-#    be sure of its choice for a shape that it has never seen.
+#    Some letters get a digit, even those that look like no digit. The network
+#    has to choose one of ten, and can be sure of its choice all the same.
 
 from PIL import ImageDraw
 
