@@ -154,10 +154,11 @@ def test_threshold():
         evaluation.find_threshold(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
 
 
-def test_the_body_of_a_request_is_read_up_to_the_limit():
+def test_a_request_is_read_up_to_the_limit_and_refused_if_it_is_no_scan():
     class Sent:
-        def __init__(self, *chunks):
+        def __init__(self, *chunks, kind="image/png"):
             self.chunks, self.asked = chunks, 0
+            self.headers = {"Content-Type": kind}
 
         async def stream(self):
             for chunk in self.chunks:
@@ -165,16 +166,34 @@ def test_the_body_of_a_request_is_read_up_to_the_limit():
                 yield chunk
 
     def read(request):
-        coroutine = service.read_body(request)
+        coroutine = service.read_scan(request)
         with pytest.raises(StopIteration) as done:
             coroutine.send(None)
         return done.value.value
 
-    assert read(Sent(b"ab", b"c")) == b"abc"
+    assert torch.equal(read(Sent(png()[:40], png()[40:])), torch.zeros(1, 28, 28))
     endless = Sent(*[b"x" * 6000] * 100)
     with pytest.raises(HTTPException, match="413"):
-        service.read_body(endless).send(None)
+        service.read_scan(endless).send(None)
     assert endless.asked == 2
+    form = Sent(b"ab", kind="text/plain")  # what a page of another site can send
+    with pytest.raises(HTTPException, match="415"):
+        service.read_scan(form).send(None)
+    assert form.asked == 0
+    dark = io.BytesIO()
+    Image.new("L", (28, 28), 0).save(dark, "PNG")
+    for content, reason in ((b"hello", "not a PNG"), (dark.getvalue(), "is it inverted")):
+        with pytest.raises(HTTPException, match=f"422.*{reason}"):
+            service.read_scan(Sent(content)).send(None)
+
+
+def test_the_service_has_two_paths(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    service.export(model, 1.0, 0.0, tmp_path)
+    routes = {route.path: route.endpoint for route in service.create_app(tmp_path).routes}
+    assert sorted(routes) == ["/health", "/read"]  # no pages that load scripts from elsewhere
+    assert routes["/health"]() == {"status": "ready"}
+    assert routes["/read"](torch.zeros(1, 28, 28))["digit"] in range(10)
 
 
 def test_all_of_it_by_one_command(tmp_path):

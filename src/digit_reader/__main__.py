@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from digit_reader import data, evaluation, raw, service, training
 
 
 def ask(address, content=None):
     """Ask the service; the answer is a dict."""
-    with urlopen(address, data=content) as answer:
+    request = Request(address, content, {"Content-Type": "image/png"})
+    with urlopen(request, timeout=10) as answer:
         return json.loads(answer.read())
 
 
@@ -40,22 +40,26 @@ def main(folder):
     for name, change in evaluation.CHANGES.items():
         scores[name] = evaluation.score(model, temperature, threshold, change(x), y)
     service.export(model, temperature, threshold, folder / "service")
-    service.write_card(folder / "service/MODEL_CARD.md", scores, len(y))
+    service.write_card(folder / "service/MODEL_CARD.md", scores, len(y), threshold)
     print((folder / "service/MODEL_CARD.md").read_text("utf-8"))
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port = free.getsockname()[1]  # if another program takes it before us, we say so below
     command = [sys.executable, "-m", "digit_reader.service", str(folder / "service"), str(port)]
     server = subprocess.Popen(command)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        deadline = time.monotonic() + 60
+        health = None
+        while health is None:
             try:
-                print(f"The service runs at {address}:", ask(f"{address}/health"))
-                break
-            except URLError:
+                health = ask(f"{address}/health")
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"The service did not start at {address}.")
                 time.sleep(0.1)
+        print(f"The service runs at {address}:", health)
         name = table["file"][table["fault"] == ""].iloc[-1]
         print(f"{name}:", ask(f"{address}/read", (scans / name).read_bytes()))
     finally:

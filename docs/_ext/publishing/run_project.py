@@ -12,6 +12,7 @@ RUNS = Path(__file__).parent / "runs"
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
-        uvicorn.run(create_app(RUNS / "service"), host="127.0.0.1", port=8000)
+        app = create_app(RUNS / "service")
+        uvicorn.run(app, host="127.0.0.1", port=8000, limit_concurrency=100)
     else:
         main(RUNS)
