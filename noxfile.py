@@ -79,6 +79,7 @@ SITE_TESTS = [
     "lessons",
     "measured",
     "new_lesson",
+    "project",
     "publishing",
     "readme",
 ]
@@ -159,7 +160,7 @@ def downloads(session: nox.Session) -> None:
     if package is None:
         session.error("There is no wheel in docs/_build/html/downloads: run `nox -s docs` first.")
     install_alone(session, package)
-    complete = f"torch-handbook[lessons,applications] @ {package.resolve().as_uri()}"
+    complete = f"torch-handbook[lessons,applications,project] @ {package.resolve().as_uri()}"
     session.install("-c", "constraints.txt", complete)
     # The packages that run notebooks are in a separate folder, where scripts cannot import them.
     tools = Path(session.create_tmp()) / "tools"

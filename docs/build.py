@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from bilingual import build, sphinx_build
 from bilingual.project import Project
-from publishing import write_site_root, write_wheel
+from publishing import write_project, write_site_root, write_wheel
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
     )
     write_site_root(html, project.languages, os.environ.get("HANDBOOK_BASE_URL"))
     write_wheel(html)
+    write_project(html)
     print(f"Both sites: {html / 'index.html'}")
 
 

@@ -67,14 +67,15 @@ course_levels = LEVELS
 course_earlier_page = "errata"
 
 # What a downloaded lesson installs: our wheel, and what it imports only when a name is used
-downloads_package = ("handbook", "torch-handbook")
+downloads_package = ("torch-handbook", ["handbook", "digit_reader"])
 downloads_python = ">=3.11,<3.15"  # torch has wheels for these, as the installation page says
 downloads_needs = {
-    "handbook.datasets.load_csv": "pandas",
-    "handbook.datasets.load_image_folder": "pillow",
-    "handbook.datasets.write_image_folder": "pillow",
-    "handbook.plots": "matplotlib",
-    "torch.utils.tensorboard": "tensorboard",
+    "digit_reader": ["fastapi", "pandas", "pillow", "uvicorn"],
+    "handbook.datasets.load_csv": ["pandas"],
+    "handbook.datasets.load_image_folder": ["pillow"],
+    "handbook.datasets.write_image_folder": ["pillow"],
+    "handbook.plots": ["matplotlib"],
+    "torch.utils.tensorboard": ["tensorboard"],
 }
 
 # The API pages, and links to other documentation, which need no network

@@ -2,7 +2,8 @@
 
 `python fresh_downloads.py`: a small site with a lesson of the handbook is built and served on this
 machine. `uv run` runs the English script; the Chinese notebook runs in an environment that has a
-kernel and nothing else, and once more when the site is gone.
+kernel and nothing else, and once more when the site is gone. The folder of the complete project
+runs by its one command.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +29,7 @@ from nbclient import NotebookClient
 
 from bilingual import build
 from course.order import ORDER
-from publishing import write_wheel
+from publishing import project_folder, write_project, write_wheel
 
 ROOT = Path(__file__).parents[1]
 LESSON = next(name for name in ORDER if name.startswith("tensors/"))
@@ -65,9 +67,12 @@ def main() -> None:
         assert wheels, "nobody asked the site for the package"
         server.shutdown()
         server.server_close()
+        run_project(here)
         os.environ |= {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
         run_notebook(book, kernel)
-    print(f"{LESSON} ran where nothing was installed, as a script and as a notebook.")
+    print(
+        f"The project and {LESSON} ran where nothing was installed, as a script and as a notebook."
+    )
 
 
 def build_site(root: Path, address: str) -> None:
@@ -103,6 +108,16 @@ def run_script(folder: Path, address: str) -> None:
     done = subprocess.run(["uv", "run", script.name], cwd=folder, env=env, capture_output=True)
     if done.returncode or not done.stdout:
         sys.exit(f"uv run {script.name} failed:\n{done.stderr.decode()}")
+
+
+def run_project(folder: Path) -> None:
+    """Unpack the folder of the project, and run it by its one command."""
+    with zipfile.ZipFile(write_project(folder)) as archive:
+        archive.extractall(folder)
+    place = folder / project_folder.NAME
+    done = subprocess.run(["uv", "run", "run.py"], cwd=place, capture_output=True)
+    if done.returncode or b"The service runs" not in done.stdout:
+        sys.exit(f"uv run run.py failed:\n{done.stderr.decode()}")
 
 
 def make_kernel(folder: Path) -> str:

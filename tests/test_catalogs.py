@@ -122,8 +122,8 @@ def spaces(original: str, translation: str) -> Iterator[str]:
 
 
 def punctuation(original: str, translation: str) -> Iterator[str]:
-    """Punctuation next to Chinese is full-width; 您 and 请 (but for 申请) are not used."""
-    wrong = rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|您|(?<!申)请"
+    """Punctuation next to Chinese is full-width; 您 and 请 (but for 申请, 请求) are not used."""
+    wrong = rf"[{CJK}][,.:;?!()\"]|[,.:;?!(\"][{CJK}]|您|(?<!申)请(?!求)"
     for match in re.finditer(wrong, prose(translation)):
         yield f"wrong punctuation: {match[0]}"
 

@@ -153,8 +153,8 @@ def test_plain_role(role, content, plain):
 def config():
     """Return the settings of a site with a package of its own, which is installed here."""
     return SimpleNamespace(
-        downloads_package=("handbook", "torch-handbook"),
-        downloads_needs={"handbook.plots": "matplotlib", "PIL.Image": "pandas"},
+        downloads_package=("torch-handbook", ["handbook"]),
+        downloads_needs={"handbook.plots": ["matplotlib"], "PIL.Image": ["pandas"]},
         downloads_python=">=3.11,<3.15",
         downloads_address="https://example.org/book",
     )

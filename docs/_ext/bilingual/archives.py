@@ -41,16 +41,16 @@ def archive_name(env: BuildEnvironment, kind: str) -> str:
     return f"handbook-{kind}-{env.config.html_context['folder']}"
 
 
-def pack(top: str, files: Iterable[tuple[str, Path]]) -> bytes:
+def pack(top: str, files: Iterable[tuple[str, bytes]]) -> bytes:
     """Put files under their names into a folder of an archive, the same bytes each time."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, file in sorted(files):
+        for name, content in sorted(files):
             entry = zipfile.ZipInfo(f"{top}/{name}", OLDEST)
             entry.create_system = 3  # Unix, whose permissions follow
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, file.read_bytes())
+            archive.writestr(entry, content)
     return packed.getvalue()
 
 
@@ -62,7 +62,7 @@ def write_archives(app: Sphinx, env: BuildEnvironment) -> list[str]:
             (downloads.name_in_site(env, page) + suffix, _file(env, page + suffix))
             for page in downloads.lessons(env)
         ]
-        packed = pack(top, [(name, file) for name, file in files if file.exists()])
+        packed = pack(top, [(name, file.read_bytes()) for name, file in files if file.exists()])
         target = _file(env, f"{top}.zip")
         if not target.exists() or target.read_bytes() != packed:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -49,15 +49,15 @@ def needs(source: str, config: Config) -> Needs:
 
     An `ExtensionError` is raised if no installed package has one of its modules.
     """
-    own_module, own = config.downloads_package or ("", "")
+    own, own_modules = config.downloads_package or ("", [])
     names = set(_names(ast.parse(source)))
     modules = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
-    packages = {_package_of(module) for module in modules - {own_module}}
-    for name, extra in config.downloads_needs.items():
-        packages |= {extra} if _uses(names, name) else set()
+    packages = {_package_of(module) for module in modules - {*own_modules}}
+    for name, more in config.downloads_needs.items():
+        packages |= {*more} if _uses(names, name) else set()
     requirements = {package: f"{package}=={_version(package)}" for package in packages}
     missing = ""
-    if own_module not in modules:
+    if modules.isdisjoint(own_modules):
         own = ""
     elif address := config.downloads_address:
         requirements[own] = f"{own} @ {address}/{FOLDER}/{wheel_name(own)}"

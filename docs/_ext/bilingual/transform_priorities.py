@@ -34,5 +34,6 @@ WRITE_DOWNLOADS = 32
 # Nothing that is added from here on is a message.
 ADD_LESSON_HEAD = 33
 
-# The box stands where it will be shown, and the link is no message of the page.
+# The boxes stand where they will be shown, and the links are no messages of the page.
 LINK_FROM_BOX = 34
+LINK_TO_PROJECT = 34

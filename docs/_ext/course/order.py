@@ -75,6 +75,10 @@ ORDER = [
     "applications/14_vae",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
+    "project/01_frame",
+    "project/02_train",
+    "project/03_evaluate",
+    "project/04_ship",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
@@ -102,6 +106,7 @@ LEVELS = {
     "architectures": "Intermediate",
     "practice": "Intermediate",
     "applications": "Intermediate",
+    "project": "Intermediate",
 }
 
 

@@ -15,7 +15,9 @@ from course.lesson import Fault, Lesson
 
 Rule = Callable[[Lesson], Iterator[Fault]]
 RULES: dict[str, Rule] = {}
-PACKAGES = {  # what the extras lessons and applications bring
+PACKAGES = {  # what the extras lessons, applications and project bring
+    "digit_reader",
+    "fastapi",
     "gymnasium",
     "handbook",
     "matplotlib",
@@ -29,6 +31,7 @@ PACKAGES = {  # what the extras lessons and applications bring
     "tensorboard",
     "torch",
     "torchvision",
+    "uvicorn",
 }
 DRAWS = re.compile(r"\bplt\.(subplots|figure|subplot_mosaic)\(|\bplots\.\w+\(")
 LAST = ["What you learned", "Exercises"]

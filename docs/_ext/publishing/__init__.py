@@ -3,7 +3,7 @@
 As a Sphinx extension it tells the templates what they show, describes each page for search engines,
 and adds the role for benchmark results and the links to the repository. `write_site_root` runs
 once, after all languages are built: it writes the entry page, the 404 page, the sitemap and
-llms.txt. `write_wheel` puts the package beside them.
+llms.txt. `write_wheel` puts the package beside them, `write_project` the folder of the project.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bilingual import settings
+from bilingual import settings, shared_words
 from bilingual.languages import languages
-from publishing import benchmark_role, descriptions, repository
+from publishing import benchmark_role, descriptions, project_folder, repository
+from publishing.project_folder import write_project
 from publishing.site_root import write_site_root
 from publishing.wheel import write_wheel
 
-__all__ = ["setup", "write_site_root", "write_wheel"]
+__all__ = ["setup", "write_project", "write_site_root", "write_wheel"]
 
 
 def add_template_context(app: Sphinx, config: Config) -> None:
@@ -52,6 +53,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     benchmark_role.setup(app)
     descriptions.setup(app)
     repository.setup(app)
+    app.add_transform(project_folder.LinkToProject)
+    shared_words.register(project_folder.LINK)
     app.connect("config-inited", add_template_context)
     app.connect("config-inited", place_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
