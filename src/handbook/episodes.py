@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,28 +96,25 @@ def play_episodes(
             "the environments hide the last state of an episode: make them with "
             'vector_kwargs={"autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP}'
         )
-    state = _tensor(envs.reset(seed=seed, options=options)[0])
-    running = torch.ones(envs.num_envs, dtype=torch.bool)
+    state = envs.reset(seed=seed, options=options)[0].astype(np.float32)
+    running = np.ones(envs.num_envs, dtype=bool)
     states = [state]
     steps = []
     while running.any():
-        action = _choose(policy(state), greedy)
-        seen, reward, terminated, truncated, _ = envs.step(action.numpy())
-        state = _tensor(seen)
-        terminated = torch.from_numpy(terminated) & running
-        truncated = torch.from_numpy(truncated) & running & ~terminated
+        action = _choose(policy(torch.from_numpy(state)), greedy).numpy()
+        seen, reward, terminated, truncated, _ = envs.step(action)
+        state = seen.astype(np.float32)
+        terminated = terminated & running
+        truncated = truncated & running & ~terminated
         states.append(state)
-        steps.append((action, _tensor(reward) * running, terminated, truncated, running))
+        steps.append((action, reward * running, terminated, truncated, running))
         running = running & ~terminated & ~truncated
-    columns = [torch.stack(column) for column in zip(*steps, strict=True)]
-    return Episodes(torch.stack(states), *columns)
+    columns = [torch.from_numpy(np.stack(column)) for column in zip(*steps, strict=True)]
+    actions, rewards, *masks = columns  # numpy until here, which is quicker in small steps
+    return Episodes(torch.from_numpy(np.stack(states)), actions, rewards.float(), *masks)
 
 
 def _choose(logits: Tensor, greedy: bool) -> Tensor:
     if greedy:
         return logits.argmax(dim=1)
     return logits.softmax(dim=1).multinomial(1).squeeze(1)
-
-
-def _tensor(array: Any) -> Tensor:
-    return torch.from_numpy(array).float()
