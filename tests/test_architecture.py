@@ -89,7 +89,7 @@ def uses(parsed):
 
 def test_arrows_point_down():
     layers = [
-        {"_typing", "_modes", "steps"},
+        {"_typing", "_modes", "steps", "episodes"},
         {"distributed", "saved_memory", "summary", "validation", "_checkpoint_validation"},
         {"batches", "_running_means", "progress"},
         {"rng"},

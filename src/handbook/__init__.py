@@ -5,6 +5,7 @@ from typing import Any
 
 from .batches import Batches
 from .checkpoint import load_checkpoint
+from .episodes import Episodes, play_episodes
 from .saved_memory import SavedMemory
 from .steps import classification_step, regression_step
 from .summary import summary
@@ -12,6 +13,7 @@ from .training import evaluate, fit
 
 __all__ = [
     "Batches",
+    "Episodes",
     "SavedMemory",
     "classification_step",
     "datasets",
@@ -20,6 +22,7 @@ __all__ = [
     "load_checkpoint",
     "metrics",
     "models",
+    "play_episodes",
     "plots",
     "regression_step",
     "summary",

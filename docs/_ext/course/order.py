@@ -75,6 +75,7 @@ ORDER = [
     "applications/14_vae",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
+    "applications/17_ppo",
     "project/01_frame",
     "project/02_train",
     "project/03_evaluate",
