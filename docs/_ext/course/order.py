@@ -72,6 +72,7 @@ ORDER = [
     "applications/13_gan",
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
+    "applications/18_semi_supervised",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
