@@ -4,10 +4,10 @@ Few labels: semi-supervised learning
 
 Thousands of images, and labels for only fifty: what can you do with them?
 
-Images are often free, but each label costs somebody's time. Semi-supervised
-learning uses the images without labels, too. We try several such methods. But
-you also decide *which* fifty images get a label, and this turns out to matter
-about as much as the method.
+Images are often free, but each label costs somebody's time.
+:term:`Semi-supervised learning <semi-supervised learning>` uses the images
+without labels, too. We try three such methods. But you also decide *which*
+fifty images get a label, and here this mattered more than any of the three.
 
 After this lesson you can
 
@@ -40,7 +40,7 @@ torch.manual_seed(0)
 # Seven points lie on a line, at 0, 1, 2, 3, 4, 6 and 7. The first one has the
 # label 0, the last one the label 1, and we do not know the others. (−1 stands
 # for "no label".) The simplest rule gives each point the label of the nearest
-# labelled point.
+# labelled point, which it finds with :func:`torch.cdist`.
 
 line = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0], [6.0], [7.0]])
 line_labels = torch.tensor([0, -1, -1, -1, -1, -1, 1])
@@ -103,9 +103,11 @@ figure, axes = plt.subplots(
     1, 2, figsize=(6, 2.6), sharey=True, layout="constrained"
 )
 panels = {"nearest label": near_moon, "spread": spread_moon}
-for axis, (title, given) in zip(axes, panels.items(), strict=True):
-    for kind, colour, marker in [(0, "#0072B2", "o"), (1, "#D55E00", "s")]:
+for axis, title in zip(axes, panels, strict=True):
+    given = panels[title]
+    for kind, marker in enumerate(["o", "s"]):
         dots = spots[given == kind]
+        colour = ["#0072B2", "#D55E00"][kind]
         axis.scatter(dots[:, 0], dots[:, 1], s=8, color=colour, marker=marker)
     stars = spots[start]
     axis.scatter(stars[:, 0], stars[:, 1], s=160, color="black", marker="*")
@@ -132,8 +134,8 @@ assert spread_moon.equal(moon), "spreading names all"
 # Now 4,000 digits, of which we may label 50. To save time, each image is halved
 # to 14 × 14 pixels. 2,000 other images are the test.
 #
-# Without labels we cannot see which images are fours. But we can group the
-# images, with :term:`k-means`. ``KMeans(50)`` of scikit-learn looks for 50
+# Without labels we do not know which digit an image shows. But we can group the
+# images with :term:`k-means`. ``KMeans(50)`` of scikit-learn looks for 50
 # clusters (``n_init=1`` means from a single start), ``fit`` moves the centres,
 # and then ``labels_`` holds the number of each image's cluster. A centre is a
 # mean of images. The image nearest to it is *typical* of its cluster, and we
@@ -192,6 +194,9 @@ def logistic(x, y):
     return torch.tensor(model.predict(test_flat.numpy()))
 
 
+# %%
+# ``pools`` and ``choices`` keep the draws for later.
+
 pools = []
 choices = []
 by_way = torch.zeros(4, 8)
@@ -220,9 +225,8 @@ for way, shares in zip(ways, by_way, strict=True):
 assert 0.57 < by_way[0].mean() < 0.69, "random"
 assert 0.09 < (by_way[3] - by_way[0]).mean() < 0.17, "about 13 points"
 assert (by_way[3] > by_way[:3]).all(), "typical is best in each draw"
-for control in by_way[1:3]:
-    share = (control - by_way[0]).mean() / (by_way[3] - by_way[0]).mean()
-    assert 0.4 < share < 0.8, "about 8 of 13"
+assert 0.05 < (by_way[1] - by_way[0]).mean() < 0.11, "five of each: about 8"
+assert 0.04 < (by_way[2] - by_way[0]).mean() < 0.11, "any: about 8"
 
 # %%
 # Six methods
@@ -232,8 +236,8 @@ for control in by_way[1:3]:
 #
 # - the *nearest label*, as on the line
 # - the *nearest half*. Each image gets the label of the nearest labelled one.
-#   In each such group, the nearer half is kept, and the logistic regression
-#   learns from all that are kept
+#   Of the images that share one, the nearer half is kept, and the logistic
+#   regression learns from all that are kept
 # - *label spreading*, which is ``LabelSpreading`` in scikit-learn. It links
 #   each image to its nearest ones, here ten, and labels flow along the links
 #   until they settle. (``alpha`` is the share that an image takes from its
@@ -250,6 +254,10 @@ def nearest_half(flat, known, few):
     return logistic(flat[near], few[owner[near]])
 
 
+# %%
+# The second function is for label spreading.
+
+
 def label_spreading(flat, chosen, few):
     labels = torch.full((len(flat),), -1)
     labels[chosen] = few
@@ -262,7 +270,7 @@ def label_spreading(flat, chosen, few):
 
 # %%
 # The other two use a small CNN. In each step it sees 50 images, moved by at
-# most one pixel (:doc:`/lessons/architectures/04_dropout_augmentation`).
+# most one pixel, as in :doc:`/lessons/architectures/04_dropout_augmentation`.
 
 
 def learn(x, y):
@@ -273,8 +281,7 @@ def learn(x, y):
         nn.BatchNorm2d(32), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10),
     )  # fmt: skip
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(60):
-        batch = torch.randint(len(x), (50,))
+    for batch in torch.randint(len(x), (60, 50)):
         top, left = torch.randint(3, (2,)).tolist()
         moved = pad(x[batch], [1] * 4)[:, :, top : top + 14, left : left + 14]
         optimizer.zero_grad()
@@ -284,20 +291,23 @@ def learn(x, y):
 
 
 # %%
-# With *pseudo-labels* we train twice. The first CNN reads all 4,000 images.
-# Those of which it is more than 95% sure join the 50, with its answers as
-# labels, and a second CNN learns from all of them.
+# With :term:`pseudo-labels <pseudo-label>` we train twice. The first CNN reads
+# all 4,000 images. Those of which it is more than 95% sure join the 50, with
+# its answers as labels, and a second CNN learns from all of them.
 
 
 def pseudo_labels(x, chosen, few):
     first = learn(x[chosen], few)
     with torch.no_grad():
         sureness, guesses = first(x).softmax(dim=1).max(dim=1)
+        first_answers = first(test_x).argmax(dim=1)
     sure = sureness > 0.95
     more_x = torch.cat([x[chosen], x[sure]])
     more_y = torch.cat([few, guesses[sure]])
     second = learn(more_x, more_y)
-    return first, second, sureness, guesses
+    with torch.no_grad():
+        second_answers = second(test_x).argmax(dim=1)
+    return [first_answers, second_answers], sureness, guesses
 
 
 # %%
@@ -310,6 +320,9 @@ names = [*names, "CNN", "pseudo-labels"]
 right = torch.zeros(2, 6, 8)  # random or typical, method, draw
 said = torch.zeros(2, 8, 2, 4000)  # sureness and guess for each image
 
+# %%
+# The first four methods are run as they stand in ``names``, then the networks.
+
 for seed in range(8):
     torch.manual_seed(seed)
     x = images[pools[seed]]
@@ -320,12 +333,9 @@ for seed in range(8):
         answers.append(nearest_half(flat, flat[chosen], few))
         answers.append(by_nearest(test_flat, flat[chosen], few))
         answers.append(label_spreading(flat, chosen, few))
-        first, second, *said_now = pseudo_labels(x, chosen, few)
-        said[way, seed] = torch.stack(said_now)
-        with torch.no_grad():
-            answers.append(first(test_x).argmax(dim=1))
-            answers.append(second(test_x).argmax(dim=1))
-        hits = torch.stack(answers) == test.y
+        by_cnn, sureness, guesses = pseudo_labels(x, chosen, few)
+        said[way, seed] = torch.stack([sureness, guesses])
+        hits = torch.stack(answers + by_cnn) == test.y
         right[way, :, seed] = hits.float().mean(dim=1)
 
 # %%
@@ -353,19 +363,23 @@ for better, simpler in [(1, 0), (3, 2), (5, 4), (4, 0)]:
     print()
 
 # %%
-# Three things can be read from this. Typical labels help each of the six
-# methods, by 6 to 14 points. The three ways to use images without labels help,
-# too, by 2 to 9 points over the same method without them, and in each case
-# typical labels instead of random ones gain more. But the CNN with moved images
-# gains 11 to 16 points over logistic regression, about as much as the choice
-# does there. So here the choice mattered more than any of the three
-# semi-supervised methods, and about as much as the better model. (The draws share images with each other, and all use
+# Typical labels help each of the six methods, the networks by about 5 points
+# and the others by 11 to 14. The nearest half and label spreading help, too, by
+# 5 to 9 points over the same rule without them. Pseudo-labels add about 3
+# points to the CNN with random labels, and only about 1 with typical ones. In
+# each of these three cases, typical labels instead of random ones gain more on
+# average.
+#
+# But moving from logistic regression to the CNN gains 10 to 17 points, about as
+# much as the choice does for logistic regression. So here the choice mattered
+# more than any of the three ways to use images without labels, and about as
+# much as the better model. (The draws share images with each other, and all use
 # the same test images, so the standard errors are somewhat too small.)
 #
 # .. alt:: Six methods, each with a circle for random labels and a square for
 #    typical ones. The square is always to the right of the circle. From
 #    logistic regression to the CNN with pseudo-labels, the circles go from 0.62
-#    to 0.82 and the squares from 0.75 to 0.88.
+#    to 0.82 and the squares from 0.75 to 0.87.
 
 # %%
 # .. drawing::
@@ -383,17 +397,26 @@ axis.legend()
 # %%
 # .. check::
 
-assert gain.mean(dim=1).min() > 0.03, "typical labels help each method"
-assert gain.mean(dim=1).max() < 0.19, "by 6 to 14 points"
-for better, simpler in [(1, 0), (3, 2), (5, 4)]:
-    more = right[:, better] - right[:, simpler]  # (2, 8)
-    assert (more.mean(dim=1) > 0).all(), "images without labels help"
-    assert (more.mean(dim=1) < gain[simpler].mean()).all(), (
-        "the choice gains more"
-    )
-model_gain = (right[:, 4] - right[:, 0]).mean(dim=1)
-assert (model_gain > 0.07).all(), "the CNN is better"
-assert (model_gain - gain[0].mean()).abs().max() < 0.06, "as much as the choice"
+assert (gain[:4].mean(dim=1) > 0.08).all(), "by 11 to 14 points"
+assert (gain[:4].mean(dim=1) < 0.17).all(), "by 11 to 14 points"
+assert (gain[4:].mean(dim=1) > 0.02).all(), "the networks, too"
+assert all(
+    ((right[:, i] - right[:, n]).mean(dim=1) > 0.03).all()
+    for i, n in [(1, 0), (3, 2)]
+), "the nearest half and label spreading help"
+assert all(
+    ((right[:, i] - right[:, n]).mean(dim=1) < gain[n].mean()).all()
+    for i, n in [(1, 0), (3, 2), (5, 4)]
+), "the choice gains more"
+assert ((right[:, 5] - right[:, 4]).mean(dim=1) > -0.01).all(), (
+    "pseudo-labels do not harm"
+)
+assert ((right[:, 4] - right[:, 0]).mean(dim=1) > 0.07).all(), (
+    "the CNN is better"
+)
+assert (
+    ((right[:, 4] - right[:, 0]).mean(dim=1) - gain[0].mean()).abs() < 0.06
+).all(), "about as much as the choice"
 
 # %%
 # What goes wrong
@@ -417,9 +440,9 @@ for way in range(2):
 # %%
 # About 1% should be wrong, and in fact it is two to three times as many. The
 # second CNN learns these labels like all others, and no loss shows that they
-# are wrong. The only way to know is to look at a sample of them. Here are the
+# are wrong. To find out, let a person check a sample of them. Here are the
 # worst mistakes of the last draw with random labels, those of which the CNN was
-# surest.
+# surest. Most of them are clearly written.
 #
 # .. alt:: Ten digits with what the CNN said and what they are. Most are easy
 #    for a person to read.
@@ -430,7 +453,6 @@ mistakes = (guesses != truth).nonzero().flatten()
 worst = mistakes[sureness[mistakes].argsort(descending=True)[:10]]
 titles = [f"{guesses[i]:.0f}, not {truth[i]}" for i in worst]
 figure = plots.image_grid(images[pools[7]][worst], titles, ncols=5)
-print("labels of each digit:", truth[choices[7][0]].bincount().tolist())
 
 # %%
 # .. check::
@@ -465,47 +487,42 @@ assert rich.mean() > right[1].mean(dim=1).max() - 0.03, "as good as the best"
 # %%
 # In production
 # -------------
-# Labels come in rounds there: label some images, train, choose the next ones.
-# This is called *active learning*. A common rule asks for the images of which
-# the model is least sure. With 25 labels behind it, a model does not know well
-# what it does not know, and exercise 3 shows how badly that can go. Also keep
-# a random sample aside for the test: typical images are easy ones, and would
-# promise too much.
+# Labels come in rounds there. One labels some images, trains, and chooses the
+# next ones, which is called :term:`active learning`. A common rule asks for the
+# images of which the model is least sure. With very few labels that can go
+# badly, as exercise 3 shows. For the test, keep a random sample aside, because
+# typical images do not stand for all. And k-means on pixels suits centred
+# digits, but hardly photographs. There, one compares features of a trained
+# network.
 #
 # Recipe
 # ------
-# Choose the images, label them, spread the labels. ``ask`` stands for a person
-# who writes labels.
+# Choose the images, label them, and spread the labels.
 
 import torch
-from sklearn.cluster import KMeans
-from sklearn.semi_supervised import LabelSpreading
+from sklearn import cluster, semi_supervised
 
 from handbook import datasets
 
 digits, test = datasets.mnist()
 x = digits.x[:3000].flatten(1)
 
-
-def ask(rows):
-    return digits.y[rows]
-
-
-k_means = KMeans(50, n_init=1, random_state=0).fit(x.numpy())
+k_means = cluster.KMeans(50, n_init=1, random_state=0).fit(x.numpy())
 centres = torch.tensor(k_means.cluster_centers_)
 chosen = torch.cdist(centres, x).argmin(dim=1)
 labels = torch.full((len(x),), -1)
-labels[chosen] = ask(chosen)
-model = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.9, max_iter=100)
+labels[chosen] = digits.y[chosen]  # a person writes these
+model = semi_supervised.LabelSpreading(
+    kernel="knn", n_neighbors=10, alpha=0.9, max_iter=100
+)
 model.fit(x.numpy(), labels.numpy())
-spread_labels = torch.tensor(model.transduction_)
 
 # %%
 # A new image gets the label of the nearest one. (For images, a CNN can learn
 # from the 50 instead, as above.)
 
 nearest = torch.cdist(test.x.flatten(1), x).argmin(dim=1)
-answers = spread_labels[nearest]
+answers = torch.tensor(model.transduction_)[nearest]
 on_test = (answers == test.y).float().mean()
 print(f"test: {on_test:.1%}")
 print("first image:", answers[0].item(), "truth:", test.y[0].item())
@@ -520,11 +537,12 @@ assert on_test > 0.72, "from 50 labels"
 # ----------------
 # - Spreading labels works where points of one class are connected by short
 #   steps and the classes are not.
-# - Typical images, found with k-means, were worth 6 to 14 points more than
-#   random ones, for each of six methods. That is more than each of three ways
-#   to use images without labels gained, and about as much as a better model.
-# - Pseudo-labels gained 2 to 4 points. Two to three times as many of the sure
-#   ones were wrong as the network promised.
+# - Typical images, found with k-means, were better to label than random ones,
+#   by about 5 points for the networks and 11 to 14 for the other methods.
+# - That was more than each of three ways to use images without labels gained,
+#   and about as much as a better model did.
+# - Among the pseudo-labels of which the network was sure, two to three times as
+#   many were wrong as it promised.
 # - Labels for validation are labels, too. Logistic regression with all of them
 #   was as good as the best method without them.
 #
@@ -582,9 +600,9 @@ assert max(far for _, far in shares) > 0.9, "almost all in one"
 # %%
 # .. answer:: 3
 #
-#    No, it is worse in each of five draws, by about nine points. The images
-#    of which the model is least sure are odd or badly written, and 25 of them
-#    say little about ordinary ones.
+#    No, it is worse in each of five draws, by about eight points. The rule asks
+#    for images that are hard for the model. With so few labels, typical images
+#    taught it more.
 
 active = torch.zeros(5)
 for seed in range(5):
@@ -605,4 +623,4 @@ print(f"50 typical:            {by_way[3, :5].mean():.3f}")
 # .. check::
 
 assert (active < by_way[3, :5]).all(), "worse in each draw"
-assert 0.05 < (by_way[3, :5] - active).mean() < 0.13, "about nine points"
+assert 0.05 < (by_way[3, :5] - active).mean() < 0.13, "about eight points"
