@@ -92,8 +92,8 @@ print(f"spread:        {(spread_moon == moon).float().mean():.0%} right")
 
 # %%
 # .. alt:: The two moons twice, with a large star on the labelled point of each.
-#    On the left, each point has the label of the nearest star, and the ends of
-#    both moons have the wrong colour. On the right, the labels were spread, and
+#    On the left, each point has the label of the nearest star, and half of the
+#    lower moon has the wrong colour. On the right, the labels were spread, and
 #    each moon has one colour.
 
 # %%
@@ -157,7 +157,7 @@ def group(flat, seed):
 
 # %%
 # .. alt:: The fifty typical images in five rows. All ten digits are there, most
-#    of them several times in different handwriting, upright and slanted. All
+#    of them several times in different handwriting, upright and slanted. Most
 #    are easy to read.
 
 torch.manual_seed(0)
@@ -363,18 +363,18 @@ for better, simpler in [(1, 0), (3, 2), (5, 4), (4, 0)]:
     print()
 
 # %%
-# Typical labels help each of the six methods, the networks by about 5 points
-# and the others by 11 to 14. The nearest half and label spreading help, too, by
-# 5 to 9 points over the same rule without them. Pseudo-labels add about 3
-# points to the CNN with random labels, and only about 1 with typical ones. In
-# each of these three cases, typical labels instead of random ones gain more on
-# average.
+# Typical labels help each of the six methods, the networks by 5 to 6 points and
+# the others by 11 to 14. The nearest half and label spreading help, too, by 5
+# to 9 points over the same rule without them. Pseudo-labels add about 3 points
+# to the CNN with random labels, and only about 1 with typical ones. In each of
+# these three cases, typical labels instead of random ones gain more on average.
 #
 # But moving from logistic regression to the CNN gains 10 to 17 points, about as
 # much as the choice does for logistic regression. So here the choice mattered
 # more than any of the three ways to use images without labels, and about as
-# much as the better model. (The draws share images with each other, and all use
-# the same test images, so the standard errors are somewhat too small.)
+# much as the better model. (The choice uses images without labels, too. The
+# draws share images with each other, and all use the same test images, so the
+# standard errors are somewhat too small.)
 #
 # .. alt:: Six methods, each with a circle for random labels and a square for
 #    typical ones. The square is always to the right of the circle. From
@@ -392,7 +392,7 @@ axis.plot(mean[1], range(6), "s", color="#0072B2", label="typical")
 axis.set(xlabel="share of test images read correctly", yticks=range(6))
 axis.set_yticklabels(names)
 axis.invert_yaxis()
-axis.legend()
+axis.legend(loc="lower left")
 
 # %%
 # .. check::
@@ -442,9 +442,9 @@ for way in range(2):
 # second CNN learns these labels like all others, and no loss shows that they
 # are wrong. To find out, let a person check a sample of them. Here are the
 # worst mistakes of the last draw with random labels, those of which the CNN was
-# surest. Most of them are clearly written.
+# surest. Some of them are clearly written.
 #
-# .. alt:: Ten digits with what the CNN said and what they are. Most are easy
+# .. alt:: Ten digits with what the CNN said and what they are. Some are easy
 #    for a person to read.
 
 sureness, guesses = said[0, 7]
@@ -538,7 +538,7 @@ assert on_test > 0.72, "from 50 labels"
 # - Spreading labels works where points of one class are connected by short
 #   steps and the classes are not.
 # - Typical images, found with k-means, were better to label than random ones,
-#   by about 5 points for the networks and 11 to 14 for the other methods.
+#   by 5 to 6 points for the networks and 11 to 14 for the other methods.
 # - That was more than each of three ways to use images without labels gained,
 #   and about as much as a better model did.
 # - Among the pseudo-labels of which the network was sure, two to three times as
