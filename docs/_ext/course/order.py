@@ -76,6 +76,7 @@ ORDER = [
     "applications/15_flow_matching",
     "applications/16_policy_gradient",
     "applications/17_ppo",
+    "applications/18_semi_supervised",
     "project/01_frame",
     "project/02_train",
     "project/03_evaluate",
