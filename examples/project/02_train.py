@@ -134,13 +134,13 @@ for i in [0, 20, 99]:
     print(f", undivided: {undivided[i]:.3f}")
 
 # %%
-# The right one brings the loss to 0. The other one never gets there. Its loss
+# The right step brings the loss to 0. The wrong one never gets there. Its loss
 # falls as well, so the curve alone would not look wrong, but even perfect
 # answers would leave it at 1.46: the probabilities are at most 1, so in the
 # second softmax the right digit gets at most :math:`e / (e + 9)`.
 #
-# The division by 255 is not missed here, because the network memorizes ten
-# images without it, too.
+# This check does not notice the missing division by 255, because the network
+# memorizes ten images without it, too.
 
 # %%
 # .. check::
@@ -187,8 +187,8 @@ def train(sets, checkpoint=None, seed=0, epochs=EPOCHS):
 # ---------------------
 # Does the network use the images at all? We blank them ourselves, and keep the
 # labels. Now it can learn how frequent each digit is, and nothing else. If *p*
-# is the share of a digit in the training set, the lowest loss there is the
-# *entropy* −Σ *p* ln *p*.
+# is the share of a digit in the training set, the lowest possible training loss
+# is the *entropy* −Σ *p* ln *p*.
 #
 # With ten equally frequent digits this is ln 10. Usually some classes are more
 # frequent, so we keep every 0, and every tenth of the other digits, as in a box
@@ -226,10 +226,11 @@ for name, history in {"blank": blank_history, "real": real_history}.items():
 # %%
 # With blank images the loss falls as well, and half of the answers are right,
 # five times as many as by guessing among ten digits. It looks like learning,
-# but the network has learned only that 0 is frequent. Its loss stops at the
-# entropy, and its accuracy near the share of the most frequent digit. A network
-# that is no better than either has learned nothing from the images. With the
-# real images it is better than both, so it does see them.
+# but the network has learned only that 0 is frequent. Its training loss stops
+# at the entropy (on the validation set, with other shares, it is a little
+# higher), and its accuracy near the share of the most frequent digit. A network
+# that beats neither the entropy nor this share shows no sign of using the
+# images. With the real images it is better than both, so it does see them.
 
 # %%
 # .. check::
@@ -278,9 +279,9 @@ axis.set(xlabel="epoch", ylabel="right, validation (%)")
 axis.legend(loc="lower right", ncols=3)
 
 # %%
-# The three curves agree, and about 96% are read correctly. They level off
-# because the learning rate falls to 0. They would do so with any number of
-# epochs, so this does not show that eight are enough.
+# The three curves agree, and about 96% are read correctly. A learning rate that
+# falls to 0 flattens the curve whatever the number of epochs, so this does not
+# show that eight are enough.
 #
 # Is the lead over the nearest image more than luck with these images? The first
 # network and the nearest image answered the same ones, so we look at the
@@ -295,8 +296,8 @@ print(f"{100 * difference.mean():.1f} ± {100 * error:.1f} points")
 
 # %%
 # The difference is many times its :term:`standard error`. The network wins, but
-# it is not yet good enough: the office wanted at most one wrong answer in a
-# hundred. The next lesson lets it leave the hard digits to a person.
+# it is not yet good enough: the office wanted at most one wrong in a hundred of
+# the answers given. The next lesson lets it leave the hard digits to a person.
 
 # %%
 # .. check::
@@ -366,9 +367,9 @@ print("weights equal, bit for bit:", same)
 # (:doc:`/lessons/networks/08_save_load`). The file is written under another
 # name first and then renamed, so a kill in the middle does no harm.
 #
-# The file does not know the images. If you resume with as many others, it goes
-# unnoticed, and a finished run just returns the old network. So a new data set
-# needs a new file name.
+# The file does not know the images. If you resume with others that give as many
+# batches, it goes unnoticed, and a finished run just returns the old network.
+# So a new data set needs a new file name.
 
 # %%
 # .. check::
@@ -442,7 +443,8 @@ assert held_loss < 0.7, "far below"
 # - Before training: the loss begins at ln 10, ten images can be memorized, and
 #   real images give a lower loss than blank ones.
 # - A network that sees nothing can bring its loss down to the entropy of the
-#   labels. One that is no better has learned nothing from the images.
+#   labels. One that does no better in loss or in accuracy shows no sign of
+#   using the images.
 # - Show the curve of several seeds beside a baseline. Here the network reads
 #   96% correctly, and the nearest image 91%.
 # - A checkpoint with the whole state lets a killed training run continue as if
@@ -482,10 +484,10 @@ assert abs(mixed_loss - math.log(10)) < 0.03, "near ln 10"
 # .. answer:: 2
 #
 #    It does not help here. Without the suspects the loss is higher, and the
-#    accuracy hardly differs. Most of their labels are right, so the network has
-#    fewer hard digits to learn from. With many more wrong labels, as in
-#    exercise 2 of the first lesson, it may be the other way round. So a person
-#    should look at them, and correct the labels that are wrong.
+#    accuracy hardly differs. Most of their labels are right, so perhaps the
+#    network has fewer hard digits to learn from. With many more wrong labels,
+#    as in exercise 2 of the first lesson, it may be the other way round. So a
+#    person should look at them, and correct the labels that are wrong.
 
 keep = ~find_suspects(x, y)
 _, without = train({"train": (x[keep], y[keep]), "val": sets["val"]})
