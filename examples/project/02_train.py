@@ -134,7 +134,7 @@ for i in [0, 20, 99]:
     print(f", undivided: {undivided[i]:.3f}")
 
 # %%
-# The right step brings the loss to 0. The wrong one never gets there. Its loss
+# The right one brings the loss to 0. The wrong one never gets there. Its loss
 # falls as well, so the curve alone would not look wrong, but even perfect
 # answers would leave it at 1.46: the probabilities are at most 1, so in the
 # second softmax the right digit gets at most :math:`e / (e + 9)`.
