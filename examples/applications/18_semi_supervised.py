@@ -7,8 +7,8 @@ Thousands of images, and labels for only fifty: what can you do with them?
 Images are often free, but each label costs somebody's time.
 :term:`Semi-supervised learning <semi-supervised learning>` uses the images
 without labels, too. We try two such methods. But you also decide *which* fifty
-images get a label, and here this gained at least as much as either method, as
-far as eight draws can tell.
+images get a label, and in this lesson that choice gained at least as much as
+either method, as far as eight draws can tell.
 
 After this lesson you can
 
@@ -135,7 +135,7 @@ assert spread_moon.equal(moon), "spreading names all"
 # ------------
 # Now digits, of which we may label 50. From 10,000 training images we take
 # 4,000 at random, eight times, and call this eight *draws*. 2,000 other images
-# are the test. To save time, each image is halved to 14 × 14 pixels.
+# are the test. To save time, width and height are halved, to 14 × 14 pixels.
 #
 # Without labels, we can still group the images with :term:`k-means`.
 # ``KMeans(50)`` of scikit-learn looks for 50 clusters (``n_init=1`` means from
@@ -230,12 +230,13 @@ assert (
 # two also use the rest of the 4,000 images.
 #
 # *Label spreading* is ``LabelSpreading`` in scikit-learn. In our ``spread``, a
-# point copies one label and keeps it. Here, each image is linked to its ten
-# nearest ones and has a share of each label. In each round, it takes nine
-# tenths of its shares from its neighbours (``alpha=0.9``) and one tenth from
-# its own label, if it has one, until the shares hardly change. The largest one
-# is the answer, so a wrong neighbour can be outvoted. For a test image,
-# ``predict`` adds up the shares of the ten nearest images.
+# point copies one label and keeps it. Here, each image is linked to the nine
+# nearest others (``n_neighbors=10`` counts the image itself) and has a share of
+# each label. In each round, it takes nine tenths of its shares from its
+# neighbours (``alpha=0.9``) and one tenth from its own label, if it has one,
+# until the shares hardly change. The largest one is the answer, so a wrong
+# neighbour can be outvoted. For a test image, ``predict`` adds up the shares of
+# the ten nearest images.
 
 
 def label_spreading(flat, chosen, few):
@@ -249,7 +250,7 @@ def label_spreading(flat, chosen, few):
 
 
 # %%
-# The CNN takes 60 steps with 50 images each, so it sees each labelled image
+# The CNN takes 60 steps with 50 images each, so with 50 images it sees each
 # about 60 times, moved by at most one pixel, as in
 # :doc:`/lessons/architectures/04_dropout_augmentation`.
 
@@ -345,8 +346,8 @@ for name, shares in right.items():
 
 # %%
 # What do the two methods gain over a simpler one without the other images? The
-# last line of each says by how much the choice gains more, starting from the
-# simpler one with random labels.
+# last line of each compares the simpler one with typical labels to the method
+# with random labels.
 
 simpler = {"label spreading": "nearest label", "pseudo-labels": "CNN"}
 more = {}
@@ -362,7 +363,8 @@ for name, base in simpler.items():
 # %%
 # Labelling typical images helps each of the five methods, the networks by 5 to
 # 6 points and the others by 10 to 14. With random labels, label spreading gains
-# about 11 points and pseudo-labels about 3. With typical ones, it is 8 and 1.
+# about 11 points and pseudo-labels about 3. With typical ones, they gain 8 and
+# 1.
 #
 # On average, the choice gained more than either method, by about 3 and 4
 # points. But these are about two standard errors, so eight draws cannot tell
@@ -422,22 +424,24 @@ for pair in pairs.argsort(descending=True)[:2].tolist():
 # %%
 # With random labels, about 4% are wrong instead of 1%, and with typical ones
 # 2%. In the worst draw it is one in ten. The most frequent mistakes are between
-# digits that look alike. The second CNN learns these labels like all others,
-# and no loss shows that they are wrong. So let a person check a sample of them.
+# digits that look alike. The second CNN learns these labels like all others. So
+# let a person check a sample of them.
 
 # %%
 # .. check::
 
 assert (promised.mean(dim=1) < 0.015).all(), "about 1% promised"
+assert (wrong.mean(dim=1) > 1.6 * promised.mean(dim=1)).all(), "two to three"
+assert (wrong.mean(dim=1) < 4.5 * promised.mean(dim=1)).all(), "times as many"
 assert 0.025 < wrong[0].mean() < 0.055, "about 4% with random labels"
 assert 0.015 < wrong[1].mean() < 0.03, "about 2% with typical labels"
 assert 0.07 < wrong.max() < 0.15, "one in ten"
 
 # %%
-# **A validation set that you could not afford.** We chose the settings (ten
-# links, the learning rate, 95% …) on other draws with 1,000 validation images.
-# That is 20 times as many labels as the 50. What if the CNN learns from them?
-# Four draws will do.
+# **A validation set that you could not afford.** We chose the settings (the
+# number of neighbours, the learning rate, 95% …) on other draws with 1,000
+# validation images. That is 20 times as many labels as the 50. What if the CNN
+# learns from them? Four draws will do.
 
 rich = torch.zeros(4)
 for seed in range(4):
@@ -450,7 +454,7 @@ print(f"CNN, 1,050 labels: {rich.mean():.3f}")
 
 # %%
 # The CNN is now better than every method in our table. So if you have such a
-# validation set, train on most of it. If not, take usual settings.
+# validation set, train on most of it. If not, use common settings.
 
 # %%
 # .. check::
@@ -513,7 +517,8 @@ assert on_test > 0.78, "from 50 labels"
 #   points.
 # - Label spreading and pseudo-labels helped, too, and eight draws cannot tell
 #   whether the choice gains more.
-# - Of the pseudo-labels, at least twice as many were wrong as promised.
+# - Of the pseudo-labels, on average two to three times as many were wrong as
+#   promised.
 # - Labels for validation are labels, too. A CNN that learned from them was
 #   better than every method without them.
 #
