@@ -35,8 +35,8 @@ torch.manual_seed(0)
 # The clipped objective by hand
 # -----------------------------
 # An old policy gave an action the probability 0.4, and a new one gives it 0.6.
-# Their *ratio* is 1.5. It is e to the difference of two surprises, −ln p, which
-# the cross-entropy computes:
+# Their *ratio* is 1.5. It is e to the old surprise minus the new one. A
+# surprise is −ln p, which the cross-entropy computes:
 
 action = torch.tensor(0)
 old = cross_entropy(torch.tensor([0.4, 0.6]).log(), action)
@@ -73,7 +73,7 @@ for i, advantage in enumerate([1.0, -1.0]):
 
 # %%
 # .. alt:: Two curves of the objective against the ratio. For advantage 1 it
-#    rises until 1.2 and is flat beyond. For −1 it is flat until 0.8 and falls
+#    rises up to 1.2 and is flat beyond. For −1 it is flat up to 0.8 and falls
 #    beyond.
 
 # %%
@@ -127,10 +127,10 @@ print("states    ", tuple(pair.states.shape))
 #
 # What did we expect? A second network, the *value network* or *critic*,
 # predicts how well the episode will go on. Its target is 0.01 × the reward plus
-# 0.99 × the target of the next step, so the near future matters most. After a
-# fall nothing follows. If only the time ran out, the critic's prediction, say
-# 0.9, stands for the rewards that we did not see. Three steps by hand, the last
-# one first:
+# 0.99 × the target of the next step, so the near future matters most (0.99 is
+# the *discount*). After a fall nothing follows. If only the time ran out, the
+# critic's prediction, say 0.9, stands for the rewards that we did not see.
+# Three steps by hand, the last one first:
 
 for name, ahead in [("time over", 0.9), ("fall", 0.0)]:
     for _ in range(3):
@@ -269,7 +269,8 @@ def train(seed, how, marks=(5_000, 20_000)):
 # *One pass* is REINFORCE with the critic's advantages. We chose the learning
 # rates with other seeds, 10 to 14, from 0.02 to 0.06 for REINFORCE, 0.02 to
 # 0.08 for one pass and 0.005 to 0.02 for PPO. A falling rate made REINFORCE
-# worse, so it has none. ``|`` merges two dictionaries, and the right one wins.
+# worse, so it has none, and neither has the single pass. ``|`` merges two
+# dictionaries, and the right one wins.
 
 never = float("inf")
 ppo = {"lr": 0.01, "passes": 10, "limit": 0.2, "decay": 20_000}
@@ -332,11 +333,11 @@ for i, steps in enumerate(["5,000", "20,000"]):
 
 # %%
 # From the same 20,000 steps, PPO solves the task for all five seeds, and
-# REINFORCE for two. A single pass with the critic comes out between them, so
-# PPO gains by the passes and the critic together. In the previous lesson
-# REINFORCE solved the task after 1,250 episodes, and a one-line rule held every
-# pole without training. So PPO pays where a step is costly and no rule is
-# known.
+# REINFORCE for two. A single pass with the critic comes out between them, but
+# five seeds are too few to split the gain between the critic, the passes and
+# the falling rate. In the previous lesson REINFORCE solved the task after 1,250
+# episodes, and a one-line rule held every pole without training. So PPO is
+# worth trying where a step is costly and no rule is known.
 
 # %%
 # .. check::
@@ -374,7 +375,7 @@ gain = early["clipped"] - early["no clip"]
 print(f"gain {gain.mean():.0f} (standard error {gain.std() / 5**0.5:.0f})")
 
 # %%
-# The high rate did less harm with clipping than without it, where most of the
+# With clipping, the high rate did no visible harm here. Without it, most of the
 # mean score is lost. (We did not compare the best rates of both.) Clipping only
 # removes the reason to move further. It does not hold the policy back, so in
 # exercise 2 a third of the ratios lie outside the range.
@@ -406,7 +407,8 @@ score = early["recomputed"]
 print(f"recomputed, 0.04: {score.mean():.0f} ± {score.std():.0f}", highest)
 
 # %%
-# The last two for tiny steps without the bug, and PPO's mean clip fraction:
+# Now the last two numbers without the bug but with tiny steps, and PPO's mean
+# clip fraction:
 
 policy, critic, optimizer, envs = start(0, 0.0005)
 tiny = improve(policy, critic, optimizer, play_episodes(policy, envs), ppo)
@@ -440,7 +442,7 @@ for policy in policies["PPO"]:
     print(lost[-1])
 
 # %%
-# Balancing the pole is not what fails. The cart drifts off the track.
+# The pole is not the problem. The cart drifts off the track.
 
 # %%
 # .. check::
@@ -458,10 +460,10 @@ assert torch.tensor(lost)[:, 1].sum() > 2 * torch.tensor(lost)[:, 0].sum(), (
 # %%
 # In production
 # -------------
-# A policy earns its reward in any way that the reward allows. The score does
-# not ask where the cart is, so a policy that lets it drift off later looks
-# perfect. Test for longer than in training, look at what the policy does, and
-# put into the reward what must not happen.
+# A policy uses any way of earning reward that you leave open. While the cart is
+# on the track, the score does not ask where, so a policy that drifts off after
+# the test can look perfect. Test for longer than in training, look at what the
+# policy does, and put into the reward what must not happen.
 #
 # Recipe
 # ------
@@ -545,7 +547,7 @@ print("push to the right:", policy(leaning_right).argmax(dim=1).item() == 1)
 # %%
 # .. check::
 
-assert score > 200, "it has learned"
+assert score > 400, "it has learned"
 
 # %%
 # What you learned
@@ -554,7 +556,8 @@ assert score > 200, "it has learned"
 #   the ratio has left the range from 0.8 to 1.2 in the right direction.
 # - From 20,000 steps it solved CartPole for all five seeds, and REINFORCE for
 #   two. A one-line rule does as well without training.
-# - At a high learning rate, clipping made ten passes less harmful.
+# - At a high learning rate, ten passes worked with clipping, and mostly failed
+#   without it.
 # - Compute the old log-probabilities once, before the first pass. If the clip
 #   fraction is 0, check that the ratios differ from 1 in the second.
 #
@@ -574,8 +577,9 @@ assert score > 200, "it has learned"
 # %%
 # .. answer:: 1
 #
-#    All three are about −0.48. At mean 0 the first is positive, so its action
-#    becomes more likely: it is only less bad than the others.
+#    All three are about −0.48. At mean 0 the first is positive and the third
+#    negative. So the first action becomes more likely, though it is only less
+#    bad than the others.
 
 fall = torch.tensor([0.0297, 0.0199, 0.01]) - 0.5
 print([round(value, 2) for value in fall.tolist()])
