@@ -373,8 +373,8 @@ for name, base in simpler.items():
 # images.
 #
 # Our pseudo-labels are made only once. Stronger methods, such as FixMatch, make
-# them anew in each step, from a slightly changed image, and train on a strongly
-# changed version of it.
+# them again in each step, from a slightly changed image, and train on a
+# strongly changed version of it.
 
 # %%
 # .. check::

@@ -41,7 +41,7 @@ def copy_project(project: Project, target: Path, results: bool = False) -> Path:
         shutil.copytree(source, copy, ignore=generated, dirs_exist_ok=True)
     for page in above.glob("*.md"):
         shutil.copy2(page, target)
-    if results:  # the pages around them are written anew, since they name files of this tree
+    if results:  # the pages around them are written again, as they name files of this tree
         Results(Project(docs)).book.unlink(missing_ok=True)
     return docs
 

@@ -53,7 +53,7 @@ def contents() -> Iterator[tuple[str, bytes]]:
 def run_script() -> str:
     """Return the script that runs all of it, with what it needs as PEP 723 has it."""
     pinned = [f'#     "{name}=={metadata.version(name).partition("+")[0]}",' for name in NEEDS]
-    rows = ["# /// script", '# requires-python = ">=3.11"', "# dependencies = ["]
+    rows = ["# /// script", '# requires-python = ">=3.11,<3.15"', "# dependencies = ["]
     rows += [*pinned, "# ]", "# ///", ""]
     return "\n".join(rows) + "\n" + Path(__file__).with_name("run_project.py").read_text("utf-8")
 
