@@ -75,6 +75,7 @@ downloads_needs = {
     "handbook.datasets.load_image_folder": ["pillow"],
     "handbook.datasets.write_image_folder": ["pillow"],
     "handbook.plots": ["matplotlib"],
+    "handbook.torchrun": ["cloudpickle"],
     "torch.onnx": ["onnx", "onnxscript"],
     "torch.utils.cpp_extension": ["ninja"],
     "torch.utils.tensorboard": ["tensorboard"],

@@ -9,6 +9,7 @@ from .episodes import Episodes, play_episodes
 from .saved_memory import SavedMemory
 from .steps import classification_step, regression_step
 from .summary import summary
+from .torchrun import torchrun
 from .training import evaluate, fit
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "plots",
     "regression_step",
     "summary",
+    "torchrun",
 ]
 
 
