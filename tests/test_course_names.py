@@ -179,6 +179,17 @@ def test_a_declared_name_is_introduced_by_its_lesson(tmp_path):
     assert found.new("last") == ["torch.arange"]
 
 
+def test_a_lesson_builds_on_those_that_its_text_links_to(tmp_path):
+    """Not on those that happened to introduce `plt.bar`; the first three links, in book order."""
+    book(tmp_path, "a = ['torch.ones']", a="ones|torch.ones(2)", b="|", c="|", d="|", e="|")
+    links = [":doc:`/lessons/d`", ":doc:`words </lessons/b>`", ":doc:`/lessons/e`"]
+    links += [":doc:`/install`", ":doc:`/lessons/c`", ":doc:`/lessons/a`"]
+    script = tmp_path / "e.py"
+    text = script.read_text().replace("# Text", f"# {' '.join(links)}") + "torch.ones(2)\n"
+    script.write_text(text)
+    assert Introductions(tmp_path, list("abcde"), []).before("e") == ["b", "c", "d"]
+
+
 def test_a_book_without_lessons(tmp_path):
     """A site may have other pages only."""
     assert Introductions(tmp_path, ["gone"], []).where == {}

@@ -11,6 +11,7 @@ own text has it and says what it does there.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from course.lesson import Fault, Lesson
 
 TABLE = "introduces.toml"
 MAX_NEW = 10
-NEAREST = 3
+SHOWN = 3  # lessons that a lesson builds on, at most
+LINK = re.compile(r":doc:`(?:[^`<]*<)?/lessons/([^`<>]+)>?`")
 
 
 class Introductions:
@@ -105,10 +107,18 @@ class Introductions:
         return [*declared, *names.own_names(self.lessons[lesson])]
 
     def before(self, lesson: str) -> list[str]:
-        """Return the nearest earlier lessons that introduced names which this one uses."""
-        place = self.order.index(lesson)
-        used = {self.where.get(name) for name in self.uses[lesson]}
-        return [name for name in self.order[:place] if name in used][-NEAREST:]
+        """Return the earlier lessons that a lesson builds on, in the order of the book.
+
+        These are the first that its text links to. Where it links to none, they are the nearest
+        that introduced names which it uses.
+        """
+        earlier = self.order[: self.order.index(lesson)]
+        linked = dict.fromkeys(LINK.findall(self.lessons[lesson].text))
+        found = [name for name in linked if name in earlier][:SHOWN]
+        if not found:
+            used = {self.where.get(name) for name in self.uses[lesson]}
+            found = [name for name in earlier if name in used][-SHOWN:]
+        return sorted(found, key=earlier.index)
 
     def faults(self, lesson: str) -> Iterator[Fault]:
         """Yield what is wrong with the names of a lesson whose introductions are declared."""
