@@ -1,0 +1,631 @@
+"""
+Custom operators: torch.library
+===============================
+
+How do you use a library that PyTorch cannot look into, inside a network that is
+trained and compiled?
+
+Some results come from code that is not made of PyTorch's operations: an image
+library, a solver, plain Python. You can wrap such code as a *custom operator*,
+and tell PyTorch three things about it: how to compute the result, which shape
+the result has, and what its gradient is. PyTorch believes all three, so each of
+them needs a check. We will also meet a wrong gradient that passes the two usual
+ones.
+
+After this lesson you can
+
+- turn a function into an operator, in three parts
+- check it with ``opcheck`` and ``gradcheck``, and read what they print
+- find a wrong gradient that passes both, with random weights
+"""
+
+# %%
+# Setup
+# -----
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from PIL import Image
+from torch.autograd import gradcheck
+from torch.library import custom_op, opcheck
+from torch.nn.functional import avg_pool2d
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# ``opcheck`` sets off a warning about ``.grad`` inside PyTorch. It is harmless
+# here, so we silence it:
+
+warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")
+
+# %%
+# What torch.compile cannot read
+# ------------------------------
+# We shrink a row of pixels to half its length. Each new pixel is the mean of
+# two neighbors, so 1, 3, 5, 9 become 2 and 7. The function takes the numbers
+# out of the tensor and works on a Python list. It stands for any library.
+
+
+def row_means(x):
+    numbers = x.tolist()
+    means = []
+    for i in range(0, len(numbers), 2):
+        means.append((numbers[i] + numbers[i + 1]) / 2)
+    return torch.tensor(means, dtype=x.dtype)
+
+
+row = torch.tensor([1.0, 3.0, 5.0, 9.0], dtype=torch.float64)
+row.requires_grad_()
+means = row_means(row)
+print(means, means.requires_grad)
+
+# %%
+# The result is right, but it does not require a gradient: autograd saw none of
+# it. :func:`torch.compile` does not get through either. We ask for one graph
+# with ``fullgraph=True``, as in :doc:`/lessons/start/02_dynamic_graph`:
+
+refused = ""
+try:
+    torch.compile(row_means, fullgraph=True, backend="eager")(row)
+except RuntimeError as error:
+    refused = str(error)
+print(refused[:44])
+
+# %%
+# It stops at ``tolist``. Without ``fullgraph=True`` it would leave this part to
+# Python, and split your network into several graphs. A ``Function``, as in
+# :doc:`/lessons/autograd/07_custom_function`, would supply the gradient, but
+# ``torch.compile`` reads its ``forward``, too (exercise 1).
+
+# %%
+# .. check::
+
+assert means.tolist() == [2, 7], "the result is right"
+assert not means.requires_grad, "autograd saw none of it"
+assert "tolist" in refused, "it stops at tolist"
+
+# %%
+# The three parts
+# ---------------
+# **Part 1 is the result.** The decorator :func:`~torch.library.custom_op` makes a
+# custom operator of the function below it. Its name is ``"lesson::pair_means"``,
+# where ``lesson`` is a prefix of your choice. ``mutates_args=()`` promises that
+# the function changes none of its arguments. The operator also has to know the
+# types. They stand in the line with ``def``, as *annotations*: ``x`` is a
+# ``torch.Tensor``, and so is what comes after the arrow ``->``, the result.
+
+
+@custom_op("lesson::pair_means", mutates_args=())
+def pair_means(x: torch.Tensor) -> torch.Tensor:
+    return row_means(x)
+
+
+# %%
+# **Part 2 is the shape.** While ``torch.compile`` builds its graph, there are no
+# numbers yet. It works with *fake tensors*, which have a shape and a dtype and
+# nothing else. For these, ``register_fake`` takes a second function. Nobody
+# calls it by name, so people name it ``_``. We make a mistake on purpose, and
+# say that the result is as long as ``x``:
+
+
+@pair_means.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+# %%
+# **Part 3 is the gradient.** ``register_autograd`` takes a ``backward`` like that
+# of a ``Function``. The first mean is :math:`(x_1 + x_2) / 2`, so its gradient
+# goes to both of its pixels, with the factor ½. ``repeat_interleave(2)`` turns
+# 10, 20 into 10, 10, 20, 20. Our second mistake is to forget the ½:
+
+
+def backward(ctx, grad_output):
+    return grad_output.repeat_interleave(2)
+
+
+pair_means.register_autograd(backward)
+print(pair_means(row))
+
+# %%
+# The operator works, and its result now has a ``grad_fn``. Nothing complains.
+
+# %%
+# .. check::
+
+assert pair_means(row).tolist() == [2, 7], "the operator works"
+assert pair_means(row).requires_grad, "its result has a grad_fn"
+
+# %%
+# Two checks
+# ----------
+# :func:`~torch.library.opcheck` runs the operator with real and with fake
+# tensors, forward and backward, and compares what comes out. It takes the
+# operator and a tuple of inputs. They should require a gradient, or the backward is not tried.
+# (Its error is of a private kind, so we catch any ``Exception``.)
+
+complaint = ""
+try:
+    opcheck(pair_means, (row,))
+except Exception as error:
+    complaint = str(error)
+print(complaint)
+
+# %%
+# The real result has the shape ``[2]``, and our second function said ``[4]``. We
+# register a right one, which replaces it. ``new_empty`` makes a tensor of this
+# shape with the dtype of ``x``.
+
+
+@pair_means.register_fake
+def _(x):
+    return x.new_empty(len(x) // 2)
+
+
+report = opcheck(pair_means, (row,))
+for test, verdict in report.items():
+    print(test, verdict)
+
+# %%
+# All four tests succeed, although the gradient is still wrong. ``opcheck`` looks
+# at how the parts fit together. It does not measure slopes. For this we have
+# :func:`~torch.autograd.gradcheck`:
+
+mismatch = ""
+try:
+    gradcheck(pair_means, row)
+except RuntimeError as error:
+    mismatch = str(error)
+print(mismatch)
+
+# %%
+# Measured is ½, claimed is 1. With the factor, the check passes:
+
+
+def backward(ctx, grad_output):
+    return grad_output.repeat_interleave(2) / 2
+
+
+pair_means.register_autograd(backward)
+print(gradcheck(pair_means, row))
+
+# %%
+# .. check::
+
+assert "torch.Size([2]) and torch.Size([4])" in complaint, "the shapes"
+assert len(report) == 4, "four tests"
+assert set(report.values()) == {"SUCCESS"}, "all succeed"
+assert "Jacobian mismatch" in mismatch, "gradcheck finds the factor"
+assert gradcheck(pair_means, row), "passes with the factor"
+
+# %%
+# On real data
+# ------------
+# Now a real library. Pillow (its module is called ``PIL``) shrinks the digits
+# from 28 × 28 to 14 × 14 pixels. ``Image.fromarray`` makes an image of a NumPy
+# array. ``resize`` with ``BOX`` takes the mean of each 2 × 2 square.
+
+
+@custom_op("lesson::shrink", mutates_args=())
+def shrink(x: torch.Tensor) -> torch.Tensor:
+    half = x.shape[1] // 2
+    small = []
+    for array in x.numpy().astype(np.float32):
+        image = Image.fromarray(array)
+        image = image.resize((half, half), Image.Resampling.BOX)
+        small.append(torch.from_numpy(np.array(image)))
+    return torch.stack(small).to(x.dtype)
+
+
+@shrink.register_fake
+def _(x):
+    return x.new_empty(len(x), x.shape[1] // 2, x.shape[2] // 2)
+
+
+# %%
+# PyTorch can do the same itself, with ``avg_pool2d``. In real life you would
+# take that. Here it tells us what is right.
+
+train, test = datasets.mnist()
+digits = train.x[:100, 0]  # (100, 28, 28)
+small = avg_pool2d(digits, 2)
+difference = (shrink(digits) - small).abs().max().item()
+print(f"largest difference {difference:.0e}")
+
+# %%
+# .. check::
+
+assert difference < 1e-6, "the same except for rounding"
+
+# %%
+# What goes wrong
+# ---------------
+# In the backward, each gradient goes to four pixels, with the factor ¼. The
+# following author thinks of images, and keeps the gradient as one: as whole
+# numbers from 0 to 255, which are called 8 bits.
+
+
+def backward(ctx, grad_output):
+    pixels = (255 * grad_output.clamp(0, 1)).byte()
+    wide = pixels.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    return wide.to(grad_output.dtype) / 255 / 4
+
+
+shrink.register_autograd(backward)
+
+# %%
+# What do the two checks say? Pillow computes in ``float32``, so ``gradcheck``
+# has to move the pixels further than usual (``eps``), and allow for rounding
+# (``atol``). Shrinking is linear, so a long move does no harm.
+
+image = torch.rand(1, 4, 4, dtype=torch.float64, requires_grad=True)
+report = opcheck(shrink, (image,))
+print(set(report.values()))
+passed = gradcheck(shrink, image, eps=0.01, atol=0.001)
+print("gradcheck:", passed)
+
+# %%
+# Both pass. Now we send seven gradients back ourselves, each through an image
+# of four pixels. Together, the four should receive what was sent.
+
+sent = torch.linspace(-1, 2, 7)
+images = torch.zeros(7, 2, 2, requires_grad=True)
+shrink(images).backward(sent.reshape(7, 1, 1))
+arrived = images.grad.sum(dim=(1, 2))
+for i in range(7):
+    print(f"sent {sent[i]:4.1f}, arrived {arrived[i]:5.3f}")
+
+# %%
+# .. alt:: The gradient that arrives over the gradient that was sent, from −1 to
+#    2. The dashed line of the right answer rises evenly. The 8-bit line stays
+#    at 0 for everything negative, rises with the dashed line from 0 to 1, and
+#    stays at 1 beyond. Two circles at 0 and 1 mark where gradcheck looks. There
+#    the lines meet.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
+axis.plot(sent, sent, "--", color="grey", label="right")
+axis.plot(sent, arrived, "o-", markersize=4, label="8-bit backward")
+axis.plot(
+    [0, 1], [0, 1], "o", markersize=13, fillstyle="none", color="black",
+    label="gradcheck looks here",
+)  # fmt: skip
+axis.set(xlabel="gradient sent back", ylabel="gradient that arrives")
+axis.grid(alpha=0.4)
+axis.legend()
+
+# %%
+# What is negative is lost, and what is above 1 is cut off. Even 0.5 does not
+# arrive whole, because ``byte`` rounds down to 127 of 255. To get one row of the
+# Jacobian, ``gradcheck`` sends 1 to one output and 0 to the others, and these
+# two happen to arrive.
+#
+# So the third check multiplies the result by random weights. Then the operator
+# receives these weights as its gradient, of either sign and any size.
+
+weights = torch.randn(1, 2, 2, dtype=torch.float64)
+
+
+def weighted(x):
+    return shrink(x) * weights
+
+
+caught = ""
+try:
+    gradcheck(weighted, image, eps=0.01, atol=0.001)
+except RuntimeError as error:
+    caught = str(error)
+print(caught[:54])
+
+# %%
+# The right backward keeps to PyTorch's operations on the gradient as it is:
+
+
+def backward(ctx, grad_output):
+    wide = grad_output.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    return wide / 4
+
+
+shrink.register_autograd(backward)
+print("weighted:", gradcheck(weighted, image, eps=0.01, atol=0.001))
+
+# %%
+# .. check::
+
+assert set(report.values()) == {"SUCCESS"}, "opcheck passes"
+assert passed, "gradcheck passes"
+assert arrived[:2].tolist() == [0, 0], "negative is lost"
+assert arrived[2] == 0, "0 is right"
+assert 0.49 < arrived[3] < 0.4995, "0.5 does not arrive whole"
+assert (arrived[4:] == 1).all(), "above 1 is cut off"
+assert "Jacobian mismatch" in caught, "random weights catch it"
+assert gradcheck(weighted, image, eps=0.01, atol=0.001), "now it is right"
+
+# %%
+# Under torch.compile
+# -------------------
+# Now the operator can be part of one graph. The default backend, ``inductor``,
+# writes C++ code for the other operations. So it needs a C++ compiler, and the
+# first call takes a while. If it fails on your machine, the page says so and
+# takes ``aot_eager``, which runs the graphs of forward and backward as they are.
+
+
+def loss_of(images):
+    return ((shrink(images) - small) ** 2).sum()
+
+
+guess = torch.full((100, 28, 28), 0.5, requires_grad=True)
+loss_of(guess).backward()
+eager_grad = guess.grad
+guess.grad = None
+
+# %%
+
+backend = "inductor"
+try:
+    compiled = torch.compile(loss_of, fullgraph=True, backend=backend)
+    compiled(guess).backward()
+except RuntimeError as error:
+    print("no inductor here:", error)
+    backend = "aot_eager"
+    compiled = torch.compile(loss_of, fullgraph=True, backend=backend)
+    compiled(guess).backward()
+compiled_grad = guess.grad
+gap = (compiled_grad - eager_grad).abs().max() / eager_grad.abs().max()
+print(f"{backend}: relative difference {gap:.1g}")
+
+# %%
+# There was one graph, and the gradient is the same except for rounding. The
+# operator itself does not get faster, because nothing looks into it.
+
+# %%
+# .. check::
+
+assert gap < 1e-5, "the same except for rounding"
+
+# %%
+# Recipe
+# ------
+# Here is an operator with two inputs, and a backward that needs them. As in a
+# ``Function``, a function for ``setup_context`` puts them aside.
+
+import torch
+from torch.autograd import gradcheck
+from torch.library import custom_op, opcheck
+
+
+@custom_op("mine::multiply", mutates_args=())
+def multiply(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    products = [a * b for a, b in zip(x.tolist(), weight.tolist(), strict=True)]
+    return torch.tensor(products, dtype=x.dtype, device=x.device)
+
+
+@multiply.register_fake
+def _(x, weight):
+    return torch.empty_like(x)
+
+
+# %%
+# The third part:
+
+
+def keep(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def multiply_backward(ctx, grad_output):  # PyTorch's or custom operators
+    x, weight = ctx.saved_tensors
+    return grad_output * weight, grad_output * x
+
+
+multiply.register_autograd(multiply_backward, setup_context=keep)
+
+# %%
+# And all checks, the last one for ``torch.compile``:
+
+x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+weight = torch.randn(3, dtype=torch.float64, requires_grad=True)
+mix = torch.randn(3, dtype=torch.float64)
+
+
+def mixed(x, weight):
+    return multiply(x, weight) * mix
+
+
+print(set(opcheck(multiply, (x, weight)).values()))
+print(gradcheck(mixed, (x, weight)))
+whole = torch.compile(mixed, fullgraph=True, backend="aot_eager")
+print(torch.allclose(whole(x, weight), x * weight * mix))
+
+# %%
+# .. check::
+
+assert set(opcheck(multiply, (x, weight)).values()) == {"SUCCESS"}, "opcheck"
+assert gradcheck(mixed, (x, weight)), "gradcheck with random weights"
+assert torch.allclose(whole(x, weight), x * weight * mix), "compiled"
+
+# %%
+# What you learned
+# ----------------
+# - A custom operator has three parts: the result (``custom_op``), its shape
+#   (``register_fake``) and its gradient (``register_autograd``).
+# - ``opcheck`` compares the shape with the real result, and tries the backward.
+#   It does not notice a wrong gradient.
+# - ``gradcheck`` measures the gradient, but sends back only 0 and 1. Multiply
+#   the result by random weights before you check it.
+# - Under ``torch.compile``, such an operator is part of the graph, and stays as
+#   fast or slow as it was.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Put ``row_means`` into the ``forward`` of a ``Function``, with
+#    the right ``backward``. What is the gradient of the sum of the result? And
+#    what does ``torch.compile`` do with ``fullgraph=True``?
+# 2. **Change.** Write an operator that doubles its argument in place with
+#    ``x.mul_(2)``, and break the promise of ``mutates_args=()``. What does
+#    ``opcheck`` say? What is ``x`` after it, if a compiled function calls it?
+#    Then declare ``mutates_args={"x"}``.
+# 3. **Extend.** ``ImageOps.mirror(image)`` of Pillow swaps left and right. Make
+#    an operator of it. Which operator is its backward? Use all three checks.
+
+# %%
+# .. answer:: 1
+#
+#    The gradient is right, ½ for each pixel. But ``torch.compile`` reads
+#    ``forward``, and stops at ``tolist`` again.
+
+
+class RowMeans(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return row_means(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output.repeat_interleave(2) / 2
+
+
+RowMeans.apply(row).sum().backward()
+print(row.grad)
+refused_again = ""
+try:
+    torch.compile(RowMeans.apply, fullgraph=True, backend="eager")(row)
+except RuntimeError as error:
+    refused_again = str(error)
+print(refused_again[:44])
+
+# %%
+# .. check::
+
+assert row.grad.tolist() == [0.5, 0.5, 0.5, 0.5], "½ for each pixel"
+assert "tolist" in refused_again, "it stops again"
+
+# %%
+# .. answer:: 2
+#
+#    ``opcheck`` says that the argument was changed. Without the check, it is a
+#    silent mistake: the sum after doubling three ones is 6, and 3 when it is
+#    compiled, because ``torch.compile`` believes the promise. Declared, it is 6
+#    both times. The operator that declares it returns nothing.
+
+
+@custom_op("lesson::hidden_double", mutates_args=())
+def hidden_double(x: torch.Tensor) -> torch.Tensor:
+    x.mul_(2)
+    return x.clone()
+
+
+@hidden_double.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+@custom_op("lesson::declared_double", mutates_args={"x"})
+def declared_double(x: torch.Tensor) -> None:
+    x.mul_(2)
+
+
+# %%
+# Both are called in the same way, on a copy of the input:
+
+
+def sum_hidden(x):
+    x = x.clone()
+    hidden_double(x)
+    return x.sum()
+
+
+def sum_declared(x):
+    x = x.clone()
+    declared_double(x)
+    return x.sum()
+
+
+# %%
+
+complaint = ""
+try:
+    opcheck(hidden_double, (torch.ones(3),))
+except Exception as error:
+    complaint = str(error)
+print(complaint)
+sums = []
+for function in [sum_hidden, sum_declared]:
+    in_one = torch.compile(function, fullgraph=True, backend="aot_eager")
+    sums.append(function(torch.ones(3)).item())
+    sums.append(in_one(torch.ones(3)).item())
+print(sums)
+
+# %%
+# .. check::
+
+assert "mutated" in complaint, "opcheck says so"
+assert sums == [6, 3, 6, 6], "hidden: 6 and 3, declared: 6 and 6"
+
+# %%
+# .. answer:: 3
+#
+#    What came from the left has to go back to the left, so the backward is the
+#    same operator once more. A backward may call a custom operator, since
+#    PyTorch knows its shape, too.
+
+from PIL import ImageOps
+
+
+@custom_op("lesson::mirror", mutates_args=())
+def mirror(x: torch.Tensor) -> torch.Tensor:
+    array = x.numpy().astype(np.float32)
+    mirrored = ImageOps.mirror(Image.fromarray(array))
+    return torch.from_numpy(np.array(mirrored)).to(x.dtype)
+
+
+@mirror.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+def mirror_backward(ctx, grad_output):
+    return mirror(grad_output)
+
+
+mirror.register_autograd(mirror_backward)
+
+# %%
+
+picture = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+signs = torch.randn(2, 3, dtype=torch.float64)
+
+
+def weighted_mirror(x):
+    return mirror(x) * signs
+
+
+print(torch.allclose(mirror(picture), picture.flip(1)))
+print(set(opcheck(mirror, (picture,)).values()))
+print(gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001))
+
+# %%
+# .. check::
+
+assert torch.allclose(mirror(picture), picture.flip(1)), "left and right"
+assert set(opcheck(mirror, (picture,)).values()) == {"SUCCESS"}, "opcheck"
+assert gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001), "weighted"
+
+# %%
+# .. earlier::
+#
+#    Tutorials often take NumPy as their example. Since PyTorch 2.1,
+#    ``torch.compile`` `translates NumPy calls
+#    <https://docs.pytorch.org/docs/stable/torch.compiler_faq.html>`__ into its
+#    own operations, so for NumPy alone you need no operator.
