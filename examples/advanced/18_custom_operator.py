@@ -133,7 +133,7 @@ row_means.register_autograd(backward)
 print(row_means(row))
 
 # %%
-# The operator works, and its result now has a ``grad_fn``. Nothing complains.
+# The operator works, and its result has a ``grad_fn``. Nothing complains.
 
 # %%
 # .. check::
@@ -177,8 +177,8 @@ for test, verdict in report.items():
 
 # %%
 # All four tests succeed, although the gradient is still wrong. ``opcheck``
-# looks at how the parts fit together. It does not measure slopes. For this we
-# have :func:`~torch.autograd.gradcheck`:
+# looks at how the parts fit together, and does not measure slopes.
+# :func:`~torch.autograd.gradcheck` does:
 
 mismatch = ""
 try:
@@ -188,8 +188,9 @@ except RuntimeError as error:
 print(mismatch)
 
 # %%
-# The measured slope is ½, and our backward says 1. With the factor, the check
-# passes:
+# The message shows two :term:`Jacobians <Jacobian>`, with a row for each input
+# and a column for each output. The measured slope is ½, and our ``backward``
+# says 1. With the factor, the check passes:
 
 
 def backward(ctx, grad_output):
@@ -255,6 +256,7 @@ assert difference < 1e-6, "the same except for rounding"
 
 def backward(ctx, grad_output):
     pixels = (255 * grad_output.clamp(0, 1)).byte()
+    # each row twice, then each column twice
     wide = pixels.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
     return wide.to(grad_output.dtype) / 255 / 4
 
@@ -274,8 +276,9 @@ passed = gradcheck(shrink, image, eps=0.01, atol=0.001)
 print("gradcheck:", passed)
 
 # %%
-# Both pass. Now we send seven gradients back ourselves, each through an image
-# of four pixels. Together, the four should receive what was sent.
+# Both pass. Now we send seven gradients back ourselves (``backward(v)``, as in
+# :doc:`/lessons/autograd/06_jacobian`), each through an image of four pixels.
+# Together, the four should receive what was sent.
 
 sent = torch.linspace(-1, 2, 7)
 images = torch.zeros(7, 2, 2, requires_grad=True)
@@ -307,9 +310,9 @@ axis.legend()
 
 # %%
 # Negative gradients are lost, and those above 1 are cut off. Even 0.5 does not
-# arrive whole, because ``byte`` rounds down to 127 of 255. To get one row of
-# the :term:`Jacobian`, ``gradcheck`` sends 1 to one output and 0 to the others,
-# and these two happen to arrive.
+# arrive whole, because ``byte`` rounds down to 127 of 255. To get the slopes of
+# one output, ``gradcheck`` sends 1 to it and 0 to the others, and these two
+# happen to arrive.
 #
 # So the third check multiplies the result by random weights. Then the operator
 # receives these weights as its gradient, of either sign and any size.
@@ -329,7 +332,7 @@ except RuntimeError as error:
 print(caught[:54])
 
 # %%
-# The right backward keeps to PyTorch's operations on the gradient as it is:
+# The right ``backward`` leaves the gradient in its own dtype:
 
 
 def backward(ctx, grad_output):
@@ -378,8 +381,8 @@ gap = (image.grad - eager_grad).abs().max().item()
 print(f"{backend}: largest difference {gap:.1g}")
 
 # %%
-# There was one graph, and the gradient is the same except for rounding. What is
-# inside the operator is not compiled, because nothing looks into it.
+# There was one graph, and the gradient is the same except for rounding. The
+# inside of the operator is not compiled, because nothing looks into it.
 
 # %%
 # .. check::
@@ -389,8 +392,8 @@ assert gap < 1e-12, "the same except for rounding"
 # %%
 # Recipe
 # ------
-# Here is an operator with two inputs, and a backward that needs them. As in a
-# ``Function``, a function for ``setup_context`` puts them aside.
+# Here is an operator with two inputs, and a ``backward`` that needs them. As in
+# a ``Function``, a function for ``setup_context`` puts them aside.
 
 import warnings
 
@@ -475,7 +478,8 @@ assert torch.allclose(whole(x, weight), x * weight * mix), "compiled"
 #    ``opcheck`` say? What is ``x`` after it, if a compiled function calls it?
 #    Then declare ``mutates_args={"x"}``, and return nothing (``-> None``).
 # 3. **Extend.** ``ImageOps.mirror(image)`` of Pillow swaps left and right. Make
-#    an operator of it. Which operator is its backward? Use all three checks.
+#    an operator of it. Which operator is its ``backward``? Use all three
+#    checks.
 
 # %%
 # .. answer:: 1
@@ -521,7 +525,7 @@ assert "tolist" in refused_again, "it stops again"
 # .. answer:: 2
 #
 #    ``opcheck`` says that the argument was changed. Without the check, it is a
-#    silent mistake: the sum after doubling three ones is 6, and 3 when it is
+#    silent mistake: the sum after doubling 1, 1, 1 is 6, and 3 when it is
 #    compiled, because ``torch.compile`` believes the promise. Declared, it is 6
 #    both times. (Both are called on a copy of the input.)
 
@@ -581,9 +585,9 @@ assert sums == [6, 3, 6, 6], "hidden: 6 and 3, declared: 6 and 6"
 # %%
 # .. answer:: 3
 #
-#    What came from the left has to go back to the left, so the backward is the
-#    same operator once more. A backward may call a custom operator, since
-#    PyTorch knows its shape, too.
+#    What came from the left has to go back to the left, so the ``backward`` is
+#    the same operator once more. A ``backward`` may call a custom operator,
+#    since PyTorch knows its shape, too.
 
 from PIL import ImageOps
 
