@@ -2,8 +2,8 @@
 Custom operators: torch.library
 ===============================
 
-How do you use a library that PyTorch cannot look into, inside a network that is
-trained and compiled?
+How do you call a library that PyTorch cannot look into, and still have
+gradients and ``torch.compile``?
 
 Some results come from code that is not made of PyTorch's operations: an image
 library, a solver, plain Python. You can wrap such code as a *custom operator*,
@@ -22,8 +22,6 @@ After this lesson you can
 # %%
 # Setup
 # -----
-
-import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -90,7 +88,8 @@ assert "tolist" in refused, "it stops at tolist"
 # decorator :func:`~torch.library.custom_op`, which makes a custom operator of
 # it. Its name is ``"lesson::row_means"``, where ``lesson`` is a prefix of your
 # choice. ``mutates_args=()`` promises that the function changes none of its
-# arguments. The operator also has to know the types. They stand in the line
+# arguments. Nor may the result share memory with one of them (return a
+# ``clone``). The operator also has to know the types. They stand in the line
 # with ``def``, as *annotations*: ``x`` is a ``torch.Tensor``, and so is the
 # result, after ``->``.
 
@@ -106,23 +105,25 @@ def row_means(x: torch.Tensor) -> torch.Tensor:  # new: the types
 
 # %%
 # **Part 2 is the shape.** While ``torch.compile`` builds its graph, there are
-# no values yet. It works with *fake tensors*, which have a shape and a dtype,
-# but no numbers. ``register_fake`` takes the function for these. Nobody calls
-# it by name, so people name it ``_``. We make a mistake on purpose, and say
-# that the result is as long as ``x``:
+# no values yet. It works with *fake tensors*, which have a shape, strides and a
+# dtype, but no numbers. ``register_fake`` takes the function for these. Nobody
+# calls it by name, so people name it ``_``. ``torch.empty`` makes a contiguous
+# tensor, as ours is. We make a mistake on purpose, and say that the result is
+# as long as ``x``:
 
 
 @row_means.register_fake
 def _(x):
-    return torch.empty_like(x)
+    return torch.empty(x.shape, dtype=x.dtype)
 
 
 # %%
 # **Part 3 is the gradient.** ``register_autograd`` takes a ``backward`` like
 # that of a ``Function``. The first mean is :math:`(x_1 + x_2) / 2`, so its
 # gradient goes to both of its pixels, with the factor ½. For this,
-# ``repeat_interleave(2)`` turns 10, 20 into 10, 10, 20, 20. Our second mistake
-# is to forget the ½:
+# ``repeat_interleave(2)`` turns 10, 20 into 10, 10, 20, 20. ``torch.compile``
+# does read the ``backward``, so use only PyTorch's operations or other custom
+# operators in it. Our second mistake is to forget the ½:
 
 
 def backward(ctx, grad_output):
@@ -160,18 +161,15 @@ print(complaint)
 # %%
 # The real result has the shape ``[2]``, and our function said ``[4]``. We
 # register a right one, which replaces it. ``x[::2]`` takes every second number
-# of ``x``, so it has the right length. (``opcheck`` sets off a warning that
-# PyTorch hides. Where warnings are errors, as in our tests, you have to ignore
-# it yourself.)
+# of ``x``, so it has the right length.
 
 
 @row_means.register_fake
 def _(x):
-    return torch.empty_like(x[::2])
+    return torch.empty(x[::2].shape, dtype=x.dtype)
 
 
-with warnings.catch_warnings(action="ignore"):
-    report = opcheck(row_means, (row,))
+report = opcheck(row_means, (row,))
 for test, verdict in report.items():
     print(test, verdict)
 
@@ -213,12 +211,16 @@ assert gradcheck(row_means, row), "passes with the factor"
 # On real data
 # ------------
 # Now a real library. Pillow (its module is called ``PIL``) shrinks the digits
-# from 28 × 28 to 14 × 14 pixels. ``Image.fromarray`` makes an image of a NumPy
-# array. ``reduce(2)`` takes the mean of each 2 × 2 square.
+# from 28 × 28 to 14 × 14 pixels. ``Image.fromarray`` makes an image from a
+# NumPy array. ``reduce(2)`` takes the mean of each 2 × 2 square, so we refuse
+# odd sizes. Inside the operator ``x`` requires no gradient, so ``numpy()`` is
+# allowed. ``device_types`` says that Pillow works on the CPU only.
 
 
-@custom_op("lesson::shrink", mutates_args=())
+@custom_op("lesson::shrink", mutates_args=(), device_types="cpu")
 def shrink(x: torch.Tensor) -> torch.Tensor:
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError("even sizes only")
     small = []
     for array in x.numpy().astype(np.float32):
         image = Image.fromarray(array).reduce(2)
@@ -228,12 +230,12 @@ def shrink(x: torch.Tensor) -> torch.Tensor:
 
 @shrink.register_fake
 def _(x):
-    return torch.empty_like(x[:, ::2, ::2])
+    return torch.empty(x[:, ::2, ::2].shape, dtype=x.dtype)
 
 
 # %%
-# PyTorch can do the same with ``avg_pool2d``. In real life you would take that.
-# Here it tells us what is right.
+# In real life you would take PyTorch's ``avg_pool2d``. Here it tells us what is
+# right.
 
 train, test = datasets.mnist()
 digits = train.x[:100, 0]  # (100, 28, 28)
@@ -249,9 +251,8 @@ assert difference < 1e-6, "the same except for rounding"
 # %%
 # What goes wrong
 # ---------------
-# In the backward, each gradient goes to four pixels, with the factor ¼. The
-# following author thinks of images, and keeps the gradient as one: as whole
-# numbers from 0 to 255, which are called 8 bits.
+# In the backward, each gradient goes to four pixels, with the factor ¼. Suppose
+# someone stores the gradient as an 8-bit image: whole numbers from 0 to 255.
 
 
 def backward(ctx, grad_output):
@@ -266,12 +267,14 @@ shrink.register_autograd(backward)
 # %%
 # What do the two checks say? Pillow computes in ``float32``, so ``gradcheck``
 # has to move the pixels further than usual (``eps``), and allow for rounding
-# (``atol``). Shrinking is linear, so a long move does no harm.
+# (``atol``). Shrinking is linear, so a long move does no harm. Checks speak
+# only for the inputs that you try, so ``opcheck`` also gets a transposed image,
+# which has other strides.
 
 image = torch.rand(1, 4, 4, dtype=torch.float64, requires_grad=True)
-with warnings.catch_warnings(action="ignore"):
-    report = opcheck(shrink, (image,))
-print(set(report.values()))
+report = opcheck(shrink, (image,))
+turned = opcheck(shrink, (image.mT,))
+print(set(report.values()), set(turned.values()))
 passed = gradcheck(shrink, image, eps=0.01, atol=0.001)
 print("gradcheck:", passed)
 
@@ -311,17 +314,18 @@ axis.legend()
 # %%
 # Negative gradients are lost, and those above 1 are cut off. Even 0.5 does not
 # arrive whole, because ``byte`` rounds down to 127 of 255. To get the slopes of
-# one output, ``gradcheck`` sends 1 to it and 0 to the others, and these two
-# happen to arrive.
+# one output, ``gradcheck`` by default sends 1 to it and 0 to the others, and
+# these two happen to arrive.
 #
-# So the third check multiplies the result by random weights. Then the operator
-# receives these weights as its gradient, of either sign and any size.
+# So the third check multiplies the result by random weights, and adds up. Then
+# the operator receives all these numbers of both signs at once, as its gradient
+# (exercise 3).
 
 weights = torch.randn(1, 2, 2, dtype=torch.float64)
 
 
 def weighted(x):
-    return shrink(x) * weights
+    return (shrink(x) * weights).sum()
 
 
 caught = ""
@@ -347,6 +351,7 @@ print("weighted:", gradcheck(weighted, image, eps=0.01, atol=0.001))
 # .. check::
 
 assert set(report.values()) == {"SUCCESS"}, "opcheck passes"
+assert set(turned.values()) == {"SUCCESS"}, "for the transposed image, too"
 assert passed, "gradcheck passes"
 assert arrived[:2].tolist() == [0, 0], "negative is lost"
 assert arrived[2] == 0, "0 is right"
@@ -359,24 +364,23 @@ assert gradcheck(weighted, image, eps=0.01, atol=0.001), "now it is right"
 # Under torch.compile
 # -------------------
 # Now the operator can be part of one graph. The default backend, ``inductor``,
-# writes C++ code for the other operations. So it needs a C++ compiler, and the
-# first call takes a while. If it fails on your machine, the page says so and
-# takes ``aot_eager``, which runs the graphs of forward and backward as they
-# are.
+# writes C++ code for the rest, which needs a compiler and takes a while. If it
+# fails on your machine, the code says so and takes ``aot_eager``, which runs
+# the graphs of forward and backward as they are.
 
-weighted(image).sum().backward()
+weighted(image).backward()
 eager_grad = image.grad
 image.grad = None
 
 backend = "inductor"
 try:
     compiled = torch.compile(weighted, fullgraph=True, backend=backend)
-    compiled(image).sum().backward()
+    compiled(image).backward()
 except RuntimeError as error:
     print("no inductor here:", error)
     backend = "aot_eager"
     compiled = torch.compile(weighted, fullgraph=True, backend=backend)
-    compiled(image).sum().backward()
+    compiled(image).backward()
 gap = (image.grad - eager_grad).abs().max().item()
 print(f"{backend}: largest difference {gap:.1g}")
 
@@ -392,10 +396,8 @@ assert gap < 1e-12, "the same except for rounding"
 # %%
 # Recipe
 # ------
-# Here is an operator with two inputs, and a ``backward`` that needs them. As in
-# a ``Function``, a function for ``setup_context`` puts them aside.
-
-import warnings
+# Here is an operator with two inputs, and a ``backward`` that needs both. As in
+# a ``Function``, a function for ``setup_context`` saves them.
 
 import torch
 from torch.autograd import gradcheck
@@ -416,14 +418,14 @@ def multiply(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 @multiply.register_fake
 def _(x, weight):
-    return torch.empty_like(x)
+    return torch.empty(x.shape, dtype=x.dtype, device=x.device)
 
 
 def keep(ctx, inputs, output):
     ctx.save_for_backward(*inputs)
 
 
-def backward(ctx, grad_output):  # PyTorch's or custom operators
+def backward(ctx, grad_output):
     x, weight = ctx.saved_tensors
     return grad_output * weight, grad_output * x
 
@@ -434,27 +436,38 @@ multiply.register_autograd(backward, setup_context=keep)
 # And all checks, the last one for ``torch.compile``:
 
 x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+spread = torch.randn(6, dtype=torch.float64, requires_grad=True)[::2]
 weight = torch.randn(3, dtype=torch.float64, requires_grad=True)
 mix = torch.randn(3, dtype=torch.float64)
 
 
 def weighted(x, weight):
-    return multiply(x, weight) * mix
+    return (multiply(x, weight) * mix).sum()
 
 
-with warnings.catch_warnings(action="ignore"):
-    report = opcheck(multiply, (x, weight))
-print(set(report.values()))
+report = opcheck(multiply, (x, weight))
+strided = opcheck(multiply, (spread, weight))  # other strides
+print(set(report.values()), set(strided.values()))
 print(gradcheck(weighted, (x, weight)))
-whole = torch.compile(weighted, fullgraph=True, backend="aot_eager")
-print(torch.allclose(whole(x, weight), x * weight * mix))
+
+# %%
+
+compiled = torch.compile(weighted, fullgraph=True, backend="aot_eager")
+total = compiled(x, weight)
+total.backward()
+print(torch.allclose(total, (x * weight * mix).sum()))
+print(torch.allclose(x.grad, weight * mix))
+print(torch.allclose(weight.grad, x * mix))
 
 # %%
 # .. check::
 
 assert set(report.values()) == {"SUCCESS"}, "opcheck"
+assert set(strided.values()) == {"SUCCESS"}, "opcheck with other strides"
 assert gradcheck(weighted, (x, weight)), "gradcheck with random weights"
-assert torch.allclose(whole(x, weight), x * weight * mix), "compiled"
+assert torch.allclose(total, (x * weight * mix).sum()), "compiled"
+assert torch.allclose(x.grad, weight * mix), "the gradient of x"
+assert torch.allclose(weight.grad, x * mix), "the gradient of weight"
 
 # %%
 # What you learned
@@ -463,8 +476,8 @@ assert torch.allclose(whole(x, weight), x * weight * mix), "compiled"
 #   (``register_fake``) and its gradient (``register_autograd``).
 # - ``opcheck`` compares the shape with the real result, and tries the backward.
 #   It does not notice a wrong gradient.
-# - ``gradcheck`` measures the gradient, but sends back only 0 and 1. Multiply
-#   the result by random weights before you check it.
+# - ``gradcheck`` measures the gradient, but sends back only 0 and 1 by default.
+#   Multiply the result by random weights before you check it, and add up.
 # - ``torch.compile`` makes such an operator a part of its graph, and does not
 #   compile what is inside.
 #
@@ -479,7 +492,8 @@ assert torch.allclose(whole(x, weight), x * weight * mix), "compiled"
 #    Then declare ``mutates_args={"x"}``, and return nothing (``-> None``).
 # 3. **Extend.** ``ImageOps.mirror(image)`` of Pillow swaps left and right. Make
 #    an operator of it. Which operator is its ``backward``? Use all three
-#    checks.
+#    checks. Then let ``backward`` keep only the largest gradient, and set the
+#    others to 0. Which of them notices?
 
 # %%
 # .. answer:: 1
@@ -526,8 +540,10 @@ assert "tolist" in refused_again, "it stops again"
 #
 #    ``opcheck`` says that the argument was changed. Without the check, it is a
 #    silent mistake: the sum after doubling 1, 1, 1 is 6, and 3 when it is
-#    compiled, because ``torch.compile`` believes the promise. Declared, it is 6
-#    both times. (Both are called on a copy of the input.)
+#    compiled. The promise says that the call does nothing but return a result.
+#    Nobody uses the result, so ``torch.compile`` drops the call. Declared, it
+#    is 6 both times. An operator that returns nothing needs no
+#    ``register_fake``. (Both are called on a copy of the input.)
 
 
 @custom_op("lesson::hidden_double", mutates_args=())
@@ -538,7 +554,7 @@ def hidden_double(x: torch.Tensor) -> torch.Tensor:
 
 @hidden_double.register_fake
 def _(x):
-    return torch.empty_like(x)
+    return torch.empty(x.shape, dtype=x.dtype)
 
 
 @custom_op("lesson::declared_double", mutates_args={"x"})
@@ -588,11 +604,14 @@ assert sums == [6, 3, 6, 6], "hidden: 6 and 3, declared: 6 and 6"
 #    What came from the left has to go back to the left, so the ``backward`` is
 #    the same operator once more. A ``backward`` may call a custom operator,
 #    since PyTorch knows its shape, too.
+#
+#    Only the third check notices the other ``backward``. ``gradcheck`` alone
+#    sends one 1 at a time and 0 otherwise, so the largest is all there is.
 
 from PIL import ImageOps
 
 
-@custom_op("lesson::mirror", mutates_args=())
+@custom_op("lesson::mirror", mutates_args=(), device_types="cpu")
 def mirror(x: torch.Tensor) -> torch.Tensor:
     array = x.numpy().astype(np.float32)
     mirrored = ImageOps.mirror(Image.fromarray(array))
@@ -601,7 +620,7 @@ def mirror(x: torch.Tensor) -> torch.Tensor:
 
 @mirror.register_fake
 def _(x):
-    return torch.empty_like(x)
+    return torch.empty(x.shape, dtype=x.dtype)
 
 
 def mirror_backward(ctx, grad_output):
@@ -617,21 +636,46 @@ signs = torch.randn(2, 3, dtype=torch.float64)
 
 
 def weighted_mirror(x):
-    return mirror(x) * signs
+    return (mirror(x) * signs).sum()
 
 
 print(torch.allclose(mirror(picture), picture.flip(1)))
-with warnings.catch_warnings(action="ignore"):
-    report = opcheck(mirror, (picture,))
-print(set(report.values()))
-print(gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001))
+report = opcheck(mirror, (picture,))
+turned = opcheck(mirror, (picture.mT,))
+print(set(report.values()), set(turned.values()))
+right = gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001)
+print(right)
+
+# %%
+
+
+def keep_largest(ctx, grad_output):
+    size = grad_output.abs()
+    return mirror(grad_output * (size == size.max()))
+
+
+mirror.register_autograd(keep_largest)
+largest = opcheck(mirror, (picture,))
+print(set(largest.values()))
+passed = gradcheck(mirror, picture, eps=0.01, atol=0.001)
+print(passed)
+caught = ""
+try:
+    gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001)
+except RuntimeError as error:
+    caught = str(error)
+print(caught[:54])
 
 # %%
 # .. check::
 
 assert torch.allclose(mirror(picture), picture.flip(1)), "left and right"
 assert set(report.values()) == {"SUCCESS"}, "opcheck"
-assert gradcheck(weighted_mirror, picture, eps=0.01, atol=0.001), "weighted"
+assert set(turned.values()) == {"SUCCESS"}, "opcheck, transposed"
+assert right, "the same operator once more"
+assert set(largest.values()) == {"SUCCESS"}, "opcheck does not notice"
+assert passed, "gradcheck alone does not notice"
+assert "Jacobian mismatch" in caught, "the third check does"
 
 # %%
 # .. earlier::
