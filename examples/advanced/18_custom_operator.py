@@ -10,7 +10,7 @@ library, a solver, plain Python. You can wrap such code as a *custom operator*,
 and tell PyTorch three things about it: how to compute the result, which shape
 the result has, and what its gradient is. PyTorch believes all three, so each of
 them needs a check. We will also meet a wrong gradient that passes the two usual
-ones.
+checks.
 
 After this lesson you can
 
@@ -88,10 +88,10 @@ assert "tolist" in refused, "it stops at tolist"
 # decorator :func:`~torch.library.custom_op`, which makes a custom operator of
 # it. Its name is ``"lesson::row_means"``, where ``lesson`` is a prefix of your
 # choice. ``mutates_args=()`` promises that the function changes none of its
-# arguments. Nor may the result share memory with one of them (return a
-# ``clone``). The operator also has to know the types. They stand in the line
-# with ``def``, as *annotations*: ``x`` is a ``torch.Tensor``, and so is the
-# result, after ``->``.
+# arguments. The result may not share memory with an argument either. If it
+# would, return a ``clone``. The operator also has to know the types. They stand
+# in the line with ``def``, as *annotations*: ``x`` is a ``torch.Tensor``, and
+# so is the result, after ``->``.
 
 
 @custom_op("lesson::row_means", mutates_args=())  # new
@@ -106,10 +106,10 @@ def row_means(x: torch.Tensor) -> torch.Tensor:  # new: the types
 # %%
 # **Part 2 is the shape.** While ``torch.compile`` builds its graph, there are
 # no values yet. It works with *fake tensors*, which have a shape, strides and a
-# dtype, but no numbers. ``register_fake`` takes the function for these. Nobody
-# calls it by name, so people name it ``_``. ``torch.empty`` makes a contiguous
-# tensor, as ours is. We make a mistake on purpose, and say that the result is
-# as long as ``x``:
+# dtype, but no numbers. ``register_fake`` registers the function that handles
+# these. Nobody calls it by name, so people name it ``_``. ``torch.empty`` makes
+# a contiguous tensor, and our real result is one, too. We make a mistake on
+# purpose, and say that the result is as long as ``x``:
 
 
 @row_means.register_fake
@@ -148,7 +148,7 @@ assert row_means(row).requires_grad, "its result has a grad_fn"
 # :func:`~torch.library.opcheck` runs the operator with real and with fake
 # tensors, forward and backward, and compares what comes out. It takes the
 # operator and a tuple of inputs. They should require a gradient, or the
-# backward is not tried. (Its error is of a private kind, so we catch any
+# backward is not tried. (Its error class is private to PyTorch, so we catch any
 # ``Exception``.)
 
 complaint = ""
@@ -265,11 +265,11 @@ def backward(ctx, grad_output):
 shrink.register_autograd(backward)
 
 # %%
-# What do the two checks say? Pillow computes in ``float32``, so ``gradcheck``
-# has to move the pixels further than usual (``eps``), and allow for rounding
-# (``atol``). Shrinking is linear, so a long move does no harm. Checks speak
-# only for the inputs that you try, so ``opcheck`` also gets a transposed image,
-# which has other strides.
+# What do the two checks say? Pillow computes in ``float32``, and a tiny move
+# would drown in its rounding. So ``gradcheck`` has to move the pixels further
+# than usual (``eps``), and allow for rounding (``atol``). Shrinking is linear,
+# so a long move does no harm. Checks speak only for the inputs that you try, so
+# ``opcheck`` also gets a transposed image, which has other strides.
 
 image = torch.rand(1, 4, 4, dtype=torch.float64, requires_grad=True)
 report = opcheck(shrink, (image,))
@@ -318,8 +318,8 @@ axis.legend()
 # these two happen to arrive.
 #
 # So the third check multiplies the result by random weights, and adds up. Then
-# the operator receives all these numbers of both signs at once, as its gradient
-# (exercise 3).
+# the operator receives all these weights, of both signs, at once, as its
+# gradient (exercise 3).
 
 weights = torch.randn(1, 2, 2, dtype=torch.float64)
 
@@ -363,10 +363,11 @@ assert gradcheck(weighted, image, eps=0.01, atol=0.001), "now it is right"
 # %%
 # Under torch.compile
 # -------------------
-# Now the operator can be part of one graph. The default backend, ``inductor``,
-# writes C++ code for the rest, which needs a compiler and takes a while. If it
-# fails on your machine, the code says so and takes ``aot_eager``, which runs
-# the graphs of forward and backward as they are.
+# With its shape and gradient registered, the operator can be part of one graph.
+# The default backend, ``inductor``, writes C++ code for the rest, which needs a
+# compiler and takes a while. If it fails on your machine, the code says so and
+# takes ``aot_eager``, which runs the graphs of forward and backward as they
+# are.
 
 weighted(image).backward()
 eager_grad = image.grad
@@ -386,7 +387,13 @@ print(f"{backend}: largest difference {gap:.1g}")
 
 # %%
 # There was one graph, and the gradient is the same except for rounding. The
-# inside of the operator is not compiled, because nothing looks into it.
+# inside of the operator is not compiled, because nothing looks into it. One
+# trap is left: a function that is already compiled keeps the old ``backward``.
+# ``inductor`` also stores compiled code on disk, so after you change a
+# ``backward``, even a new run may silently use the old one (`issue 144344
+# <https://github.com/pytorch/pytorch/issues/144344>`__). Until your
+# ``backward`` is finished, begin with
+# ``torch.compiler.config.force_disable_caches = True``.
 
 # %%
 # .. check::
@@ -455,6 +462,7 @@ print(gradcheck(weighted, (x, weight)))
 compiled = torch.compile(weighted, fullgraph=True, backend="aot_eager")
 total = compiled(x, weight)
 total.backward()
+print(torch.allclose(multiply(x, weight), x * weight))
 print(torch.allclose(total, (x * weight * mix).sum()))
 print(torch.allclose(x.grad, weight * mix))
 print(torch.allclose(weight.grad, x * mix))
@@ -465,6 +473,7 @@ print(torch.allclose(weight.grad, x * mix))
 assert set(report.values()) == {"SUCCESS"}, "opcheck"
 assert set(strided.values()) == {"SUCCESS"}, "opcheck with other strides"
 assert gradcheck(weighted, (x, weight)), "gradcheck with random weights"
+assert torch.allclose(multiply(x, weight), x * weight), "the result"
 assert torch.allclose(total, (x * weight * mix).sum()), "compiled"
 assert torch.allclose(x.grad, weight * mix), "the gradient of x"
 assert torch.allclose(weight.grad, x * mix), "the gradient of weight"
@@ -475,7 +484,8 @@ assert torch.allclose(weight.grad, x * mix), "the gradient of weight"
 # - A custom operator has three parts: the result (``custom_op``), its shape
 #   (``register_fake``) and its gradient (``register_autograd``).
 # - ``opcheck`` compares the shape with the real result, and tries the backward.
-#   It does not notice a wrong gradient.
+#   It does not notice a wrong gradient, nor wrong numbers: compare those with a
+#   known result.
 # - ``gradcheck`` measures the gradient, but sends back only 0 and 1 by default.
 #   Multiply the result by random weights before you check it, and add up.
 # - ``torch.compile`` makes such an operator a part of its graph, and does not
@@ -488,12 +498,13 @@ assert torch.allclose(weight.grad, x * mix), "the gradient of weight"
 #    does ``torch.compile`` do with ``fullgraph=True``?
 # 2. **Change.** Write an operator that doubles its argument in place with
 #    ``x.mul_(2)``, and break the promise of ``mutates_args=()``. What does
-#    ``opcheck`` say? What is ``x`` after it, if a compiled function calls it?
-#    Then declare ``mutates_args={"x"}``, and return nothing (``-> None``).
+#    ``opcheck`` say? What is the sum of ``x``, three ones, after a compiled
+#    function has called it? Then declare ``mutates_args={"x"}``, and return
+#    nothing (``-> None``).
 # 3. **Extend.** ``ImageOps.mirror(image)`` of Pillow swaps left and right. Make
 #    an operator of it. Which operator is its ``backward``? Use all three
 #    checks. Then let ``backward`` keep only the largest gradient, and set the
-#    others to 0. Which of them notices?
+#    others to 0. Which check notices?
 
 # %%
 # .. answer:: 1
@@ -541,8 +552,8 @@ assert "tolist" in refused_again, "it stops again"
 #    ``opcheck`` says that the argument was changed. Without the check, it is a
 #    silent mistake: the sum after doubling 1, 1, 1 is 6, and 3 when it is
 #    compiled. The promise says that the call does nothing but return a result.
-#    Nobody uses the result, so ``torch.compile`` drops the call. Declared, it
-#    is 6 both times. An operator that returns nothing needs no
+#    Nobody uses the result, so ``torch.compile`` drops the call. With the
+#    declaration, it is 6 both times. An operator that returns nothing needs no
 #    ``register_fake``. (Both are called on a copy of the input.)
 
 
@@ -683,4 +694,5 @@ assert "Jacobian mismatch" in caught, "the third check does"
 #    Tutorials often take NumPy as their example. Since PyTorch 2.1,
 #    ``torch.compile`` `translates NumPy calls
 #    <https://docs.pytorch.org/docs/stable/torch.compiler_faq.html>`__ into its
-#    own operations, so for NumPy alone you need no operator.
+#    own operations, so NumPy alone needs no operator if you always compile.
+#    Without ``torch.compile``, it still gets no gradient.
