@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 from bilingual.project import Project  # noqa: E402
+from bilingual.warnings_as_errors import OPTIONS  # noqa: E402
 from course.order import ORDER  # noqa: E402
 from course.run_times import FILE, choose, read  # noqa: E402
 
@@ -45,7 +46,7 @@ def seconds(lesson: str) -> float:
     project = Project(HERE)
     env = os.environ | project.says["bilingual_environment"] | {"MPLBACKEND": "Agg"}
     warm_up = HERE / project.says["bilingual_warm_up"]
-    command = [sys.executable, "-W", "error", "-c", RUN, str(script), str(warm_up)]
+    command = [sys.executable, *OPTIONS, "-c", RUN, str(script), str(warm_up)]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
     if done.returncode:

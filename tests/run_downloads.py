@@ -26,6 +26,7 @@ from pathlib import Path
 
 EXTENSIONS = Path(__file__).parents[1] / "docs/_ext"
 ORDER = runpy.run_path(str(EXTENSIONS / "course/order.py"))["ORDER"]
+OPTIONS = runpy.run_path(str(EXTENSIONS / "bilingual/warnings_as_errors.py"))["OPTIONS"]
 TURNS = (("en", ".py"), ("zh", ".ipynb"), ("zh", ".py"), ("en", ".ipynb"))
 NOTEBOOK = """\
 import nbclient, nbformat, sys
@@ -128,7 +129,7 @@ def distribution(requirement: str) -> str:
 
 def run(file: Path, tools: Path, site: Path) -> str:
     """Run one file; give what went wrong, or nothing."""
-    command = [sys.executable, "-W", "error", file.name]
+    command = [sys.executable, *OPTIONS, file.name]
     settings = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     settings |= {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
     with (
