@@ -15,9 +15,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
-from bilingual import build, catalogs, warnings_as_errors  # noqa: E402
+from bilingual import build, catalogs  # noqa: E402
 from bilingual.project import Project  # noqa: E402
 from course.order import ORDER  # noqa: E402
+from course.torch_warnings import OPTIONS  # noqa: E402
 
 TESTS = ("learners_python", "course_names", "course_times", "lessons", "catalogs")
 
@@ -31,7 +32,7 @@ def main(name: str) -> int:
     env = os.environ | project.says["bilingual_environment"] | {"MPLBACKEND": "Agg"}
     with tempfile.TemporaryDirectory() as folder:
         # All of it at once: on two cores, what takes longest is then all that one waits for.
-        command = [sys.executable, *warnings_as_errors.OPTIONS, str(script)]
+        command = [sys.executable, *OPTIONS, str(script)]
         lesson = start(command, folder, env, subprocess.DEVNULL)
         form = [start(each, HERE.parent, env, subprocess.PIPE) for each in form_commands(name)]
         found = check_pages(project, name)

@@ -50,12 +50,14 @@ sphinx_gallery_conf = {
     "gallery_dirs": "lessons",
     "subsection_order": [f"../examples/{part}" for part in parts()],
     "doc_module": ("handbook",),
+    "reset_modules": (*gallery.SETTINGS["reset_modules"], "course.torch_warnings.ignore_hidden"),
     "image_scrapers": ("looks.drawing.scrape",),  # for light and for dark pages
 }
 bilingual_warm_up = "warm_up.py"
 bilingual_packages = ["handbook"]  # and what else its lessons run again for
 bilingual_distributions = ["torch", "torchvision", "numpy", "matplotlib"]
 bilingual_run_files = ["_ext/looks/drawing.py", "_ext/looks/dark_colours.py", "warm_up.py"]
+bilingual_run_files += ["_ext/course/torch_warnings.py"]
 # One thread gives the same results on every machine, and does not slow down under load
 bilingual_environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 bilingual_environment |= {"SOURCE_DATE_EPOCH": "1767225600"}

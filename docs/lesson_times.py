@@ -19,9 +19,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 from bilingual.project import Project  # noqa: E402
-from bilingual.warnings_as_errors import OPTIONS  # noqa: E402
 from course.order import ORDER  # noqa: E402
 from course.run_times import FILE, choose, read  # noqa: E402
+from course.torch_warnings import OPTIONS  # noqa: E402
 
 RUN = """
 import resource, runpy, sys

@@ -26,7 +26,7 @@ from pathlib import Path
 
 EXTENSIONS = Path(__file__).parents[1] / "docs/_ext"
 ORDER = runpy.run_path(str(EXTENSIONS / "course/order.py"))["ORDER"]
-OPTIONS = runpy.run_path(str(EXTENSIONS / "bilingual/warnings_as_errors.py"))["OPTIONS"]
+OPTIONS = runpy.run_path(str(EXTENSIONS / "course/torch_warnings.py"))["OPTIONS"]
 TURNS = (("en", ".py"), ("zh", ".ipynb"), ("zh", ".py"), ("en", ".ipynb"))
 NOTEBOOK = """\
 import nbclient, nbformat, sys
