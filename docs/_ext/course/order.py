@@ -81,6 +81,7 @@ ORDER = [
     "project/02_train",
     "project/03_evaluate",
     "project/04_ship",
+    "advanced/04_attribution",
     "advanced/18_custom_operator",
 ]
 
