@@ -8,8 +8,8 @@ A smaller batch or a smaller network would fit, but then you train something
 else. There are two ways to take the same step in less memory. *Gradient
 accumulation* computes one part of the batch after the other, and *activation
 checkpointing* (or *gradient checkpointing*) computes some results twice instead
-of keeping them. Both give the same gradient. But with parts, a wrong division
-raises no error.
+of keeping them. Both give the same gradient. But if you divide the losses of
+the parts by the wrong number, no error is raised.
 
 After this lesson you can
 
@@ -63,7 +63,7 @@ thirds = w.grad.item()
 print(f"mean, divided by 3: {thirds:.1f}")
 
 # %%
-# This is another gradient. Each part counts for a third, so each of the last
+# This gradient is different. Each part counts for a third, so each of the last
 # two points counts for a sixth instead of an eighth. So we add up the losses of
 # a part, and divide by the number of points in the *whole* batch. Then the
 # parts may have any size.
@@ -85,9 +85,9 @@ assert eighths == -102, "the gradient of the whole batch"
 # %%
 # On real data
 # ------------
-# Parts with the same number of examples can still be unequal. We take 32 Tang
-# poems, and a GPT that guesses the next character, as in
-# :doc:`/lessons/applications/08_gpt`.
+# Parts with the same number of examples can still have different numbers of
+# targets. We take 32 Tang poems, and a GPT that guesses the next character, as
+# in :doc:`/lessons/applications/08_gpt`.
 
 texts = []
 for poem in datasets.poems():
@@ -103,7 +103,8 @@ print("lengths:", [len(row) for row in rows[:8]])
 # %%
 # ``pad_sequence`` gives all rows the same length. The targets are filled up
 # with −100, which ``cross_entropy`` leaves out. (The inputs are filled up with
-# 0, which no real character sees, because a GPT only looks back.)
+# 0. A GPT only looks back, so no real character sees this padding after the
+# text.)
 
 inputs = pad_sequence([row[:-1] for row in rows], batch_first=True)
 targets = pad_sequence(
@@ -114,8 +115,8 @@ print("batch:", tuple(inputs.shape), " real targets:", total)
 print("in parts:", [(part != -100).sum().item() for part in targets.chunk(4)])
 
 # %%
-# The loss is the mean over the 1,574 real targets, and each part has another
-# number of them. The network is a small GPT of eight blocks:
+# The loss is the mean over the 1,574 real targets, and each part has a
+# different number of them. The network is a small GPT of eight blocks:
 
 model = models.Transformer(
     len(characters),
@@ -153,8 +154,8 @@ def accumulate(parts, reduction="sum", divisor=total):
 
 # %%
 # To compare, we turn dropout off with ``eval()``, because in parts it would
-# zero other values. The error is the length of the difference, relative to the
-# gradient of the mean loss of the whole batch.
+# zero different values. The error is the length of the difference, relative to
+# the gradient of the mean loss of the whole batch.
 
 model.eval()
 whole, whole_kept = accumulate(parts=1, reduction="mean", divisor=1)
@@ -177,8 +178,8 @@ mean_error = ((gradient - whole).norm() / whole.norm()).item()
 print(f"mean of means: error {mean_error:.1%}")
 
 # %%
-# Here the error is a few percent. So count the targets, which are characters in
-# a text and pixels in a segmentation.
+# Here the error is a few percent. So divide by the number of targets, which are
+# characters in a text and pixels in a segmentation.
 
 # %%
 # .. check::
@@ -193,8 +194,8 @@ assert 0.02 < mean_error < 0.06, "a few percent"
 # Activation checkpointing
 # ------------------------
 # What if even a single example is too large, for example a long text? Then we
-# have to keep less of it. Most of what autograd keeps are results between the
-# layers, which are called *activations*. With :term:`activation checkpointing
+# have to keep less of it. Autograd mostly keeps the results between the layers,
+# which are called *activations*. With :term:`activation checkpointing
 # <activation checkpointing>` they are not kept, but computed again.
 #
 # We begin with eight sines in a row. The slope of a sine is the cosine of its
@@ -223,9 +224,12 @@ print("kept:", plain_kept, "bytes, calls:", plain_calls)
 # %%
 # ``start`` exists anyway, which leaves seven inputs of 12 bytes.
 # :func:`checkpoint(four_sines, h) <torch.utils.checkpoint.checkpoint>` computes
-# the same as ``four_sines(h)``, but keeps only ``h``. When the backward pass
-# arrives there, the function runs a second time. (With ``use_reentrant=True``,
-# weights get no gradient where the input needs none, as in the recipe below.)
+# the same as ``four_sines(h)``, but of the inputs it keeps only ``h``. (It also
+# keeps the state of the random generator, about 5 kB, which we do not count.)
+# When the backward pass arrives there, the function runs a second time. (Always
+# write ``use_reentrant=False``. With ``True``, the weights of a segment get no
+# gradient if its input needs none, and the input in the recipe below needs
+# none.)
 
 calls.clear()
 start.grad = None
@@ -238,9 +242,9 @@ print("kept:", less_kept, "bytes, calls:", len(calls))
 print("same gradient:", torch.equal(start.grad, plain_grad))
 
 # %%
-# Only ``middle`` was kept, and each half was called twice. Such a half is a
-# *segment*. While a segment runs again, the inputs of its sines are kept for a
-# moment, in addition to what the forward pass kept.
+# Of the seven inputs only ``middle`` was kept, and each half was called twice.
+# Such a half is a *segment*. While a segment runs again, the inputs of its
+# sines are kept for a moment, in addition to what the forward pass kept.
 
 # %%
 # .. check::
@@ -455,7 +459,8 @@ assert abs(twice - 1.9) < 1e-5, "updated twice"
 # ------
 # Both together, with parts of 48, 48 and 32. Some targets are missing, so count
 # the others first. (With a loader, collect the parts of a step before that.)
-# Clip the gradient and step the scheduler once, at the end.
+# Clip the gradient once per step, before ``optimizer.step()``, and step the
+# scheduler once, after it.
 
 import torch
 from torch import nn
@@ -486,7 +491,7 @@ for _ in range(40):
     optimizer.step()
 
 # %%
-# Judge on 100 other examples. The last example is new:
+# Judge on 100 other examples, and guess one more, which is new:
 
 network.eval()
 with torch.no_grad():
@@ -517,8 +522,8 @@ assert right > 0.7, "it learns"
 # 1. **Predict.** Split the eight points at the beginning into parts of 4 and 4,
 #    and forget the division of the two means by 2. What is the gradient? What
 #    is it for eight parts of one point?
-# 2. **Change.** Repeat the column "not" (divided) with ``AdamW`` and rate
-#    0.003. Why does the loss show nothing?
+# 2. **Change.** Compute the column "not" again, with ``AdamW`` and rate 0.003.
+#    Why does the loss show nothing?
 # 3. **Extend.** Compute sixteen sines in segments of 1, 2, 4, 8 and 16. Add up
 #    what the forward pass keeps, and what one segment keeps while it runs
 #    again. Which length needs the least?
@@ -544,8 +549,9 @@ assert w.grad == -816, "eight times as large"
 # %%
 # .. answer:: 2
 #
-#    Adam divides the gradient by its own usual size, so a factor that is always
-#    the same cancels. Without the division, the training is still the same.
+#    Adam divides the gradient by the usual size of the gradient, so a factor
+#    that is always the same cancels. Without the division, the training is
+#    still the same.
 
 adam_losses = []
 for parts in [1, 2, 4]:
