@@ -81,7 +81,9 @@ ORDER = [
     "project/02_train",
     "project/03_evaluate",
     "project/04_ship",
+    "advanced/01_transfer_learning",
     "advanced/04_attribution",
+    "advanced/08_accumulation_checkpointing",
     "advanced/18_custom_operator",
 ]
 
