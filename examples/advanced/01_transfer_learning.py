@@ -67,7 +67,7 @@ def new_body():
 # learning rate of their own.
 
 
-def train(model, groups, x, y, steps=40):
+def train(model, groups, x, y, steps=100):
     optimizer = torch.optim.AdamW(groups)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
@@ -160,7 +160,7 @@ def draw(y, n):
 
 
 # %%
-# We compare the three ways with 1, 5, 20 and 100 labels a class. Each of them
+# We compare the three ways with 1, 10 and 100 labels a class. Each of them
 # has its own learning rates. We chose them with other draws, on about 1,000
 # images that are left out here.
 
@@ -169,9 +169,8 @@ pool_y = digits.y[~old][:3900] - 5
 test_x = test_digits.x[~old_test]
 test_y = test_digits.y[~old_test] - 5
 rates = {  # labels: from scratch, frozen, fine-tuned (head and body)
-    1: (3e-2, 3e-3, 3e-3, 1e-3),
-    5: (1e-2, 1e-2, 1e-2, 1e-3),
-    20: (1e-2, 1e-2, 3e-3, 3e-3),
+    1: (3e-2, 3e-3, 3e-3, 3e-4),
+    10: (1e-2, 1e-2, 3e-3, 1e-3),
     100: (1e-2, 1e-2, 3e-3, 3e-3),
 }
 
@@ -179,7 +178,7 @@ rates = {  # labels: from scratch, frozen, fine-tuned (head and body)
 # There are five draws for each number of labels, the same for all three ways:
 
 ways = ["from scratch", "frozen", "fine-tuned"]
-right = torch.zeros(3, 4, 5)  # way, number of labels, draw
+right = torch.zeros(3, 3, 5)  # way, number of labels, draw
 for i, n in enumerate(rates):
     scratch_lr, frozen_lr, tuned_lr, body_lr = rates[n]
     for seed in range(5):
@@ -214,7 +213,7 @@ for n, row in zip(rates, gain, strict=True):
 # .. alt:: Accuracy on the digits 5 to 9 over the number of labels per class, on
 #    a logarithmic axis. With one label, frozen and fine-tuned begin far above
 #    from scratch. The three curves come together towards 100 labels, where
-#    frozen is the lowest.
+#    fine-tuned is the highest and frozen the lowest.
 
 # %%
 # .. drawing::
@@ -232,22 +231,24 @@ axis.grid(alpha=0.4)
 axis.legend()
 
 # %%
-# With one label a class, the old features are worth about 20 points. With 100,
-# the network from scratch has nearly caught up. Frozen and fine-tuned are equal
-# with one label. With 100, fine-tuning is ahead, because there are enough
-# labels to improve the features, too.
+# With one label a class, the old features are worth about 20 points, and frozen
+# and fine-tuned are equal. With 100, the order is another one. The frozen
+# features are now the worst of the three: they were made for other digits and
+# cannot adapt. Fine-tuning is the best with 10 and with 100.
 #
-# For the body, one usually tries a smaller rate first, for example a tenth of
-# the head's, so that the old features are not lost at once. Here this suited 1
-# and 5 labels. With 20 and 100, the same rate for both did at least as well.
+# For the body, one usually tries a smaller rate than for the head, so that the
+# old features are not lost at once. Here a tenth or a third was a good choice
+# with 1 and 10 labels. With 100, the same rate for both was better.
 
 # %%
 # .. check::
 
 assert (right[1:, 0].mean(dim=1) > right[0, 0].mean() + 0.1).all(), "far above"
-assert abs(gain[0].mean()) < 4, "equal with one label"
-assert right[1, 3].mean() < right[0, 3].mean() + 0.03, "nearly caught up"
-assert gain[3].mean() > 0.5, "fine-tuning is ahead with 100"
+assert abs(gain[0].mean()) < 5, "equal with one label"
+assert right[1, 2].mean() < right[0, 2].mean(), "frozen is the worst with 100"
+assert right[2, 2].mean() > right[0, 2].mean(), "fine-tuned is the best"
+assert gain[1].mean() > 0, "ahead of frozen with 10"
+assert gain[2].mean() > 0.5, "and with 100"
 
 # %%
 # On real data
@@ -264,10 +265,10 @@ cells = torch.from_numpy(images[mono])  # (1074, 300, 300), 0 to 255
 defective = torch.from_numpy(probability[mono] > 0.5).long()
 
 # %%
-# The file goes from one solar module to the next, about 60 cells each. Cells of
-# one module look alike. If they were in the training set and in the test set,
-# the network could recognize the module. So we split by blocks of 60, and leave
-# out ten cells at each border, since not every module has exactly 60.
+# The file goes from one solar panel to the next, about 60 cells each. Cells of
+# one panel look alike. If they were in the training set and in the test set,
+# the network could recognize the panel. So we split by blocks of 60, and leave
+# out ten cells at each border, since not every panel has exactly 60.
 
 position = torch.arange(len(cells))
 inside = position % 60 >= 10
@@ -293,12 +294,12 @@ figure, axes = plt.subplots(2, 3, figsize=(4.6, 3.3), layout="constrained")
 for i, name in enumerate(["fine", "defective"]):
     shown = cells[(part == 0) & (defective == i)][::45]
     for axis, cell in zip(axes[i], shown[:3], strict=True):
-        axis.imshow(cell, cmap="gray", vmin=0, vmax=255)
+        axis.imshow(cell.numpy(), cmap="gray", vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[], title=name)
 
 # %%
 # ``mobilenet_v2`` is a network for small devices. The weights
-# ``MobileNet_V2_Weights.IMAGENET1K_V1`` come from 1.2 million photographs of
+# ``MobileNet_V2_Weights.IMAGENET1K_V1`` come from 1,281,167 photographs of
 # ImageNet in 1,000 classes. The first time, ``weights=`` downloads 14 MB. The
 # weights bring their own preprocessing, with the mean and standard deviation of
 # each color. To save time, we use 128 pixels and not the usual 224. The network
@@ -310,18 +311,18 @@ net.eval()
 preprocess = weights.transforms(crop_size=128, resize_size=128)
 
 # %%
-# Of the 19 blocks in ``net.features`` we use the first eleven, which did best
-# on the validation cells with few labels. The later blocks are closer to the
-# classes of ImageNet. We keep the outputs of block 8 for fine-tuning, and the
-# averages after block 11 as frozen features.
+# We cut the 19 blocks of ``net.features`` after block 11, 14 and 18. With five
+# labels a class, the first eleven did best on the validation cells. The
+# averages after block 11 are our frozen features. We also keep the outputs of
+# block 10, for fine-tuning.
 
 with torch.no_grad():
     outputs = []
     for batch in cells.split(10):
         colors = batch.unsqueeze(1).expand(-1, 3, -1, -1)
-        outputs.append(net.features[:8](preprocess(colors)))
+        outputs.append(net.features[:10](preprocess(colors)))
     middle = torch.cat(outputs)  # (594, 64, 8, 8)
-    features = net.features[8:11](middle).mean(dim=(2, 3))  # (594, 64)
+    features = net.features[10](middle).mean(dim=(2, 3))  # (594, 64)
 print(tuple(middle.shape), tuple(features.shape))
 
 # %%
@@ -348,15 +349,11 @@ dark_auc = roc_auc_score(defective[test], darkness[test])
 print(f"darkness: {dark_auc:.2f}")
 
 # %%
-# Now the head on the frozen features. Beside it we train the small network from
-# scratch, on cells of 48 × 48 pixels. Again the rates were chosen with other
-# draws, on the validation cells.
+# Now the head on the frozen features, with 5, 20 and 80 labels a class. Again
+# the rate was chosen with other draws, on the validation cells.
 
-small = interpolate(cells.unsqueeze(1).float(), size=(48, 48), mode="area")
-small = (small - small.mean()) / small.std()
 pool = torch.arange(len(cells))[part == 0]
 frozen_auc = torch.zeros(3, 5)
-scratch_auc = torch.zeros(3, 5)
 for i, n in enumerate([5, 20, 80]):
     for seed in range(5):
         torch.manual_seed(seed)
@@ -365,26 +362,34 @@ for i, n in enumerate([5, 20, 80]):
         groups = [{"params": head.parameters(), "lr": 0.01}]
         train(head, groups, features[few], defective[few])
         frozen_auc[i, seed] = auc(head, features)
-        network = from_scratch(small[few], defective[few], lr=3e-3)
-        scratch_auc[i, seed] = auc(network, small)
+    mean = frozen_auc[i].mean()
+    print(f"{n:2} a class: {mean:.2f} ± {frozen_auc[i].std():.2f}")
 
 # %%
+# The small network from scratch gets all 80 labels a class, on cells of 32 × 32
+# pixels, and the same five draws:
 
-for i, n in enumerate([5, 20, 80]):
-    for name, values in {"frozen": frozen_auc, "scratch": scratch_auc}.items():
-        mean = values[i].mean()
-        print(f"{n} a class, {name}: {mean:.2f} ± {values[i].std():.2f}")
+small = interpolate(cells.unsqueeze(1).float(), size=(32, 32), mode="area")
+small = (small - small.mean()) / small.std()
+scratch_auc = torch.zeros(5)
+for seed in range(5):
+    torch.manual_seed(seed)
+    few = pool[draw(defective[pool], 80)]
+    network = from_scratch(small[few], defective[few], lr=3e-3)
+    scratch_auc[seed] = auc(network, small)
+mean = scratch_auc.mean()
+print(f"from scratch, 80 a class: {mean:.2f} ± {scratch_auc.std():.2f}")
 
 # %%
-# To fine-tune, we also train the blocks 9 to 11, here with 20 labels a class.
-# The blocks before them stay frozen, so we can begin with the kept outputs of
-# block 8. People do this when computing time is short.
+# To fine-tune, we also train block 11, here with 20 labels a class.
+# The blocks before it stay frozen, so we can begin with the kept outputs of
+# block 10. People do this when computing time is short.
 
 tuned_auc = torch.zeros(5)
 for seed in range(5):
     torch.manual_seed(seed)
     few = pool[draw(defective[pool], 20)]
-    last = mobilenet_v2(weights=weights).features[8:11].eval()
+    last = mobilenet_v2(weights=weights).features[10].eval()
     head = nn.Linear(64, 2)
     groups = [
         {"params": last.parameters(), "lr": 1e-3},
@@ -395,24 +400,25 @@ for seed in range(5):
     tuned_auc[seed] = auc(model, middle)
 
 # %%
+# The same draws served for both, so we look at the differences:
 
 lead = tuned_auc - frozen_auc[1]
 print(f"fine-tuned: {tuned_auc.mean():.2f} ± {tuned_auc.std():.2f}")
 print(f"lead over frozen: {lead.mean():+.3f} ± {lead.std() / 5**0.5:.3f}")
 
 # %%
-# The frozen features are far ahead of the network from scratch. With five
-# labels a class they beat it with 80, and they beat darkness as well.
-# Fine-tuning adds about 0.02, for many times the computing time. (± is the luck
-# of the draw only. With other modules in the test set, all numbers would move.)
+# The frozen features are better than darkness, and with five labels a class
+# they are already as good as the network from scratch with 80. In these draws,
+# fine-tuning one block adds a little more. (± is the luck of the draw only.
+# With other panels in the test set, all numbers would move.)
 
 # %%
 # .. check::
 
-assert frozen_auc[:2].mean() > scratch_auc[:2].mean() + 0.08, "far ahead"
-assert frozen_auc[0].mean() > scratch_auc[2].mean(), "five beat 80"
-assert frozen_auc[0].mean() > dark_auc + 0.03, "darkness is worse"
-assert 0 < lead.mean() < 0.04, "fine-tuning adds about 0.02"
+assert frozen_auc[0].mean() > dark_auc + 0.03, "better than darkness"
+assert frozen_auc[0].mean() > scratch_auc.mean() - 0.03, "as good as with 80"
+assert frozen_auc[2].mean() > scratch_auc.mean() + 0.02, "better with as many"
+assert 0 < lead.mean() < 0.04, "a little more"
 
 # %%
 # What goes wrong
@@ -434,10 +440,10 @@ for _ in range(20):
 print("train():", norm.running_mean[:3])
 
 # %%
-# The body is not frozen. The accuracy would hardly tell, but a head that was
-# trained on kept features now gets other ones. In evaluation mode nothing
-# moves, so a frozen body needs both lines, and ``eval()`` again after every
-# ``model.train()``.
+# The body is not frozen. The accuracy may hardly tell (exercise 3), but a head
+# that was trained on kept features now gets other ones. In evaluation mode
+# nothing moves, so a frozen body needs both lines, and ``eval()`` again after
+# every ``model.train()``.
 
 copy.load_state_dict(body.state_dict())
 copy.eval()
@@ -493,11 +499,11 @@ assert held_right > 0.8, "better than guessing"
 # ----------------
 # - Features from another task are worth labels. With few labels per class, the
 #   pretrained body was far ahead of the network from scratch.
-# - Start frozen: compute the features once, and train a head. Fine-tune when
-#   there are more labels, and keep it only if it wins on validation data.
+# - Start with frozen features: compute them once, and train a head. When there
+#   are more labels, try fine-tuning, and keep it if it wins on validation data.
 # - Parameter groups give body and head their own learning rates.
-# - Use the preprocessing of the weights, and split by groups that belong
-#   together, such as the cells of one module.
+# - Use the preprocessing that the weights bring. Split by groups that belong
+#   together, such as the cells of one panel.
 # - Frozen means ``requires_grad_(False)`` and ``eval()``.
 #
 # Exercises
@@ -510,7 +516,7 @@ assert held_right > 0.8, "better than guessing"
 #    labels a class?
 # 3. **Extend.** Train the head on kept features in evaluation mode, then show
 #    the digits to the body in training mode 20 times. How does the accuracy
-#    change? Does it show that the body is no longer the old one?
+#    change? Would you notice that the body is no longer the old one?
 
 # %%
 # .. answer:: 1
@@ -542,12 +548,16 @@ assert right_with["trained"] > right_with["random"] + 0.03, "better"
 # %%
 # .. answer:: 2
 #
-#    No error is raised.
+#    No error is raised, and with these cells the AUC hardly changes. So nobody
+#    would notice the mistake here. Do not count on it with other images.
 
 plain_outputs = []
 with torch.no_grad():
     for batch in cells.split(10):
-        grey = interpolate(batch.unsqueeze(1).float(), size=(128, 128))
+        grey = interpolate(
+            batch.unsqueeze(1).float(), size=128, mode="bilinear",
+            antialias=True,
+        )  # fmt: skip
         plain = net.features[:11](grey.expand(-1, 3, -1, -1))
         plain_outputs.append(plain.mean(dim=(2, 3)))
 plain_features = torch.cat(plain_outputs)
@@ -562,9 +572,15 @@ for seed in range(5):
 print(f"{plain_auc.mean():.2f} instead of {frozen_auc[1].mean():.2f}")
 
 # %%
+# .. check::
+
+assert abs(plain_auc.mean() - frozen_auc[1].mean()) < 0.05, "hardly changes"
+
+# %%
 # .. answer:: 3
 #
-#    The accuracy hardly changes.
+#    The accuracy hardly changes, so it would not have warned us. Comparing the
+#    buffers does.
 
 torch.manual_seed(0)
 few = draw(pool_y, 20)
@@ -577,3 +593,8 @@ with torch.no_grad():
     model.eval()
     after = (model(test_x).argmax(dim=1) == test_y).float().mean().item()
 print(f"before {before:.1%}, after {after:.1%}")
+
+# %%
+# .. check::
+
+assert abs(after - before) < 0.03, "hardly changes"
