@@ -104,10 +104,10 @@ assert old_right > 0.96, "the old task is learned"
 # %%
 # Frozen, fine-tuned, or from scratch
 # -----------------------------------
-# For the new task, the old head is of no use, because its five outputs mean 0
-# to 4. So all three ways begin with a new head. In the first one, the body is
-# frozen. Its features never change, so we compute them once and keep them,
-# which makes the training very fast.
+# The old head is of no use now, because its five outputs mean 0 to 4. So all
+# three ways begin with a new head. In the first one, the body is frozen. Its
+# features never change, so we compute them once, which makes the training very
+# fast.
 
 
 def frozen(x, y, lr):
@@ -137,8 +137,7 @@ def fine_tuned(x, y, lr, body_lr):
 
 
 # %%
-# The baseline knows nothing of the old task. It is the same network, trained
-# from random weights.
+# The baseline is the same network, trained from random weights.
 
 
 def from_scratch(x, y, lr):
@@ -160,9 +159,9 @@ def draw(y, n):
 
 
 # %%
-# We compare the three ways with 1, 10 and 100 labels a class. Each of them
-# has its own learning rates. We chose them with other draws, on about 1,000
-# images that are left out here.
+# We compare the three ways with 1, 10 and 100 labels a class. Each has its own
+# learning rates, chosen with other draws on about 1,000 images that are left
+# out here.
 
 pool_x = digits.x[~old][:3900]  # the rest was used to choose the rates
 pool_y = digits.y[~old][:3900] - 5
@@ -175,7 +174,7 @@ rates = {  # labels: from scratch, frozen, fine-tuned (head and body)
 }
 
 # %%
-# There are five draws for each number of labels, the same for all three ways:
+# Five draws for each number of labels, the same for all three ways:
 
 ways = ["from scratch", "frozen", "fine-tuned"]
 right = torch.zeros(3, 3, 5)  # way, number of labels, draw
@@ -194,7 +193,7 @@ for i, n in enumerate(rates):
             right[way, i, seed] = (answers == test_y).float().mean()
 
 # %%
-# The accuracy in percent, ± its standard deviation over the draws. Below it is
+# First the accuracy in percent, ± its standard deviation over the draws. Then
 # the lead of fine-tuned over frozen, draw by draw, ± its :term:`standard
 # error`.
 
@@ -255,9 +254,9 @@ assert gain[2].mean() > 0.5, "and with 100"
 # ------------
 # The package ``elpv_dataset`` brings 2,624 photographs of solar cells, taken in
 # the dark while a current makes them glow. Cracks and dead regions stay black.
-# Experts said how sure they are of a defect: 0, ⅓, ⅔ or 1. We call a cell
-# defective above ½, and keep the doubtful ones, since a real inspection meets
-# them as well. To save time, we take only the monocrystalline cells.
+# Experts gave each cell a probability of a defect: 0, ⅓, ⅔ or 1. We call it
+# defective above ½, and keep the doubtful cells, since an inspection meets them
+# as well. To save time, we take only the monocrystalline cells.
 
 images, probability, kind = load_dataset()
 mono = kind == "mono"
@@ -266,9 +265,9 @@ defective = torch.from_numpy(probability[mono] > 0.5).long()
 
 # %%
 # The file goes from one solar panel to the next, about 60 cells each. Cells of
-# one panel look alike. If they were in the training set and in the test set,
-# the network could recognize the panel. So we split by blocks of 60, and leave
-# out ten cells at each border, since not every panel has exactly 60.
+# one panel look alike, so a network could recognize the panel. For this reason
+# no panel may be in two sets. We split by blocks of 60, and leave out ten cells
+# at each border, since not every panel has exactly 60.
 
 position = torch.arange(len(cells))
 inside = position % 60 >= 10
@@ -299,11 +298,11 @@ for i, name in enumerate(["fine", "defective"]):
 
 # %%
 # ``mobilenet_v2`` is a network for small devices. The weights
-# ``MobileNet_V2_Weights.IMAGENET1K_V1`` come from 1,281,167 photographs of
-# ImageNet in 1,000 classes. The first time, ``weights=`` downloads 14 MB. The
-# weights bring their own preprocessing, with the mean and standard deviation of
-# each color. To save time, we use 128 pixels and not the usual 224. The network
-# wants three channels, so we repeat the grey one.
+# ``MobileNet_V2_Weights.IMAGENET1K_V1`` come from 1,281,167 photographs in
+# 1,000 classes. The first time, ``weights=`` downloads 14 MB. The weights bring
+# their preprocessing, with the mean and standard deviation of each color. To
+# save time, we use 128 pixels and not the usual 224. The network wants three
+# channels, so we repeat the grey one.
 
 weights = MobileNet_V2_Weights.IMAGENET1K_V1
 net = mobilenet_v2(weights=weights)
@@ -326,8 +325,8 @@ with torch.no_grad():
 print(tuple(middle.shape), tuple(features.shape))
 
 # %%
-# About a quarter of the test cells are defective, so answering "fine" is right
-# for three of four, and accuracy would tell little. We use the AUC of
+# About a quarter of the test cells are defective, so whoever always answers
+# "fine" is right for three of four. We therefore use the AUC of
 # :doc:`/lessons/practice/02_threshold`, the share of pairs of a defective and a
 # good cell that are in the right order. Guessing gives 0.5.
 
@@ -349,8 +348,8 @@ dark_auc = roc_auc_score(defective[test], darkness[test])
 print(f"darkness: {dark_auc:.2f}")
 
 # %%
-# Now the head on the frozen features, with 5, 20 and 80 labels a class. Again
-# the rate was chosen with other draws, on the validation cells.
+# Now the head on the frozen features, with 5, 20 and 80 labels a class. Its
+# rate was chosen with other draws, on the validation cells.
 
 pool = torch.arange(len(cells))[part == 0]
 frozen_auc = torch.zeros(3, 5)
@@ -381,9 +380,8 @@ mean = scratch_auc.mean()
 print(f"from scratch, 80 a class: {mean:.2f} ± {scratch_auc.std():.2f}")
 
 # %%
-# To fine-tune, we also train block 11, here with 20 labels a class.
-# The blocks before it stay frozen, so we can begin with the kept outputs of
-# block 10. People do this when computing time is short.
+# To fine-tune, we also train block 11, here with 20 labels a class. The blocks
+# before it stay frozen, so we can begin with the kept outputs of block 10.
 
 tuned_auc = torch.zeros(5)
 for seed in range(5):
@@ -423,11 +421,10 @@ assert 0 < lead.mean() < 0.04, "a little more"
 # %%
 # What goes wrong
 # ---------------
-# To freeze weights, one sets ``requires_grad`` to False, so the optimizer never
-# moves them. But :term:`batch normalization` also keeps a running mean, which
-# is not a parameter. It is a *buffer*, and each forward pass in training mode
-# moves it. We freeze a copy of our body of the digits, and only show it 50 new
-# digits, 20 times:
+# With ``requires_grad`` set to False, the optimizer never moves the weights.
+# But :term:`batch normalization` also keeps a running mean. It is not a
+# parameter but a *buffer*, and each forward pass in training mode moves it. We
+# freeze a copy of our first body, and show it the same 50 new digits 20 times:
 
 copy = new_body()
 copy.load_state_dict(body.state_dict())
@@ -442,8 +439,8 @@ print("train():", norm.running_mean[:3])
 # %%
 # The body is not frozen. The accuracy may hardly tell (exercise 3), but a head
 # that was trained on kept features now gets other ones. In evaluation mode
-# nothing moves, so a frozen body needs both lines, and ``eval()`` again after
-# every ``model.train()``.
+# nothing moves. So a frozen body needs ``eval()`` too, again after every
+# ``model.train()``.
 
 copy.load_state_dict(body.state_dict())
 copy.eval()
