@@ -283,8 +283,9 @@ cells, defective, part = cells[used], defective[used], part[used]
 
 # %%
 # .. alt:: Six solar cells of the training part. The three in the upper row,
-#    without a defect, are evenly grey. The three below, defective, have black
-#    regions or dark lines.
+#    without a defect, are evenly dark or bright. Below are three defective ones.
+#    One has a web of dark lines, one a large black spot, and the third looks
+#    like a good one.
 
 # %%
 # .. drawing::
@@ -366,7 +367,7 @@ for i, n in enumerate([5, 20, 80]):
 
 # %%
 # The small network from scratch gets all 80 labels a class, on cells of 32 × 32
-# pixels, and the same five draws:
+# pixels, and the same five draws. Only two of its outputs are used.
 
 small = interpolate(cells.unsqueeze(1).float(), size=(32, 32), mode="area")
 small = (small - small.mean()) / small.std()
@@ -435,6 +436,8 @@ copy.train()
 for _ in range(20):
     copy(pool_x[:50])
 print("train():", norm.running_mean[:3])
+moved = (norm.running_mean - body[1].running_mean).abs().max().item()
+print(f"moved by up to {moved:.3f}")
 
 # %%
 # The body is not frozen. The accuracy may hardly tell (exercise 3), but a head
@@ -451,6 +454,7 @@ print("unchanged:", torch.equal(norm.running_mean, body[1].running_mean))
 # %%
 # .. check::
 
+assert moved > 1e-3, "train() moves the buffer"
 assert torch.equal(norm.running_mean, body[1].running_mean), "nothing moves"
 
 # %%
