@@ -278,14 +278,14 @@ for name, i in {"training": 0, "validation": 1, "test": 2}.items():
     y = defective[part == i]
     print(f"{name}: {len(y)} cells, {y.float().mean():.0%} defective")
 
-used = part != 1  # the validation cells have served for choosing the rates
+used = part != 1  # the validation cells were used to choose the rates
 cells, defective, part = cells[used], defective[used], part[used]
 
 # %%
 # .. alt:: Six solar cells of the training part. The three in the upper row,
-#    without a defect, are evenly dark or bright. Below are three defective ones.
-#    One has a web of dark lines, one a large black spot, and the third looks
-#    like a good one.
+#    without a defect, are evenly dark or bright. Below are three defective
+#    ones. One has a web of dark lines, one a large black spot, and the third
+#    looks like a good one.
 
 # %%
 # .. drawing::
