@@ -1,0 +1,441 @@
+"""
+Collectives and process groups
+==============================
+
+Two processes share no memory. How do they arrive at the same gradient?
+
+A training run that is spread over several GPUs usually consists of several
+processes. Each has its own copy of the network and sees only its own part of a
+batch, so each computes a different gradient. Before the step, they have to
+agree on one. They do it by *collectives*, calls in which all processes take
+part. The next lessons on distributed training are built on them.
+
+After this lesson you can
+
+- start a function on two processes, and tell which of them you are in
+- combine tensors by all-reduce, broadcast and all-gather
+- compute one gradient from unequal parts, and avoid a silent mix-up
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from handbook import datasets, torchrun
+
+torch.manual_seed(0)
+
+# %%
+# Two processes
+# -------------
+# A process is a running program with memory of its own. The lessons so far ran
+# in a single one. This is the usual way to start two:
+#
+# .. code-block:: bash
+#
+#    torchrun --nproc-per-node=2 script.py
+#
+# ``torchrun`` comes with PyTorch. It runs the same script in two processes, and
+# tells each of them its number, the *rank*, here 0 or 1. (A *node* is a
+# machine, and ``nproc`` is the number of processes on it.)
+#
+# In a notebook there is no script. So :func:`handbook.torchrun` packs a
+# function, together with everything from the page that it uses. It lets the
+# real torchrun start two processes, which unpack the function and call it. When
+# both have ended, it prints their lines, each with its rank in front, and
+# returns a list of what they returned.
+#
+# Three collectives
+# -----------------
+# Suppose that rank 0 owns the numbers 1 and 2, and rank 1 the numbers 3 and 4.
+# The function ``work`` runs in both processes. Read it as if you were one of
+# them, first rank 0, then rank 1. Each new call is explained below.
+
+start = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+
+def work():
+    dist.init_process_group("gloo")
+    own = start[dist.get_rank()]
+    total = own.clone()
+    dist.all_reduce(total)
+    copy = own.clone()
+    dist.broadcast(copy, src=0)
+    row = torch.zeros(4)
+    dist.all_gather_single(row, own)
+    dist.destroy_process_group()
+    print("all-reduce", total.tolist())
+    print("broadcast", copy.tolist())
+    print("all-gather", row.tolist())
+    return {"all-reduce": total, "broadcast": copy, "all-gather": row}
+
+
+# %%
+# - ``init_process_group`` waits until both processes are there, and connects
+#   them into a *process group*. The *backend* is the library that carries the
+#   messages. ``"gloo"`` does it for the CPU. For NVIDIA GPUs, the
+#   `documentation <https://docs.pytorch.org/docs/stable/distributed.html>`__
+#   recommends ``"nccl"``.
+# - ``get_rank`` returns the rank of this process. Both have a copy of
+#   ``start``, and each takes the row with its own number.
+# - ``all_reduce`` adds up the tensors of all ranks. The sum replaces the
+#   tensor, on every rank. That is why we give it a clone.
+# - ``broadcast`` sends the tensor of rank ``src`` to all. (It has nothing to do
+#   with the :term:`broadcasting` of shapes.)
+# - ``all_gather_single`` puts the tensors of all ranks side by side. Older code
+#   calls it ``all_gather_into_tensor``.
+# - ``destroy_process_group`` closes the connections. Every process should end
+#   with it.
+#
+# Before you run the next line, say what each rank will hold after each call.
+
+held = torchrun(work, processes=2)
+
+# %%
+# .. alt:: What rank 0 and rank 1 hold before and after each collective. Before,
+#    they hold 1, 2 and 3, 4. After all-reduce, both hold 4, 6. After broadcast,
+#    both hold 1, 2. After all-gather, both hold 1, 2, 3, 4.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(3, 1, figsize=(4.4, 4.4), layout="constrained")
+for axis, name in zip(
+    axes, ["all-reduce", "broadcast", "all-gather"], strict=True
+):
+    axis.set(title=name, xlim=(-0.7, 7.7), ylim=(1.6, -0.6))
+    axis.set_yticks([0, 1], ["rank 0", "rank 1"])
+    axis.set_xticks([0.5, 5.5], ["before", "after"])
+    for rank in range(2):
+        after = held[rank][name].tolist()
+        left = 5.5 - (len(after) - 1) / 2
+        cells = list(enumerate(start[rank].tolist()))
+        cells += [(left + i, value) for i, value in enumerate(after)]
+        for place, value in cells:
+            color = "C0" if value < 3 else "C1"
+            if name == "all-reduce" and place > 2:
+                color = "C2"
+            box = {"boxstyle": "round", "facecolor": color, "alpha": 0.35}
+            axis.text(
+                place, rank, f"{value:.0f}", ha="center", va="center", bbox=box
+            )
+
+# %%
+# All-reduce adds place by place, 1 + 3 and 2 + 4. Whichever of the three we
+# call, afterwards both ranks hold the same numbers. That is what we need for
+# the gradient.
+
+# %%
+# .. check::
+
+assert all(own["all-reduce"].tolist() == [4, 6] for own in held), "the sum"
+assert all(own["broadcast"].tolist() == [1, 2] for own in held), "of rank 0"
+assert all(own["all-gather"].tolist() == [1, 2, 3, 4] for own in held), "all"
+
+# %%
+# On real data
+# ------------
+# We take a batch of 64 digits and a small network. ``gradient`` computes the
+# gradient of the mean loss, with all 25,450 numbers in one vector.
+
+train, _ = datasets.mnist()
+x = train.x[:64]
+y = train.y[:64]
+model = nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)
+)
+
+
+def gradient(x, y):
+    model.zero_grad()
+    cross_entropy(model(x), y).backward()
+    parts = [parameter.grad.flatten() for parameter in model.parameters()]
+    return torch.cat(parts)
+
+
+whole = gradient(x, y)
+print(len(whole), "numbers")
+
+# %%
+# Now we cut the batch in two. How do we get the gradient of the whole batch
+# from those of the parts? This is a question of arithmetic, so we need no
+# second process to find out. The obvious answer is the mean of the two
+# gradients. Beside it we try a weighted mean, in which each gradient counts as
+# often as it has digits. We do it for equal parts, 32 and 32 digits, and for
+# unequal ones, 48 and 16. Unequal parts are common, for example in the last
+# batch of an epoch.
+
+plain_error = {}  # by the size of the first part
+weighted_error = {}
+for size in [32, 48]:
+    first = gradient(x[:size], y[:size])
+    second = gradient(x[size:], y[size:])
+    plain = (first + second) / 2
+    weighted = (size * first + (64 - size) * second) / 64
+    plain_error[size] = ((plain - whole).norm() / whole.norm()).item()
+    weighted_error[size] = ((weighted - whole).norm() / whole.norm()).item()
+    print(f"{size} + {64 - size} digits: plain mean off by", end=" ")
+    print(f"{plain_error[size]:.1g}, weighted by {weighted_error[size]:.1g}")
+
+# %%
+# Each number is the length of the difference to the right gradient, divided by
+# the length of the right one. With equal parts, both ways are right except for
+# rounding. With 48 and 16, the plain mean is wrong by about 30%, because each
+# of the 16 digits counts as much as three of the 48. No error is raised.
+#
+# The weighted mean is right both times. In its formula, 48 times the *mean*
+# over 48 digits is the *sum* over them. So each process can compute the sum
+# over its own digits (gradients add up, see
+# :doc:`/lessons/autograd/02_accumulation`), and count them. All-reduce adds up
+# the sums of all processes, and the counts as well. Each process divides one by
+# the other at the very end.
+
+# %%
+# .. check::
+
+assert len(whole) == 25_450, "25,450 numbers"
+assert plain_error[32] < 1e-5, "equal parts: right"
+assert weighted_error[32] < 1e-5, "equal parts, weighted: right"
+assert weighted_error[48] < 1e-5, "unequal parts, weighted: right"
+assert abs(plain_error[48] - 0.3) < 0.05, "about 30%"
+
+# %%
+# What goes wrong
+# ---------------
+# So there are two numbers to add up, a sum and a count. Say that the losses of
+# rank 0 sum to 100 over 48 digits, and those of rank 1 to 40 over 16. The mean
+# loss is then 140 / 64 = 2.19. But we make a mistake, and let rank 1 make the
+# two calls in the other order. What will happen?
+
+
+def swapped():
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    loss = torch.tensor([100.0, 40.0])[rank]
+    count = torch.tensor([48.0, 16.0])[rank]
+    if rank == 0:
+        dist.all_reduce(loss)
+        dist.all_reduce(count)
+    else:
+        dist.all_reduce(count)
+        dist.all_reduce(loss)
+    dist.destroy_process_group()
+    print(f"loss {loss:.0f} / count {count:.0f} = {loss / count:.2f}")
+    return loss.item(), count.item()
+
+
+results = torchrun(swapped, processes=2)
+
+# %%
+# .. alt:: The first call of rank 0 brings its loss, 100, and that of rank 1 its
+#    count, 16, together 116. The second call of rank 0 brings its count, 48,
+#    and that of rank 1 its loss, 40, together 88.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.4, 2.4), layout="constrained")
+table = [
+    ["loss 100", "count 48"],
+    ["count 16", "loss 40"],
+    ["sum 116", "sum 88"],
+]
+for row, words in enumerate(table):
+    for call, word in enumerate(words):
+        color = "C0" if word.startswith("loss") else "C1"
+        if word.startswith("sum"):
+            color = "C2"
+        box = {"boxstyle": "round", "facecolor": color, "alpha": 0.35}
+        axis.text(call, row, word, ha="center", va="center", bbox=box)
+axis.set_xticks([0, 1], ["first call", "second call"])
+axis.set_yticks([0, 1, 2], ["rank 0", "rank 1", "both get"])
+axis.set(xlim=(-0.6, 1.6), ylim=(2.5, -0.5))
+
+# %%
+# There is no error. Both results look like a loss, and both are wrong. A
+# collective does not know the names of our variables. It joins the first call
+# of one rank with the first call of the other. Each call is an all-reduce of
+# one number, so they fit together, and the loss of rank 0 was added to the
+# count of rank 1.
+#
+# Nobody writes such an ``if``. But a loop over a *set* of names, such as
+# ``for name in {"loss", "count"}``, can do the same, because Python may order a
+# set of strings differently in each process.
+#
+# It is another mistake if one rank does not make the call at all, for example
+# because the call stands below ``if rank == 0``. Then the other ranks wait for
+# it, and fail after the ``timeout`` of
+# :func:`~torch.distributed.init_process_group`. So every rank must make the
+# same calls in the same order.
+
+# %%
+# .. check::
+
+assert abs((100 + 40) / (48 + 16) - 2.19) < 0.005, "the mean loss"
+assert results[0] == (116, 88), "100 + 16 and 48 + 40"
+assert results[1] == (88, 116), "the other way round"
+
+# %%
+# Recipe
+# ------
+# With a single call, there is no order to get wrong. So we pack the gradient,
+# the loss and the count into one tensor. Here two processes share 65 digits, 33
+# for one and 32 for the other.
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from handbook import datasets, torchrun
+
+torch.manual_seed(0)  # the same first weights on every rank
+digits, _ = datasets.mnist()
+images = digits.x[:65]
+labels = digits.y[:65]
+net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+processes = 2
+
+
+# %%
+# ``reduction="sum"`` gives the sum of the losses, and so the sum of the
+# gradients. The vector ``packed`` begins with these. After them come the sum of
+# the losses and, as its last number, the count.
+
+
+def work():
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    own_images = images.tensor_split(processes)[rank]
+    own_labels = labels.tensor_split(processes)[rank]
+    loss = cross_entropy(net(own_images), own_labels, reduction="sum")
+    loss.backward()
+    parts = [parameter.grad.flatten() for parameter in net.parameters()]
+    parts.append(torch.tensor([loss.item(), len(own_labels)]))
+    packed = torch.cat(parts)
+    dist.all_reduce(packed)
+    dist.destroy_process_group()
+    print(f"{len(own_labels)} of {packed[-1]:.0f} digits")
+    return packed[:-1] / packed[-1]  # the mean gradient, then the mean loss
+
+
+# %%
+# In a script for ``torchrun``, write ``work()`` in place of the next line,
+# since there every process runs the whole file. Afterwards we compute the same
+# in one process, and compare.
+
+rank_0, rank_1 = torchrun(work, processes=processes)
+
+alone_loss = cross_entropy(net(images), labels)
+alone_loss.backward()
+parts = [parameter.grad.flatten() for parameter in net.parameters()]
+alone = torch.cat(parts)
+shared = rank_0[:-1]
+shared_loss = rank_0[-1].item()
+error = ((shared - alone).norm() / alone.norm()).item()
+same = torch.equal(rank_0, rank_1)
+print(f"loss {shared_loss:.4f}, in one process {alone_loss:.4f}")
+print(f"gradient off by {error:.1g}")
+print("equal on both ranks, bit for bit:", same)
+
+# %%
+# The two processes have the gradient of one process, except for rounding. Both
+# hold exactly the same numbers, so the same step leaves them with the same
+# weights.
+
+# %%
+# .. check::
+
+assert error < 1e-5, "the gradient of one process"
+assert abs(shared_loss - alone_loss.item()) < 1e-4, "the loss of one process"
+assert same, "the same on both ranks"
+
+# %%
+# What you learned
+# ----------------
+# - ``torchrun`` starts the same script in several processes. Each learns its
+#   rank, and joins the others by ``init_process_group``.
+# - All-reduce gives everyone the sum, broadcast the tensor of one rank, and
+#   all-gather the tensors of all.
+# - Add up sums and counts, and divide at the end. A plain mean of means is
+#   wrong when the parts are unequal.
+# - Collectives are matched by their order. Every rank makes the same calls in
+#   the same order, or a single call with everything packed into one tensor.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Three ranks own [1, 2], [3, 4] and [5, 6]. What does each of
+#    them hold after an all-reduce, after a broadcast with ``src=2``, and after
+#    an all-gather?
+# 2. **Change.** Cut the 64 digits into 63 and 1. How wrong is the plain mean?
+# 3. **Extend.** Write an all-reduce in which each of three ranks only ever
+#    sends to the next one, and rank 2 to rank 0. Take a tensor with a row of
+#    three numbers for each rank, in one process. How many numbers does each
+#    rank send?
+
+# %%
+# .. answer:: 1
+#
+#    All three hold the same: the sum [9, 12], then [5, 6], then the numbers
+#    from 1 to 6.
+
+owned = torch.tensor([[1, 2], [3, 4], [5, 6]])
+print(owned.sum(dim=0).tolist(), owned[2].tolist(), owned.flatten().tolist())
+
+# %%
+# .. check::
+
+assert owned.sum(dim=0).tolist() == [9, 12], "the sum"
+
+# %%
+# .. answer:: 2
+#
+#    It is useless: the error is larger than the gradient itself, because one
+#    digit counts as much as the 63 others together.
+
+first = gradient(x[:63], y[:63])
+second = gradient(x[63:], y[63:])
+plain = (first + second) / 2
+weighted = (63 * first + second) / 64
+plain_off = ((plain - whole).norm() / whole.norm()).item()
+weighted_off = ((weighted - whole).norm() / whole.norm()).item()
+print(f"plain mean off by {plain_off:.1f}, weighted by {weighted_off:.1g}")
+
+# %%
+# .. check::
+
+assert plain_off > 1, "larger than the gradient"
+assert weighted_off < 1e-5, "right"
+
+# %%
+# .. answer:: 3
+#
+#    Cut each row into three pieces, here of one number. In the first two
+#    rounds, each rank sends one piece, and the next rank adds it to its own.
+#    After that, every rank has one complete sum. In two more rounds, the sums
+#    are handed on. This is called *ring all-reduce*. Each rank sends four
+#    numbers. By an all-gather, in which everyone sends its three numbers to the
+#    two others, it would be six.
+
+ring = torch.tensor([[1, 2, 3], [10, 20, 30], [100, 200, 300]])
+for turn in range(4):
+    before = ring.clone()
+    for rank in range(3):
+        following = (rank + 1) % 3  # 1, 2, 0
+        piece = (rank - turn) % 3
+        if turn < 2:
+            ring[following, piece] += before[rank, piece]
+        else:
+            ring[following, piece] = before[rank, piece]
+    print(ring.tolist())
+
+# %%
+# .. check::
+
+assert (ring == torch.tensor([111, 222, 333])).all(), "the sum, on each rank"
