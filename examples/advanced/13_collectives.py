@@ -8,7 +8,7 @@ A training run that is spread over several GPUs usually consists of several
 processes. Each has its own copy of the network and sees only its own part of a
 batch, so each computes a different gradient. Before the step, they have to
 agree on one. They do it by *collectives*, calls in which all processes take
-part. The next lessons on distributed training are built on them.
+part.
 
 After this lesson you can
 
@@ -34,8 +34,8 @@ torch.manual_seed(0)
 # %%
 # Two processes
 # -------------
-# A process is a running program with memory of its own. The lessons so far ran
-# in a single one. This is the usual way to start two:
+# A process is a running program with memory of its own. So far, a single
+# process did all the training. This is the usual way to start two:
 #
 # .. code-block:: bash
 #
@@ -65,15 +65,15 @@ def work():
     own = start[dist.get_rank()]
     total = own.clone()
     dist.all_reduce(total)
-    copy = own.clone()
-    dist.broadcast(copy, src=0)
-    row = torch.zeros(4)
-    dist.all_gather_single(row, own)
+    received = own.clone()
+    dist.broadcast(received, src=0)
+    gathered = torch.zeros(4)
+    dist.all_gather_single(gathered, own)
     dist.destroy_process_group()
     print("all-reduce", total.tolist())
-    print("broadcast", copy.tolist())
-    print("all-gather", row.tolist())
-    return {"all-reduce": total, "broadcast": copy, "all-gather": row}
+    print("broadcast", received.tolist())
+    print("all-gather", gathered.tolist())
+    return {"all-reduce": total, "broadcast": received, "all-gather": gathered}
 
 
 # %%
@@ -81,11 +81,13 @@ def work():
 #   them into a *process group*. The *backend* is the library that carries the
 #   messages. ``"gloo"`` does it for the CPU. For NVIDIA GPUs, the
 #   `documentation <https://docs.pytorch.org/docs/stable/distributed.html>`__
-#   recommends ``"nccl"``.
+#   recommends ``"nccl"``. Then each process puts its tensors on a GPU of its
+#   own, whose number is in the environment variable ``LOCAL_RANK``.
 # - ``get_rank`` returns the rank of this process. Both have a copy of
 #   ``start``, and each takes the row with its own number.
-# - ``all_reduce`` adds up the tensors of all ranks. The sum replaces the
-#   tensor, on every rank. That is why we give it a clone.
+# - ``all_reduce`` adds up the tensors of all ranks, which must have the same
+#   shape and dtype. (Addition is the default of its option ``op``.) The sum
+#   replaces the tensor, on every rank. So we give it a clone, not ``own``.
 # - ``broadcast`` sends the tensor of rank ``src`` to all. (It has nothing to do
 #   with the :term:`broadcasting` of shapes.)
 # - ``all_gather_single`` puts the tensors of all ranks side by side. Older code
@@ -141,8 +143,9 @@ assert all(own["all-gather"].tolist() == [1, 2, 3, 4] for own in held), "all"
 # %%
 # On real data
 # ------------
-# We take a batch of 64 digits and a small network. ``gradient`` computes the
-# gradient of the mean loss, with all 25,450 numbers in one vector.
+# We take a batch of 64 digits and a small network. We compute the gradient of
+# the mean loss for the whole batch and for four parts of it, each with all its
+# 25,450 numbers in one vector.
 
 train, _ = datasets.mnist()
 x = train.x[:64]
@@ -151,31 +154,28 @@ model = nn.Sequential(
     nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)
 )
 
-
-def gradient(x, y):
+gradients = {}
+for begin, end in [(0, 64), (0, 32), (32, 64), (0, 48), (48, 64)]:
     model.zero_grad()
-    cross_entropy(model(x), y).backward()
+    cross_entropy(model(x[begin:end]), y[begin:end]).backward()
     parts = [parameter.grad.flatten() for parameter in model.parameters()]
-    return torch.cat(parts)
-
-
-whole = gradient(x, y)
+    gradients[begin, end] = torch.cat(parts)
+whole = gradients[0, 64]
 print(len(whole), "numbers")
 
 # %%
-# Now we cut the batch in two. How do we get the gradient of the whole batch
-# from those of the parts? This is a question of arithmetic, so we need no
-# second process to find out. The obvious answer is the mean of the two
-# gradients. Beside it we try a weighted mean, in which each gradient counts as
-# often as it has digits. We do it for equal parts, 32 and 32 digits, and for
-# unequal ones, 48 and 16. Unequal parts are common, for example in the last
-# batch of an epoch.
+# How do we get the gradient of the whole batch from those of two parts? This is
+# arithmetic, so one process is enough to find out. The obvious answer is the
+# mean of the two gradients. Beside it we try a weighted mean, in which each
+# gradient is multiplied by the number of digits in its part. We do it for equal
+# parts, 32 and 32 digits, and for unequal ones, 48 and 16. With texts, unequal
+# parts are usual, because one part has more tokens than the other.
 
 plain_error = {}  # by the size of the first part
 weighted_error = {}
 for size in [32, 48]:
-    first = gradient(x[:size], y[:size])
-    second = gradient(x[size:], y[size:])
+    first = gradients[0, size]
+    second = gradients[size, 64]
     plain = (first + second) / 2
     weighted = (size * first + (64 - size) * second) / 64
     plain_error[size] = ((plain - whole).norm() / whole.norm()).item()
@@ -191,7 +191,7 @@ for size in [32, 48]:
 #
 # The weighted mean is right both times. In its formula, 48 times the *mean*
 # over 48 digits is the *sum* over them. So each process can compute the sum
-# over its own digits (gradients add up, see
+# over its own digits (``reduction="sum"``; gradients add up, see
 # :doc:`/lessons/autograd/02_accumulation`), and count them. All-reduce adds up
 # the sums of all processes, and the counts as well. Each process divides one by
 # the other at the very end.
@@ -208,17 +208,23 @@ assert abs(plain_error[48] - 0.3) < 0.05, "about 30%"
 # %%
 # What goes wrong
 # ---------------
-# So there are two numbers to add up, a sum and a count. Say that the losses of
-# rank 0 sum to 100 over 48 digits, and those of rank 1 to 40 over 16. The mean
-# loss is then 140 / 64 = 2.19. But we make a mistake, and let rank 1 make the
-# two calls in the other order. What will happen?
+# Say that the losses of rank 0 sum to 100 over 48 digits, and those of rank 1
+# to 40 over 16.
+
+losses = torch.tensor([100.0, 40.0])
+counts = torch.tensor([48.0, 16.0])
+print(f"mean loss {losses.sum() / counts.sum():.2f}")
+
+# %%
+# The mean loss is 140 / 64 = 2.19. Suppose we make a mistake and let rank 1
+# make the two calls in the other order. What will happen?
 
 
-def swapped():
+def work():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
-    loss = torch.tensor([100.0, 40.0])[rank]
-    count = torch.tensor([48.0, 16.0])[rank]
+    loss = losses[rank].clone()
+    count = counts[rank].clone()
     if rank == 0:
         dist.all_reduce(loss)
         dist.all_reduce(count)
@@ -230,7 +236,7 @@ def swapped():
     return loss.item(), count.item()
 
 
-results = torchrun(swapped, processes=2)
+results = torchrun(work, processes=2)
 
 # %%
 # .. alt:: The first call of rank 0 brings its loss, 100, and that of rank 1 its
@@ -261,32 +267,29 @@ axis.set(xlim=(-0.6, 1.6), ylim=(2.5, -0.5))
 # There is no error. Both results look like a loss, and both are wrong. A
 # collective does not know the names of our variables. It joins the first call
 # of one rank with the first call of the other. Each call is an all-reduce of
-# one number, so they fit together, and the loss of rank 0 was added to the
-# count of rank 1.
+# one number, so the loss of rank 0 was added to the count of rank 1.
 #
 # Nobody writes such an ``if``. But a loop over a *set* of names, such as
 # ``for name in {"loss", "count"}``, can do the same, because Python may order a
-# set of strings differently in each process.
+# set of strings differently in each process. ``sorted`` gives them one order.
 #
-# It is another mistake if one rank does not make the call at all, for example
-# because the call stands below ``if rank == 0``. Then the other ranks wait for
-# it, and fail after the ``timeout`` of
-# :func:`~torch.distributed.init_process_group`. So every rank must make the
-# same calls in the same order.
+# Another mistake is that not every rank makes the call, as below
+# ``if rank == 0``. Those that call wait for the others, at most for the
+# ``timeout`` of :func:`~torch.distributed.init_process_group`. Here, with gloo,
+# they fail at once if another rank ends first. So every rank must make the same
+# calls in the same order.
 
 # %%
 # .. check::
 
-assert abs((100 + 40) / (48 + 16) - 2.19) < 0.005, "the mean loss"
+assert abs(losses.sum() / counts.sum() - 2.19) < 0.005, "the mean loss"
 assert results[0] == (116, 88), "100 + 16 and 48 + 40"
 assert results[1] == (88, 116), "the other way round"
 
 # %%
 # Recipe
 # ------
-# With a single call, there is no order to get wrong. So we pack the gradient,
-# the loss and the count into one tensor. Here two processes share 65 digits, 33
-# for one and 32 for the other.
+# This is one step of training, for any number of processes.
 
 import torch
 import torch.distributed as dist
@@ -295,65 +298,76 @@ from torch.nn.functional import cross_entropy
 
 from handbook import datasets, torchrun
 
-torch.manual_seed(0)  # the same first weights on every rank
 digits, _ = datasets.mnist()
 images = digits.x[:65]
 labels = digits.y[:65]
-net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-processes = 2
+
+# %%
+# This function leaves the mean gradient of all digits in ``.grad`` and returns
+# their mean loss. The loss and the count are in one tensor, so they cannot be
+# mixed up. The gradients follow in the order of ``net.parameters()``, which is
+# the same on every rank.
+
+
+def backward_on_all_ranks(net, x, y):
+    net.zero_grad()
+    loss = cross_entropy(net(x), y, reduction="sum")
+    loss.backward()
+    totals = torch.tensor([loss.item(), len(y)])
+    dist.all_reduce(totals)
+    for parameter in net.parameters():
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= totals[1]
+    return totals[0] / totals[1]
 
 
 # %%
-# ``reduction="sum"`` gives the sum of the losses, and so the sum of the
-# gradients. The vector ``packed`` begins with these. After them come the sum of
-# the losses and, as its last number, the count.
+# Each rank starts with different weights, on purpose, and then gets those of
+# rank 0 by broadcast. ``get_world_size`` returns the number of processes.
 
 
 def work():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
-    own_images = images.tensor_split(processes)[rank]
-    own_labels = labels.tensor_split(processes)[rank]
-    loss = cross_entropy(net(own_images), own_labels, reduction="sum")
-    loss.backward()
-    parts = [parameter.grad.flatten() for parameter in net.parameters()]
-    parts.append(torch.tensor([loss.item(), len(own_labels)]))
-    packed = torch.cat(parts)
-    dist.all_reduce(packed)
+    torch.manual_seed(rank)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    for parameter in net.parameters():
+        dist.broadcast(parameter.detach(), src=0)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    own_images = images.tensor_split(dist.get_world_size())[rank]
+    own_labels = labels.tensor_split(dist.get_world_size())[rank]
+    loss = backward_on_all_ranks(net, own_images, own_labels)
+    optimizer.step()
     dist.destroy_process_group()
-    print(f"{len(own_labels)} of {packed[-1]:.0f} digits")
-    return packed[:-1] / packed[-1]  # the mean gradient, then the mean loss
+    print(f"{len(own_labels)} digits, mean loss of all {loss:.4f}")
+    return net[1].weight.detach()
 
 
 # %%
-# In a script for ``torchrun``, write ``work()`` in place of the next line,
-# since there every process runs the whole file. Afterwards we compute the same
-# in one process, and compare.
+# The next cell starts two processes, and compares them with the same step in
+# one. In a script for ``torchrun``, write ``work()`` in place of this cell,
+# since there every process runs the whole file.
 
-rank_0, rank_1 = torchrun(work, processes=processes)
+weights = torchrun(work, processes=2)
 
-alone_loss = cross_entropy(net(images), labels)
+torch.manual_seed(0)  # the first weights of rank 0
+alone = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+alone_loss = cross_entropy(alone(images), labels)
 alone_loss.backward()
-parts = [parameter.grad.flatten() for parameter in net.parameters()]
-alone = torch.cat(parts)
-shared = rank_0[:-1]
-shared_loss = rank_0[-1].item()
-error = ((shared - alone).norm() / alone.norm()).item()
-same = torch.equal(rank_0, rank_1)
-print(f"loss {shared_loss:.4f}, in one process {alone_loss:.4f}")
-print(f"gradient off by {error:.1g}")
+torch.optim.SGD(alone.parameters(), lr=0.1).step()
+error = (weights[0] - alone[1].weight).abs().max().item()
+same = torch.equal(weights[0], weights[1])
+print(f"in one process: loss {alone_loss:.4f}, weights off by {error:.1g}")
 print("equal on both ranks, bit for bit:", same)
 
 # %%
-# The two processes have the gradient of one process, except for rounding. Both
-# hold exactly the same numbers, so the same step leaves them with the same
-# weights.
+# After the step, both ranks hold exactly the same weights, and those of one
+# process except for rounding.
 
 # %%
 # .. check::
 
-assert error < 1e-5, "the gradient of one process"
-assert abs(shared_loss - alone_loss.item()) < 1e-4, "the loss of one process"
+assert error < 1e-6, "the weights of one process"
 assert same, "the same on both ranks"
 
 # %%
@@ -366,7 +380,7 @@ assert same, "the same on both ranks"
 # - Add up sums and counts, and divide at the end. A plain mean of means is
 #   wrong when the parts are unequal.
 # - Collectives are matched by their order. Every rank makes the same calls in
-#   the same order, or a single call with everything packed into one tensor.
+#   the same order.
 #
 # Exercises
 # ---------
@@ -375,9 +389,9 @@ assert same, "the same on both ranks"
 #    an all-gather?
 # 2. **Change.** Cut the 64 digits into 63 and 1. How wrong is the plain mean?
 # 3. **Extend.** Write an all-reduce in which each of three ranks only ever
-#    sends to the next one, and rank 2 to rank 0. Take a tensor with a row of
-#    three numbers for each rank, in one process. How many numbers does each
-#    rank send?
+#    sends to the next one, and rank 2 to rank 0. In one process, take a tensor
+#    with a row of three numbers for each rank. Cut each row into three pieces,
+#    and let a rank send one piece at a time. How many does it have to send?
 
 # %%
 # .. answer:: 1
@@ -386,12 +400,17 @@ assert same, "the same on both ranks"
 #    from 1 to 6.
 
 owned = torch.tensor([[1, 2], [3, 4], [5, 6]])
-print(owned.sum(dim=0).tolist(), owned[2].tolist(), owned.flatten().tolist())
+total = owned.sum(dim=0).tolist()
+received = owned[2].tolist()
+gathered = owned.flatten().tolist()
+print(total, received, gathered)
 
 # %%
 # .. check::
 
-assert owned.sum(dim=0).tolist() == [9, 12], "the sum"
+assert total == [9, 12], "the sum"
+assert received == [5, 6], "the numbers of rank 2"
+assert gathered == [1, 2, 3, 4, 5, 6], "all"
 
 # %%
 # .. answer:: 2
@@ -399,10 +418,13 @@ assert owned.sum(dim=0).tolist() == [9, 12], "the sum"
 #    It is useless: the error is larger than the gradient itself, because one
 #    digit counts as much as the 63 others together.
 
-first = gradient(x[:63], y[:63])
-second = gradient(x[63:], y[63:])
-plain = (first + second) / 2
-weighted = (63 * first + second) / 64
+for begin, end in [(0, 63), (63, 64)]:
+    model.zero_grad()
+    cross_entropy(model(x[begin:end]), y[begin:end]).backward()
+    parts = [parameter.grad.flatten() for parameter in model.parameters()]
+    gradients[begin, end] = torch.cat(parts)
+plain = (gradients[0, 63] + gradients[63, 64]) / 2
+weighted = (63 * gradients[0, 63] + gradients[63, 64]) / 64
 plain_off = ((plain - whole).norm() / whole.norm()).item()
 weighted_off = ((weighted - whole).norm() / whole.norm()).item()
 print(f"plain mean off by {plain_off:.1f}, weighted by {weighted_off:.1g}")
@@ -416,26 +438,30 @@ assert weighted_off < 1e-5, "right"
 # %%
 # .. answer:: 3
 #
-#    Cut each row into three pieces, here of one number. In the first two
-#    rounds, each rank sends one piece, and the next rank adds it to its own.
+#    Here each piece is one number. In the first two rounds, each rank sends
+#    one piece, and the next rank adds it to its own.
 #    After that, every rank has one complete sum. In two more rounds, the sums
 #    are handed on. This is called *ring all-reduce*. Each rank sends four
 #    numbers. By an all-gather, in which everyone sends its three numbers to the
 #    two others, it would be six.
 
 ring = torch.tensor([[1, 2, 3], [10, 20, 30], [100, 200, 300]])
+sent = torch.tensor([0, 0, 0])
 for turn in range(4):
     before = ring.clone()
     for rank in range(3):
         following = (rank + 1) % 3  # 1, 2, 0
         piece = (rank - turn) % 3
+        sent[rank] += 1
         if turn < 2:
             ring[following, piece] += before[rank, piece]
         else:
             ring[following, piece] = before[rank, piece]
     print(ring.tolist())
+print("sent", sent.tolist())
 
 # %%
 # .. check::
 
 assert (ring == torch.tensor([111, 222, 333])).all(), "the sum, on each rank"
+assert sent.tolist() == [4, 4, 4], "each rank sends four numbers"
