@@ -4,17 +4,17 @@ Collectives and process groups
 
 Two processes share no memory. How do they arrive at the same gradient?
 
-A training run that is spread over several GPUs usually consists of several
-processes. Each has its own copy of the network and sees only its own part of a
-batch, so each computes a different gradient. Before the step, they have to
-agree on one. They do it by *collectives*, calls in which all processes take
-part.
+Training on several GPUs usually takes several processes. Each has its own copy
+of the network and sees only its own part of a batch, so each computes a
+different gradient. Before the step, they have to agree on one. They do it with
+*collectives*, calls in which all processes take part.
 
 After this lesson you can
 
 - start a function on two processes, and tell which of them you are in
-- combine tensors by all-reduce, broadcast and all-gather
-- compute one gradient from unequal parts, and avoid a silent mix-up
+- combine tensors with all-reduce, broadcast and all-gather
+- compute the right gradient from unequal parts, and avoid a mix-up that raises
+  no error
 """
 
 # %%
@@ -34,8 +34,8 @@ torch.manual_seed(0)
 # %%
 # Two processes
 # -------------
-# A process is a running program with memory of its own. So far, a single
-# process did all the training. This is the usual way to start two:
+# A process is a running program with memory of its own. This is the usual way
+# to start two:
 #
 # .. code-block:: bash
 #
@@ -45,17 +45,15 @@ torch.manual_seed(0)
 # tells each of them its number, the *rank*, here 0 or 1. (A *node* is a
 # machine, and ``nproc`` is the number of processes on it.)
 #
-# In a notebook there is no script. So :func:`handbook.torchrun` packs a
-# function, together with everything from the page that it uses. It lets the
-# real torchrun start two processes, which unpack the function and call it. When
-# both have ended, it prints their lines, each with its rank in front, and
-# returns a list of what they returned.
+# In a notebook there is no script. So :func:`handbook.torchrun` lets the real
+# torchrun call a function in two processes. It prints their lines, each with
+# its rank in front, and returns a list of what they returned.
 #
 # Three collectives
 # -----------------
 # Suppose that rank 0 owns the numbers 1 and 2, and rank 1 the numbers 3 and 4.
 # The function ``work`` runs in both processes. Read it as if you were one of
-# them, first rank 0, then rank 1. Each new call is explained below.
+# them, first rank 0, then rank 1.
 
 start = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 
@@ -129,9 +127,8 @@ for axis, name in zip(
             )
 
 # %%
-# All-reduce adds place by place, 1 + 3 and 2 + 4. Whichever of the three we
-# call, afterwards both ranks hold the same numbers. That is what we need for
-# the gradient.
+# All-reduce adds place by place, 1 + 3 and 2 + 4. After each of the three, both
+# ranks hold the same numbers, as we need for the gradient.
 
 # %%
 # .. check::
@@ -143,9 +140,8 @@ assert all(own["all-gather"].tolist() == [1, 2, 3, 4] for own in held), "all"
 # %%
 # On real data
 # ------------
-# We take a batch of 64 digits and a small network. We compute the gradient of
-# the mean loss for the whole batch and for four parts of it, each with all its
-# 25,450 numbers in one vector.
+# For a batch of 64 digits and for four parts of it, we compute the gradient of
+# the mean loss of a small network, as one vector.
 
 train, _ = datasets.mnist()
 x = train.x[:64]
@@ -164,12 +160,11 @@ whole = gradients[0, 64]
 print(len(whole), "numbers")
 
 # %%
-# How do we get the gradient of the whole batch from those of two parts? This is
-# arithmetic, so one process is enough to find out. The obvious answer is the
-# mean of the two gradients. Beside it we try a weighted mean, in which each
-# gradient is multiplied by the number of digits in its part. We do it for equal
-# parts, 32 and 32 digits, and for unequal ones, 48 and 16. With texts, unequal
-# parts are usual, because one part has more tokens than the other.
+# How do we get the gradient of the whole batch from those of two parts? One
+# process is enough to find out. We try the plain mean, and a weighted mean:
+# multiply each gradient by the number of digits in its part, add, and divide by
+# 64. With texts, unequal parts are usual, because one part has more tokens than
+# the other.
 
 plain_error = {}  # by the size of the first part
 weighted_error = {}
@@ -184,17 +179,16 @@ for size in [32, 48]:
     print(f"{plain_error[size]:.1g}, weighted by {weighted_error[size]:.1g}")
 
 # %%
-# Each number is the length of the difference to the right gradient, divided by
+# Each error is the length of the difference from the right gradient, divided by
 # the length of the right one. With equal parts, both ways are right except for
-# rounding. With 48 and 16, the plain mean is wrong by about 30%, because each
-# of the 16 digits counts as much as three of the 48. No error is raised.
+# rounding. With 48 and 16, the plain mean is off by about 30%, because each of
+# the 16 digits counts as much as three of the 48. No error is raised.
 #
 # The weighted mean is right both times. In its formula, 48 times the *mean*
 # over 48 digits is the *sum* over them. So each process can compute the sum
 # over its own digits (``reduction="sum"``; gradients add up, see
 # :doc:`/lessons/autograd/02_accumulation`), and count them. All-reduce adds up
-# the sums of all processes, and the counts as well. Each process divides one by
-# the other at the very end.
+# both, and each process divides at the very end.
 
 # %%
 # .. check::
@@ -216,8 +210,8 @@ counts = torch.tensor([48.0, 16.0])
 print(f"mean loss {losses.sum() / counts.sum():.2f}")
 
 # %%
-# The mean loss is 140 / 64 = 2.19. Suppose we make a mistake and let rank 1
-# make the two calls in the other order. What will happen?
+# Suppose we make a mistake and let rank 1 make the two calls in the other
+# order. What will happen?
 
 
 def work():
@@ -264,20 +258,19 @@ axis.set_yticks([0, 1, 2], ["rank 0", "rank 1", "both get"])
 axis.set(xlim=(-0.6, 1.6), ylim=(2.5, -0.5))
 
 # %%
-# There is no error. Both results look like a loss, and both are wrong. A
-# collective does not know the names of our variables. It joins the first call
-# of one rank with the first call of the other. Each call is an all-reduce of
-# one number, so the loss of rank 0 was added to the count of rank 1.
+# There is no error. Both results look plausible and are wrong. A collective
+# does not know the names of our variables. It joins the first call of one rank
+# with the first call of the other, so the loss of rank 0 was added to the count
+# of rank 1.
 #
-# Nobody writes such an ``if``. But a loop over a *set* of names, such as
-# ``for name in {"loss", "count"}``, can do the same, because Python may order a
-# set of strings differently in each process. ``sorted`` gives them one order.
+# A loop over a *set* of names, such as ``for name in {"loss", "count"}``, can
+# do the same, because Python may order a set of strings differently in each
+# process. ``sorted`` gives them one order.
 #
 # Another mistake is that not every rank makes the call, as below
 # ``if rank == 0``. Those that call wait for the others, at most for the
-# ``timeout`` of :func:`~torch.distributed.init_process_group`. Here, with gloo,
-# they fail at once if another rank ends first. So every rank must make the same
-# calls in the same order.
+# ``timeout`` of :func:`~torch.distributed.init_process_group`, and then fail.
+# So every rank must make the same calls in the same order.
 
 # %%
 # .. check::
@@ -305,8 +298,8 @@ labels = digits.y[:65]
 # %%
 # This function leaves the mean gradient of all digits in ``.grad`` and returns
 # their mean loss. The loss and the count are in one tensor, so they cannot be
-# mixed up. The gradients follow in the order of ``net.parameters()``, which is
-# the same on every rank.
+# mixed up. The all-reduces of the gradients follow in the order of
+# ``net.parameters()``, which is the same on every rank.
 
 
 def backward_on_all_ranks(net, x, y):
@@ -346,7 +339,9 @@ def work():
 # %%
 # The next cell starts two processes, and compares them with the same step in
 # one. In a script for ``torchrun``, write ``work()`` in place of this cell,
-# since there every process runs the whole file.
+# since there every process runs the whole file. PyTorch's
+# ``DistributedDataParallel`` makes the broadcast and the all-reduces for you,
+# but it takes the plain mean of the ranks.
 
 weights = torchrun(work, processes=2)
 
@@ -359,10 +354,6 @@ error = (weights[0] - alone[1].weight).abs().max().item()
 same = torch.equal(weights[0], weights[1])
 print(f"in one process: loss {alone_loss:.4f}, weights off by {error:.1g}")
 print("equal on both ranks, bit for bit:", same)
-
-# %%
-# After the step, both ranks hold exactly the same weights, and those of one
-# process except for rounding.
 
 # %%
 # .. check::
@@ -391,7 +382,8 @@ assert same, "the same on both ranks"
 # 3. **Extend.** Write an all-reduce in which each of three ranks only ever
 #    sends to the next one, and rank 2 to rank 0. In one process, take a tensor
 #    with a row of three numbers for each rank. Cut each row into three pieces,
-#    and let a rank send one piece at a time. How many does it have to send?
+#    and let a rank send one piece at a time. How many pieces does each rank
+#    send in all?
 
 # %%
 # .. answer:: 1
@@ -438,12 +430,12 @@ assert weighted_off < 1e-5, "right"
 # %%
 # .. answer:: 3
 #
-#    Here each piece is one number. In the first two rounds, each rank sends
-#    one piece, and the next rank adds it to its own.
-#    After that, every rank has one complete sum. In two more rounds, the sums
-#    are handed on. This is called *ring all-reduce*. Each rank sends four
-#    numbers. By an all-gather, in which everyone sends its three numbers to the
-#    two others, it would be six.
+#    Here each piece is one number. In the first two rounds, each rank sends one
+#    piece, and the next rank adds it to its own. After that, every rank has one
+#    complete sum. In two more rounds, the sums are handed on. This is called
+#    *ring all-reduce*. Each rank sends four numbers. With an all-gather in
+#    which every rank sends its three numbers to the two others, it would send
+#    six.
 
 ring = torch.tensor([[1, 2, 3], [10, 20, 30], [100, 200, 300]])
 sent = torch.tensor([0, 0, 0])
