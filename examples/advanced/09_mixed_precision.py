@@ -6,7 +6,7 @@ Can a network be trained with numbers of 16 bits, and what has to stay in 32?
 
 A number of 16 bits takes half the memory of a ``float32``, and some processors
 multiply it faster. But it has fewer digits or a smaller range, and both can
-spoil a training run without an error message. *Mixed precision* uses 16 bits
+spoil a training run without an error message. Mixed precision uses 16 bits
 where they do no harm, and 32 where they are needed.
 
 After this lesson you can
@@ -147,9 +147,8 @@ def learn(net, x, y, lr, steps=100, mixed=False):
 
 # %%
 # The task is fine-tuning, where learning rates are often small. Five networks
-# learn the digits in ``float32``. Then all images move two pixels to the right,
-# and the networks have to get used to it. ``accuracy`` always computes in
-# ``float32``.
+# learn the digits in ``float32``. Then all images move two pixels to the right.
+# ``accuracy`` always computes in ``float32``.
 
 moved = pad(train.x, (2, -2))  # two columns more on the left, two fewer right
 moved_test = pad(test.x, (2, -2))
@@ -210,8 +209,9 @@ for i, lr in enumerate(rates):
 # %%
 # .. alt:: Right answers on the moved digits over the learning rate, on a
 #    logarithmic axis. The lines of float32 and autocast lie on each other. The
-#    line of all bfloat16 is below them at 0.0001 and 0.001, and meets them at
-#    0.01. A dashed line shows the networks before fine-tuning, below all.
+#    line of all bfloat16 is below them at 0.0001 and 0.001, and almost meets
+#    them at 0.01. A dashed line shows the networks before fine-tuning, below
+#    all.
 
 # %%
 # .. drawing::
@@ -229,10 +229,10 @@ axis.grid(alpha=0.4)
 axis.legend()
 
 # %%
-# Autocast cannot be told from ``float32`` here. With ``bfloat16`` weights it
-# depends on the learning rate. At 0.01, the best of the three, they are at most
-# a fraction of a point behind. At the small rates the network learns less, and
-# nothing warns you. Would longer training help? Exercise 2 tries it.
+# Autocast cannot be told from ``float32`` here. With ``bfloat16`` weights, the
+# result depends on the learning rate. At 0.01, the best of the three, it is a
+# fraction of a point lower at most. At the smaller rates the networks learn
+# less, and nothing warns you. Would longer training help? Exercise 2 tries it.
 #
 # The products are not to blame, since autocast computes them in ``bfloat16``,
 # too. But remember the weight that did not move. In its first step, Adam moves
@@ -252,7 +252,8 @@ for lr in rates:
 # %%
 # At 0.0001 it is most of them. The run that begins with 0.001 comes to such
 # small steps later, as its rate falls to 0. Exercise 3 tests whether the
-# weights alone explain what was lost.
+# weights alone explain what was lost. Autocast does not lose such steps,
+# because its weights are ``float32``.
 
 # %%
 # .. check::
@@ -347,8 +348,8 @@ for name, row in {"plain": plain, "scaled": rescued}.items():
 
 # %%
 # A fifth of them became 0, and the whole gradient is about a quarter off. In
-# the figure, scaling moves all gradients to the right, into the range of
-# ``float16`` between the dashed lines.
+# the figure, the factor 65,536 moves all gradients to the right, into the range
+# of ``float16`` between the dashed lines.
 
 # %%
 # .. alt:: Two histograms of the sizes of the gradients, as powers of ten, with
