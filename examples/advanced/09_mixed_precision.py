@@ -57,9 +57,8 @@ print(torch.tensor(0.996, dtype=torch.bfloat16).item())
 
 # %%
 # ``float16`` has more digits, but a smaller range. What is below 0.00000003
-# becomes 0, which is called *underflow*. Gradients can be that small. The
-# remedy is to multiply by a large number first, and to divide by it afterwards,
-# in ``float32``.
+# becomes 0, which is called *underflow*. The remedy is to multiply by a large
+# number first, and to divide by it afterwards, in ``float32``.
 
 small = torch.tensor(0.0001, dtype=torch.float16)
 print("squared:", (small * small).item())
@@ -348,8 +347,8 @@ for name, row in {"plain": plain, "scaled": rescued}.items():
 
 # %%
 # A fifth of them became 0, and the whole gradient is about a quarter off. In
-# the figure, the factor 65,536 moves all gradients to the right, into the range
-# of ``float16`` between the dashed lines.
+# the figure, the factor 65,536 moves the gradients to the right, nearly all of
+# them into the range of ``float16`` between the dashed lines.
 
 # %%
 # .. alt:: Two histograms of the sizes of the gradients, as powers of ten, with
@@ -366,7 +365,8 @@ for row, label in [(exact, "gradient"), (exact * 65_536, "times 65,536")]:
     axis.hist(powers.numpy(), bins=60, alpha=0.6, label=label)
 axis.axvline(-7.5, color="black", ls="--", label="ends of float16")  # 3e-8
 axis.axvline(4.8, color="black", ls="--")  # 65,504
-axis.set(xlim=(-15, 6), xlabel="power of ten", ylabel="weights")
+axis.set(xlim=(-15, 6), ylim=(0, 9500))
+axis.set(xlabel="power of ten", ylabel="weights")
 axis.legend()
 
 # %%
