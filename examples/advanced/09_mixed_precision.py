@@ -365,9 +365,9 @@ for row, label in [(exact, "gradient"), (exact * 65_536, "times 65,536")]:
     axis.hist(powers.numpy(), bins=60, alpha=0.6, label=label)
 axis.axvline(-7.5, color="black", ls="--", label="ends of float16")  # 3e-8
 axis.axvline(4.8, color="black", ls="--")  # 65,504
-axis.set(xlim=(-15, 6), ylim=(0, 9500))
+axis.set(xlim=(-15, 6), ylim=(0, 9500), xticks=range(-15, 6, 5))
 axis.set(xlabel="power of ten", ylabel="weights")
-axis.legend()
+axis.legend(loc="upper center", bbox_to_anchor=(0.65, 1))
 
 # %%
 # .. check::
