@@ -56,9 +56,9 @@ print(torch.tensor(0.999, dtype=torch.bfloat16).item())
 print(torch.tensor(0.996, dtype=torch.bfloat16).item())
 
 # %%
-# ``float16`` has more digits, but a smaller range. What is below 0.00000003
-# becomes 0, which is called *underflow*. The remedy is to multiply by a large
-# number first, and to divide by it afterwards, in ``float32``.
+# ``float16`` has more digits, but a smaller range. What is closer to 0 than
+# 0.00000003 becomes 0, which is called *underflow*. The remedy is to multiply
+# by a large number first, and to divide by it afterwards, in ``float32``.
 
 small = torch.tensor(0.0001, dtype=torch.float16)
 print("squared:", (small * small).item())
@@ -80,9 +80,10 @@ assert abs(scaled.float().item() / 65_536 - 1e-8) < 1e-10, "it survives"
 # %%
 # Autocast
 # --------
-# :class:`torch.autocast` chooses the dtype of each operation. We write the
-# forward pass and the loss inside the ``with`` block, and ``backward()`` after
-# it, because it follows the dtypes of the forward pass by itself.
+# :class:`torch.autocast` chooses the dtype of each operation, and its page
+# lists which run in 16 bits. We write the forward pass and the loss inside the
+# ``with`` block, and ``backward()`` after it, because it follows the dtypes of
+# the forward pass by itself.
 
 layer = nn.Linear(4, 3)
 x = torch.randn(2, 4)
@@ -90,16 +91,17 @@ y = torch.tensor([0, 2])
 with torch.autocast("cpu", dtype=torch.bfloat16):
     logits = layer(x)
     loss = cross_entropy(logits, y)
+logits.retain_grad()
 loss.backward()
-print("weight:  ", layer.weight.dtype)
-print("logits:  ", logits.dtype)
-print("loss:    ", loss.dtype)
-print("gradient:", layer.weight.grad.dtype)
+print("loss:  ", loss.dtype)
+print("logits:", logits.dtype, "gradient:", logits.grad.dtype)
+print("weight:", layer.weight.dtype, "gradient:", layer.weight.grad.dtype)
 
 # %%
 # The layer has multiplied in ``bfloat16``, using copies of its weight and of
-# ``x``. The weights themselves stay ``float32``, and so do the loss and the
-# gradients, so the optimizer works as usual.
+# ``x``, and the gradient that comes back to its logits has 16 bits, too. This
+# loss, the weights and their gradients are ``float32``, so the optimizer works
+# as usual, and memory is saved only on what layers keep for ``backward()``.
 
 # %%
 # .. check::
@@ -107,7 +109,8 @@ print("gradient:", layer.weight.grad.dtype)
 assert layer.weight.dtype == torch.float32, "the weights stay"
 assert logits.dtype == torch.bfloat16, "the layer multiplies in bfloat16"
 assert loss.dtype == torch.float32, "the loss"
-assert layer.weight.grad.dtype == torch.float32, "the gradients"
+assert logits.grad.dtype == torch.bfloat16, "16 bits between layers"
+assert layer.weight.grad.dtype == torch.float32, "the weight's gradient"
 
 # %%
 # On real data
@@ -131,7 +134,7 @@ def make_network(width):
 # cosine:
 
 
-def learn(net, x, y, lr, steps=100, mixed=False):
+def learn(net, x, y, lr, steps=80, mixed=False):
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
@@ -147,16 +150,19 @@ def learn(net, x, y, lr, steps=100, mixed=False):
 # %%
 # The task is fine-tuning, where learning rates are often small. Five networks
 # learn the digits in ``float32``. Then all images move two pixels to the right.
-# ``accuracy`` always computes in ``float32``.
+# The last 1,000 training images are for validation. ``accuracy`` always
+# computes in ``float32``.
 
 moved = pad(train.x, (2, -2))  # two columns more on the left, two fewer right
 moved_test = pad(test.x, (2, -2))
+images = moved[:9000]
+digits = train.y[:9000]
 
 
-def accuracy(net):
+def accuracy(net, x, y):
     with torch.no_grad():
-        answers = net.float()(moved_test).argmax(dim=1)
-    return (answers == test.y).float().mean()
+        answers = copy.deepcopy(net).float()(x).argmax(dim=1)
+    return (answers == y).float().mean()
 
 
 # %%
@@ -166,28 +172,30 @@ before = torch.zeros(5)
 for seed in range(5):
     torch.manual_seed(seed)
     base = make_network(64)
-    learn(base, train.x, train.y, lr=0.02)
+    learn(base, train.x[:9000], digits, lr=0.02)
     bases.append(base)
-    before[seed] = accuracy(base)
+    before[seed] = accuracy(base, moved_test, test.y)
 print(f"before fine-tuning: {before.mean():.1%} right")
 
 # %%
-# We try three learning rates, and train three copies of each network, on the
+# We try four learning rates, and train three copies of each network, on the
 # same batches.
 
-rates = [0.0001, 0.001, 0.01]
-right = torch.zeros(3, 3, 5)  # way, learning rate, network
+rates = [0.0001, 0.001, 0.01, 0.03]
+right = torch.zeros(3, 4, 5)  # way, learning rate, network
+valid = torch.zeros(4, 5)  # float32 on the validation images
 for i, lr in enumerate(rates):
     for seed, base in enumerate(bases):
         nets = [copy.deepcopy(base), copy.deepcopy(base), copy.deepcopy(base)]
         torch.manual_seed(seed + 10)
-        learn(nets[0], moved, train.y, lr)
+        learn(nets[0], images, digits, lr)
         torch.manual_seed(seed + 10)
-        learn(nets[1], moved, train.y, lr, mixed=True)
+        learn(nets[1], images, digits, lr, mixed=True)
         torch.manual_seed(seed + 10)
-        learn(nets[2].bfloat16(), moved.bfloat16(), train.y, lr)
+        learn(nets[2].bfloat16(), images.bfloat16(), digits, lr)
         for way, net in enumerate(nets):
-            right[way, i, seed] = accuracy(net)
+            right[way, i, seed] = accuracy(net, moved_test, test.y)
+        valid[i, seed] = accuracy(nets[0], moved[9000:], train.y[9000:])
 
 # %%
 # Here are the right answers in percent, ± their standard deviation over the
@@ -197,7 +205,7 @@ for i, lr in enumerate(rates):
 ways = ["float32", "autocast", "all bfloat16"]
 differences = 100 * (right - right[0])
 for i, lr in enumerate(rates):
-    print("learning rate", lr)
+    print(f"learning rate {lr}, validation {100 * valid[i].mean():.1f}")
     for way, name in enumerate(ways):
         row = 100 * right[way, i]
         mean = differences[way, i].mean()
@@ -206,11 +214,10 @@ for i, lr in enumerate(rates):
         print(f"  {mean:+.1f} ± {error:.1f}")
 
 # %%
-# .. alt:: Right answers on the moved digits over the learning rate, on a
-#    logarithmic axis. The lines of float32 and autocast lie on each other. The
-#    line of all bfloat16 is below them at 0.0001 and 0.001, and almost meets
-#    them at 0.01. A dashed line shows the networks before fine-tuning, below
-#    all.
+# .. alt:: Right answers on the moved digits over the learning rate. The lines
+#    of float32 and autocast lie on each other. The line of all bfloat16 is
+#    below them at 0.0001 and 0.001, and almost meets them at 0.01 and 0.03. A
+#    dashed line shows the networks before fine-tuning.
 
 # %%
 # .. drawing::
@@ -228,14 +235,14 @@ axis.grid(alpha=0.4)
 axis.legend()
 
 # %%
-# Autocast cannot be told from ``float32`` here. With ``bfloat16`` weights, the
-# result depends on the learning rate. At 0.01, the best of the three, it is a
-# fraction of a point lower at most. At the smaller rates the networks learn
-# less, and nothing warns you. Would longer training help? Exercise 2 tries it.
+# Autocast cannot be told apart from ``float32`` here. With ``bfloat16``
+# weights, the result depends on the learning rate. At 0.01 and 0.03, the best
+# in validation, it is a fraction of a point lower. At the smaller rates the
+# networks learn less, and nothing warns you.
 #
 # The products are not to blame, since autocast computes them in ``bfloat16``,
 # too. But remember the weight that did not move. In its first step, Adam moves
-# each weight by about the learning rate
+# each weight that has a gradient by about the learning rate
 # (:doc:`/lessons/networks/04_optimizers`). How many weights of the second layer
 # would not feel such a step?
 
@@ -250,25 +257,24 @@ for lr in rates:
 
 # %%
 # At 0.0001 it is most of them. The run that begins with 0.001 comes to such
-# small steps later, as its rate falls to 0. Exercise 3 tests whether the
-# weights alone explain what was lost. Autocast does not lose such steps,
-# because its weights are ``float32``.
+# small steps later. The rate falls, and Adam's steps become smaller by
+# themselves, too. Exercise 3 tests whether the weights alone explain what was
+# lost. Autocast does not lose such steps, because its weights are ``float32``.
 
 # %%
 # .. check::
 
 assert differences[1].mean(dim=1).abs().max() < 0.5, "autocast = float32"
 assert (differences[2, :2].mean(dim=1) < -1).all(), "it learns less"
-assert differences[2, 2].mean().abs() < 1, "a fraction of a point"
-assert right[0].mean(dim=1).argmax() == 2, "0.01 is the best of the three"
+assert differences[2, 2:].mean(dim=1).abs().max() < 1, "a fraction of a point"
+assert valid[2:].mean(dim=1).min() > valid[:2].mean(dim=1).max(), "the best"
 assert unmoved[0] > 0.5, "most weights stay"
 
 # %%
 # How fast is it?
 # ---------------
 # That depends on the processor. Some have instructions for ``bfloat16``, whose
-# names contain ``bf16``. Without them, the numbers have to be converted first,
-# and autocast may be slower than ``float32``.
+# names contain ``bf16``. Without them, autocast may be slower than ``float32``.
 # :func:`torch.cpu.get_capabilities` tells what the processor can do:
 
 abilities = torch.cpu.get_capabilities()
@@ -293,15 +299,14 @@ for width, size in [(64, 64), (512, 256)]:
         print(f"width {width}, autocast {mixed}: {1000 * min(seconds):.1f} ms")
 
 # %%
-# These are the times of the machine that made this page. Yours may be in
-# another order, so measure before you use autocast for speed. We did not run it
-# on a GPU.
+# On your machine the order may differ, so measure before you use autocast for
+# speed. We did not run it on a GPU.
 #
 # ``float16`` needs a scaled loss
 # -------------------------------
-# Where a device is fast with ``float16`` but not with ``bfloat16``, underflow
-# has to be prevented. Gradients are small when the loss is small, so we train a
-# network until it knows 500 digits by heart.
+# Some GPUs, such as the T4 and the V100, are fast with ``float16`` but not with
+# ``bfloat16``. There, underflow has to be prevented. Gradients are small when
+# the loss is small, so we train a network until it knows 500 digits by heart.
 
 torch.manual_seed(0)
 net = make_network(64)
@@ -336,25 +341,41 @@ rescued = gradients(torch.float16, scale=65_536)
 
 # %%
 # How many gradients became 0, and how far is the whole gradient from the exact
-# one, relative to its norm?
+# one, relative to its norm? To compare, we also round the exact
+# one to ``float16`` at the end.
 
 lost = {}
 errors = {}
-for name, row in {"plain": plain, "scaled": rescued}.items():
+rounded = exact.to(torch.float16)
+rows = {"plain": plain, "rounded": rounded, "scaled": rescued}
+for name, row in rows.items():
     lost[name] = (row[exact != 0] == 0).float().mean()
     errors[name] = (row - exact).norm() / exact.norm()
-    print(f"{name:6}: {lost[name]:.0%} became 0, error {errors[name]:.0%}")
+    print(f"{name:7}: {lost[name]:.0%} became 0, error {errors[name]:.0%}")
 
 # %%
-# A fifth of them became 0, and the whole gradient is about a quarter off. In
-# the figure, the factor 65,536 moves the gradients to the right, nearly all of
-# them into the range of ``float16`` between the dashed lines.
+# Without scaling, the gradient is about a quarter off. Rounding it at the end
+# makes about as many zeros, but does little harm. Most is lost earlier, because
+# what the layers pass back has 16 bits, too. For the logits, nearly all is 0:
+
+with torch.autocast("cpu", dtype=torch.float16):
+    logits = net(few_x)
+    loss = cross_entropy(logits, few_y)
+logits.retain_grad()
+loss.backward()
+zeros = (logits.grad == 0).float().mean()
+print(f"{logits.grad.dtype}, {zeros:.0%} are 0")
 
 # %%
-# .. alt:: Two histograms of the sizes of the gradients, as powers of ten, with
-#    two dashed lines at −7.5 and 4.8, the ends of float16. Without scaling, the
-#    left part of the histogram lies below −7.5. Times 65,536, nearly all of it
-#    lies between the lines.
+# Below 0.00006, the dotted line in the figure, ``float16`` loses digits, too.
+# All gradients of the weights lie there. The factor 65,536 moves most of them
+# into the range where it has all its digits.
+
+# %%
+# .. alt:: Two histograms of the sizes of the weights' gradients, as powers of
+#    ten. Dashed lines at −7.5 and 4.8 are the ends of float16, and below a
+#    dotted line at −4.2 it has fewer digits. Without scaling, all gradients lie
+#    left of the dotted line. Times 65,536, most lie between it and 4.8.
 
 # %%
 # .. drawing::
@@ -365,25 +386,31 @@ for row, label in [(exact, "gradient"), (exact * 65_536, "times 65,536")]:
     axis.hist(powers.numpy(), bins=60, alpha=0.6, label=label)
 axis.axvline(-7.5, color="black", ls="--", label="ends of float16")  # 3e-8
 axis.axvline(4.8, color="black", ls="--")  # 65,504
-axis.set(xlim=(-15, 6), ylim=(0, 9500), xticks=range(-15, 6, 5))
+axis.axvline(-4.2, color="black", ls=":", label="fewer digits below")  # 6e-5
+axis.set(xlim=(-15, 6), ylim=(0, 11000), xticks=range(-15, 6, 5))
 axis.set(xlabel="power of ten", ylabel="weights")
 axis.legend(loc="upper center", bbox_to_anchor=(0.65, 1))
 
 # %%
 # .. check::
 
-assert 0.12 < lost["plain"] < 0.3, "about a fifth became 0"
 assert 0.12 < errors["plain"] < 0.45, "about a quarter off"
+assert abs(lost["plain"] - lost["rounded"]) < 0.05, "about as many zeros"
+assert errors["rounded"] < 0.2 * errors["plain"], "little harm at the end"
+assert logits.grad.dtype == torch.float16, "passed back in 16 bits"
+assert zeros > 0.75, "nearly all is 0"
+assert exact.abs().max() < 6.1e-5, "all lie where digits are lost"
+assert (65_536 * exact[exact != 0].abs() > 6.1e-5).float().mean() > 0.8, "most"
 assert lost["scaled"] < 0.35 * lost["plain"], "scaling saves most"
 assert errors["scaled"] < 0.3 * errors["plain"], "closer"
 
 # %%
-# Which scale is right? :class:`torch.amp.GradScaler` finds it by trying. It
-# begins with 65,536. ``scale`` multiplies the loss, and ``step`` divides the
-# gradients and calls the optimizer. If the scale was too large, a gradient
-# overflows to infinity. Then ``step`` leaves the weights alone, and ``update``
-# halves the scale. After 2,000 good steps, it doubles it. Here the gradient of
-# the weight is 3:
+# Which scale is right? :class:`torch.amp.GradScaler` finds it by trial and
+# error. It begins with 65,536. ``scale`` multiplies the loss, and ``step``
+# divides the gradients and calls the optimizer. If the scale was too large, a
+# gradient overflows to infinity. Then ``step`` leaves the weights alone, and
+# ``update`` halves the scale. After 2,000 good steps in a row, it doubles it.
+# Here the gradient of the weight is 3:
 
 weight = torch.tensor(1.0, requires_grad=True)
 optimizer = torch.optim.SGD([weight], lr=0.1)
@@ -400,7 +427,7 @@ for _ in range(4):
 
 # %%
 # Two steps are skipped, because 65,536 · 3 and 32,768 · 3 are more than 65,504,
-# the largest ``float16``. Then the weight moves by 0.1 · 3 each time.
+# the largest ``float16``.
 
 # %%
 # .. check::
@@ -412,9 +439,9 @@ assert abs(weight.item() - 0.4) < 1e-3, "two steps of 0.3, and two skipped"
 # What goes wrong
 # ---------------
 # Gradient clipping (:doc:`/lessons/architectures/08_lstm`) comes between
-# ``backward()`` and ``step``. There the gradients are still scaled. Take the
-# gradient (30, 40). Its norm is 50, and we clip it to 1. With a learning
-# rate of 1, the step should have the length 1.
+# ``backward()`` and ``step``. There the gradients are still scaled. We clip
+# the gradient (30, 40), whose norm is 50, to 1. With a learning rate of 1, the
+# step should have the length 1.
 
 norms = []
 lengths = []
@@ -447,9 +474,9 @@ assert abs(1024 * lengths[0] - 1) < 1e-3, "1,024 times too short"
 # Recipe
 # ------
 # Autocast, accumulation (:doc:`/lessons/autograd/02_accumulation`) and clipping
-# in one loop. ``bfloat16`` has a large range, so the scaler is switched off.
-# Then ``scale`` returns the loss as it is, and ``step`` only calls the
-# optimizer.
+# in one loop. ``bfloat16`` has a large range, so the ``GradScaler`` is switched
+# off, and ``step`` only calls the optimizer. On an NVIDIA GPU, first ask
+# ``torch.cuda.is_bf16_supported(including_emulation=False)``.
 
 import torch
 from torch import nn
@@ -485,7 +512,7 @@ for _ in range(60):
     scaler.update()
 
 # %%
-# The last example is the new one:
+# The last example plays the new one:
 
 model.eval()
 with torch.no_grad(), torch.autocast(device, dtype=dtype):
@@ -504,17 +531,17 @@ assert held_right > 0.7, "it has learned"
 # ----------------
 # - ``bfloat16`` lacks digits, so small steps of a weight are lost. ``float16``
 #   lacks range, so small gradients become 0.
-# - Autocast keeps weights, gradients and loss in ``float32``, and multiplies in
-#   16 bits. Put the forward pass and the loss inside, and ``backward()``
-#   outside.
-# - Whether it is faster depends on the processor, so ask it, and measure.
+# - Autocast keeps the weights and their gradients in ``float32``. The products,
+#   and the gradients between layers, have 16 bits. Put the forward pass and the
+#   loss inside ``with``, and ``backward()`` outside.
+# - Whether it is faster depends on the processor, so measure.
 # - ``float16`` needs a ``GradScaler``. Call ``unscale_`` before you clip.
 #
 # Exercises
 # ---------
 # 1. **Predict.** A ``bfloat16`` weight of 1 takes 100 steps of 0.003. Between
 #    0.5 and 1, the numbers are 1/256 apart. Where does it arrive?
-# 2. **Change.** Fine-tune three times as long at the rate 0.0001. Do the
+# 2. **Change.** Fine-tune twice as long at the rate 0.0001. Do the
 #    ``bfloat16`` networks catch up with ``float32``?
 # 3. **Extend.** Test whether the weights alone explain what was lost. Train in
 #    ``float32``, but after each step round the weights to ``bfloat16``, at the
@@ -546,34 +573,34 @@ longer = torch.zeros(2, 5)
 for seed, base in enumerate(bases):
     copies = [copy.deepcopy(base), copy.deepcopy(base).bfloat16()]
     torch.manual_seed(seed + 10)
-    learn(copies[0], moved, train.y, lr=0.0001, steps=300)
+    learn(copies[0], images, digits, lr=0.0001, steps=160)
     torch.manual_seed(seed + 10)
-    learn(copies[1], moved.bfloat16(), train.y, lr=0.0001, steps=300)
-    longer[0, seed] = accuracy(copies[0])
-    longer[1, seed] = accuracy(copies[1])
+    learn(copies[1], images.bfloat16(), digits, lr=0.0001, steps=160)
+    longer[0, seed] = accuracy(copies[0], moved_test, test.y)
+    longer[1, seed] = accuracy(copies[1], moved_test, test.y)
 lag = 100 * (longer[0] - longer[1])
-print(f"100 steps: {-differences[2, 0].mean():.1f} points behind")
-print(f"300 steps: {lag.mean():.1f} points behind")
+print(f"80 steps:  {-differences[2, 0].mean():.1f} points behind")
+print(f"160 steps: {lag.mean():.1f} points behind")
 
 # %%
 # .. check::
 
-assert lag.mean() > 1 - differences[2, 0].mean(), "further behind"
+assert lag.mean() > 0.5 - differences[2, 0].mean(), "further behind"
 
 # %%
 # .. answer:: 3
 #
-#    They do. As much is lost as with everything in ``bfloat16``.
+#    Here they do. As much is lost as with everything in ``bfloat16``.
 
-rounded = torch.zeros(5)
+after = torch.zeros(5)
 for seed, base in enumerate(bases):
     torch.manual_seed(seed + 10)
     net = copy.deepcopy(base)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.0001)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)
-    for _ in range(100):
-        i = torch.randint(len(moved), (64,))
-        loss = cross_entropy(net(moved[i]), train.y[i])
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 80)
+    for _ in range(80):
+        i = torch.randint(len(images), (64,))
+        loss = cross_entropy(net(images[i]), digits[i])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -581,11 +608,11 @@ for seed, base in enumerate(bases):
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.copy_(parameter.bfloat16())
-    rounded[seed] = accuracy(net)
+    after[seed] = accuracy(net, moved_test, test.y)
 
 # %%
 
-lost_points = 100 * (right[0, 0] - rounded).mean()
+lost_points = 100 * (right[0, 0] - after).mean()
 print(f"rounded weights: {lost_points:.1f} points behind")
 print(f"all bfloat16:    {-differences[2, 0].mean():.1f} points behind")
 
