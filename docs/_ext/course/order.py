@@ -84,6 +84,7 @@ ORDER = [
     "advanced/01_transfer_learning",
     "advanced/04_attribution",
     "advanced/08_accumulation_checkpointing",
+    "advanced/09_mixed_precision",
     "advanced/13_collectives",
     "advanced/18_custom_operator",
 ]
