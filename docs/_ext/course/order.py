@@ -81,6 +81,7 @@ ORDER = [
     "project/02_train",
     "project/03_evaluate",
     "project/04_ship",
+    "advanced/03_feature_maps",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
