@@ -172,8 +172,7 @@ for row, name in zip(axes, maps, strict=True):
 
 # %%
 # Both rows show strokes and edges, so seeing edges in the first layer is no
-# sign of learning. (Each small image has its own grey scale, from its smallest
-# to its largest number.)
+# sign of learning. (Each small image has a grey scale of its own.)
 
 # %%
 # Embedding maps
@@ -209,7 +208,7 @@ for name, values in points.items():
 # .. alt:: Three clouds of 500 points, coloured by digit. From the pixels, there
 #    are clusters of one colour that touch each other. From the untrained
 #    network, some colours are together and others are mixed. From the trained
-#    one, there are ten groups that lie apart.
+#    one, there are ten tight groups, most of them apart.
 
 # %%
 # .. drawing::
@@ -276,7 +275,7 @@ def probe(features, y, n=500):
 
 def draw(seed, n=500):
     torch.manual_seed(seed)
-    few = 5000 + torch.randperm(3000)[:n]
+    few = 5000 + torch.randperm(3000)[:n]  # of 5,000 to 7,999
     x = torch.cat([train_set.x[few], val_x, test_set.x])
     y = torch.cat([train_set.y[few], val_y, test_set.y])
     return x, y
@@ -463,8 +462,9 @@ assert opposite[0, 0, 1].relu().tolist() == [0, 0, 3, 3], "the right edge"
 # %%
 # .. answer:: 2
 #
-#    The pixels lose far more. The trained features need few labels, since the
-#    network has already used 4,000. We take the first three pairs.
+#    The pixels lose far more. But remember that the network has used 4,000
+#    labels of its own. We take the first three pairs. The test set is opened
+#    again, but nothing is chosen by it.
 
 pixels_100 = torch.zeros(3)
 trained_100 = torch.zeros(3)
