@@ -4,10 +4,10 @@ Feature maps and embedding maps
 
 A picture from inside a network looks meaningful. Did training put that there?
 
-One can draw the output of a layer, as small images or as points in a plane.
-Such pictures often show edges or clusters. But the data have edges and clusters
-of their own, and layers with random weights pass many of them on. So every
-picture needs another one beside it for comparison, and a number.
+Drawn as small images or as points in a plane, the output of a layer often
+shows edges or clusters. But the data have edges and clusters of their own, and
+layers with random weights pass many of them on. So every picture needs another
+one beside it for comparison, and a number.
 
 After this lesson you can
 
@@ -85,9 +85,10 @@ print(edges.int())
 # second row in your head: 3 where the right column of the window lies on the
 # bar, and −3 where the left one does.
 #
-# From now on, we use one function for every layer that is a module and returns
-# one tensor. ``with`` removes the hook, even after an error. ``eval`` is for
-# networks with dropout or batch normalization.
+# From now on, we use one function. It needs a layer that is a module (a call of
+# ``torch.relu`` is none) and returns one tensor. ``with`` removes the hook,
+# even after an error. ``eval`` is for networks with dropout or batch
+# normalization.
 
 
 def output_of(layer, model, images):
@@ -138,9 +139,9 @@ def learn(seed):
 
 
 # %%
-# We train five networks. (We tried out the lesson with seeds 0 to 4, so here
-# are five others.) The first pair gets a digit that it has not seen.
+# We train five networks. The first pair gets a digit that it has not seen.
 
+# not 0 to 4, which we tried out
 pairs = [learn(seed) for seed in range(20, 25)]
 val_x = train_set.x[9000:]  # the last 1,000 of 10,000
 val_y = train_set.y[9000:]
@@ -168,14 +169,14 @@ for row, name in zip(axes, maps, strict=True):
     row[0].imshow(digit[0, 0].numpy(), cmap="gray")
     row[0].set_ylabel(name)
     for axis, one_map in zip(row[1:], maps[name], strict=True):
+        # each small image has a grey scale of its own
         axis.imshow(one_map.numpy(), cmap="gray")
     for axis in row:
         axis.set(xticks=[], yticks=[])
 
 # %%
-# Four of the six do, and two are nearly black. So a map with strokes or edges
-# does not show that a network has learned something. (Each small image has a
-# grey scale of its own.)
+# Four do, and two are nearly black. So a map with strokes or edges does not
+# show that a network has learned something.
 
 # %%
 # Embedding maps
@@ -239,17 +240,12 @@ figure.colorbar(dots, ax=axes, label="digit", ticks=range(10))
 # The trained network has the tidiest map. But the pixels form clusters, too,
 # without any network, and even in the untrained twin the groups of 0 and 1
 # stand out. So clusters alone do not show that a network has learned something.
-# The percentages are about the same before t-SNE, so they measure neighbours,
-# and not clusters.
 
 # %%
 # .. check::
 
 assert same["trained"] > same["untrained"] + 0.05, "tidier than the twin's"
 assert same["trained"] > same["pixels"], "tidier than that of the pixels"
-assert all(abs(same[name] - agreement(points[name])) < 0.05 for name in same), (
-    "about the same before t-SNE"
-)
 assert torch.cdist(
     planes["untrained"][val_y[:500] == 0],
     planes["untrained"][val_y[:500] == 0],
@@ -297,8 +293,7 @@ def probe(features, y, n=500, choices=(1, 10, 100, 1000)):
 
 
 # %%
-# For each pair we draw 500 images that the network has not seen. The 2,000 test
-# images are the same for all.
+# For each pair we draw 500 images that the network has not seen.
 
 
 def draw(seed, n=500):
@@ -310,8 +305,9 @@ def draw(seed, n=500):
 
 
 # %%
-# We probe the pixels, the 400 numbers after the second pooling, and the 84 of
-# the last hidden layer.
+# We probe the pixels, the 400 numbers after the second pooling
+# (``features[5]``), and the 84 of the last hidden layer (``classifier[4]``).
+# ``features`` and ``classifier`` are networks, too, so the hook works on each.
 
 pixels = torch.zeros(5)
 pooled = {"untrained": torch.zeros(5), "trained": torch.zeros(5)}
@@ -346,7 +342,7 @@ for place, table in {"pooled": pooled, "hidden": hidden}.items():
 #
 # In the last hidden layer, it added about 17.5. The untrained 84 numbers are
 # worse than the pixels, and the trained 84 are about as good as the 400 pooled
-# ones. So the gain depends on the layer.
+# ones.
 #
 # The ± covers the luck of the initial weights, the batch order and the 500
 # images, but not that of the 4,000 or of the test images.
@@ -364,32 +360,40 @@ assert abs(hidden["trained"].mean() - pooled["trained"].mean()) < 1, (
 
 # %%
 # All this holds for probes with 500 labels. But the training has used 4,000, so
-# now the twin's probe gets these. (``C`` stays at 10, to save time.)
+# now the probes of both get these. (``C`` stays at 10, to save time.)
 
 all_x = torch.cat([network_x, val_x, test_set.x])
 all_y = torch.cat([network_y, val_y, test_set.y])
-more = {"pooled": torch.zeros(5), "hidden": torch.zeros(5)}
+more = {}
+for name in pairs[0]:
+    more[f"pooled, {name}"] = torch.zeros(5)
+    more[f"hidden, {name}"] = torch.zeros(5)
 for i, pair in enumerate(pairs):
-    twin = pair["untrained"]
-    after_pool = output_of(twin.features[5], twin.features, all_x)
-    more["pooled"][i] = probe(after_pool, all_y, n=4000, choices=[10])
-    last = output_of(twin.classifier[4], twin.classifier, after_pool)
-    more["hidden"][i] = probe(last, all_y, n=4000, choices=[10])
+    for name, model in pair.items():
+        after_pool = output_of(model.features[5], model.features, all_x)
+        more[f"pooled, {name}"][i] = probe(after_pool, all_y, 4000, [10])
+        last = output_of(model.classifier[4], model.classifier, after_pool)
+        more[f"hidden, {name}"][i] = probe(last, all_y, 4000, [10])
 for place, values in more.items():
-    print(f"{place}, untrained: {values.mean():.1f} ± {values.std():.1f}")
+    print(f"{place}: {values.mean():.1f} ± {values.std():.1f}")
 
 # %%
-# Now the twin's pooled features are about as good as the trained ones above. So
-# at that layer, nearly all of the 4.5 points can be had from the labels alone.
-# In the last hidden layer, the twin stays about 11.5 points behind.
+# Now the twin's pooled features are about as good as the trained ones were with
+# 500 labels. With equal labels, training adds about 2.5 points there, and about
+# 12.5 in the last hidden layer.
 
 # %%
 # .. check::
 
-assert abs(more["pooled"].mean() - pooled["trained"].mean()) < 1, "as good"
-assert abs((hidden["trained"] - more["hidden"]).mean() - 11.5) < 2, (
-    "about 11.5 points behind"
+assert abs(more["pooled, untrained"].mean() - pooled["trained"].mean()) < 1, (
+    "as good"
 )
+assert (
+    1.7 < (more["pooled, trained"] - more["pooled, untrained"]).mean() < 3.3
+), "about 2.5 points"
+assert (
+    10.5 < (more["hidden, trained"] - more["hidden, untrained"]).mean() < 14.5
+), "about 12.5 points"
 
 # %%
 # What goes wrong
@@ -424,7 +428,7 @@ assert output_of(small[0], small, image)[0, 0, 1, 2] == -3, "kept"
 # %%
 # Recipe
 # ------
-# Copy, train, hook, probe. Put your own network and images in place of these
+# Put your own network in place of ours, and your own images in place of these
 # 1,797 digits of 8 × 8 pixels.
 
 import copy
@@ -458,7 +462,7 @@ for _ in range(400):
 found = [inputs.flatten(1).numpy()]  # the pixels, without a network
 
 
-def catch(layer, inputs, output):
+def catch(layer, arguments, output):
     found.append(output.detach().clone().numpy())
 
 
@@ -469,8 +473,7 @@ for model in [before, after]:
 
 # %%
 # The probes learn from the next 400 (choose ``C`` on validation data), and are
-# judged on 496. The last image is the new one. Without the row of the pixels,
-# you would not see how close they come.
+# judged on 496. The last image is the new one.
 
 held_right = {}
 names = ["pixels", "untrained", "trained"]
@@ -486,7 +489,6 @@ print("true:", labels[1796].item())
 # .. check::
 
 assert held_right["trained"] > held_right["untrained"] + 0.07, "a gain"
-assert abs(held_right["trained"] - held_right["pixels"]) < 0.07, "close"
 
 # %%
 # What you learned
@@ -507,7 +509,7 @@ assert abs(held_right["trained"] - held_right["pixels"]) < 0.07, "close"
 #    pixels or the trained last hidden layer?
 # 3. **Extend.** Are the 84 untrained numbers bad because they come late in the
 #    network, or because they are few? Make the last hidden layer ten times as
-#    wide, or else the one before it, and probe without any training.
+#    wide, then the one before it, then both, and probe without any training.
 
 # %%
 # .. answer:: 1
@@ -550,12 +552,13 @@ assert pixel_loss > trained_loss + 5, "far more"
 # %%
 # .. answer:: 3
 #
-#    They are too few, for 840 are better at the same depth, and help more than
-#    a wider layer before them. But they also come late, since even the 840 are
-#    not as good as the pooled 400.
+#    They are few. With 840, they are better at the same depth, but the 120
+#    before them are few, too. With both layers wide, they come close to the
+#    pooled 400, although they come as late as before.
 
 wide_last = torch.zeros(3)
 wide_first = torch.zeros(3)
+wide_both = torch.zeros(3)
 for i in range(3):
     x, y = draw(20 + i)
     model = pairs[i]["untrained"]
@@ -566,13 +569,17 @@ for i in range(3):
     layers[1] = nn.Linear(400, 1200)
     layers[3] = nn.Linear(1200, 84)
     wide_first[i] = probe(output_of(layers, layers, after_pool), y)
+    layers[3] = nn.Linear(1200, 840)
+    wide_both[i] = probe(output_of(layers, layers, after_pool), y)
 print(f"both as before:  {hidden['untrained'][:3].mean():.1f}")
 print(f"last one wider:  {wide_last.mean():.1f}")
 print(f"first one wider: {wide_first.mean():.1f}")
+print(f"both wider:      {wide_both.mean():.1f}")
 
 # %%
 # .. check::
 
 assert wide_last.mean() > hidden["untrained"][:3].mean() + 2, "better"
 assert wide_last.mean() > wide_first.mean() + 1, "help more"
-assert wide_last.mean() < pooled["untrained"][:3].mean() - 2, "not as good"
+assert wide_last.mean() < wide_both.mean() - 2, "the 120 are few, too"
+assert abs(wide_both.mean() - pooled["untrained"][:3].mean()) < 2, "close"
