@@ -82,6 +82,7 @@ ORDER = [
     "project/03_evaluate",
     "project/04_ship",
     "advanced/01_transfer_learning",
+    "advanced/02_lora",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
