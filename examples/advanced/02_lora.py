@@ -303,10 +303,13 @@ def scores(way, n, lr, seeds, x, y):
 # %%
 # First we choose each learning rate on the validation images, with two draws:
 
-rates = [0.0003, 0.001, 0.003, 0.01, 0.03]
+grids = {
+    20: [0.00003, 0.0001, 0.0003, 0.001, 0.003],
+    500: [0.001, 0.003, 0.01, 0.03],
+}
 ways = ["head", "LoRA", "full", "from scratch"]
 best_rate = {}
-for n in [20, 500]:
+for n, rates in grids.items():
     for way in ways:
         means = []
         for lr in rates:
@@ -374,11 +377,11 @@ figure.legend(loc="outside upper center", ncols=3)
 # from scratch has caught up with LoRA, and in every draw the nearest image is
 # ahead of all four networks.
 #
-# LoRA and full fine-tuning stay close to each other. With 500 labels, full is
-# about one point ahead. The head alone, with the fewest numbers, is at most a
-# few points behind LoRA. So here LoRA gives a small file, but no better
-# answers. (We have trained for 150 steps, and exercise 2 trains longer. The ±
-# contains the luck of the draw, but there is only one base.)
+# LoRA and full fine-tuning stay close to each other, and full is one or two
+# points ahead. The head alone, with the fewest numbers, is at most a few points
+# behind LoRA. So here LoRA gives a small file, but no better answers than full
+# fine-tuning. (Exercise 2 trains longer. The ± contains the luck of the draw.
+# There is only one base. With another one, such small leads may change.)
 
 # %%
 # .. check::
@@ -395,11 +398,11 @@ assert (
 assert all(
     (results["nearest image", 500] > results[way, 500]).all() for way in ways
 ), "ahead of all four networks"
-assert (results["LoRA", 20] - results["full", 20]).mean().abs() < 0.05, (
-    "close to each other"
+assert -0.035 < (results["LoRA", 20] - results["full", 20]).mean() < 0, (
+    "one or two points, 20 labels"
 )
-assert -0.03 < (results["LoRA", 500] - results["full", 500]).mean() < 0, (
-    "about one point"
+assert -0.025 < (results["LoRA", 500] - results["full", 500]).mean() < 0, (
+    "one or two points, 500 labels"
 )
 assert all(
     (results["LoRA", n] - results["head", n]).mean() < 0.07 for n in [20, 500]
