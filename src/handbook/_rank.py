@@ -15,10 +15,10 @@ from .torchrun import OUTPUT, RESULT, WORK
 def main() -> None:
     """Unpack the function, call it, and leave what it prints and returns in files."""
     folder = Path(sys.argv[1])
-    rank, start = os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]
+    rank = os.environ["RANK"]
     function, arguments = pickle.loads((folder / WORK).read_bytes())
     # Line by line, so that a process that is killed leaves what it had printed.
-    output = (folder / OUTPUT.format(start=start, rank=rank)).open("w", 1, "utf-8")
+    output = (folder / OUTPUT.format(rank=rank)).open("w", 1, "utf-8")
     with output, contextlib.redirect_stdout(output):
         result = function(*arguments)
     import cloudpickle

@@ -9,14 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 WORK = "work.pickle"  # the function and its arguments
-OUTPUT = "{start}.{rank}.txt"  # what a process printed, after how many restarts
+OUTPUT = "{rank}.txt"  # what a process printed
 RESULT = "{rank}.pickle"  # what the function returned
 REPORT = 4000  # characters of torchrun's report that an error quotes: its end names the cause
 
 
-def torchrun(
-    function: Callable[..., Any], *arguments: Any, processes: int = 2, restarts: int = 0
-) -> list[Any]:
+def torchrun(function: Callable[..., Any], *arguments: Any, processes: int = 2) -> list[Any]:
     """Run a function on several processes of this machine, and print what they print.
 
     ``torchrun --nproc-per-node=2 script.py`` starts a file. In a notebook there is none, so this
@@ -32,8 +30,6 @@ def torchrun(
         What the function gets, the same in each process.
     processes : int
         How many processes to start.
-    restarts : int
-        How often torchrun may start all processes again after one of them has failed.
 
     Returns
     -------
@@ -43,7 +39,7 @@ def torchrun(
     Raises
     ------
     ValueError
-        If there is to be no process, or a negative number of restarts.
+        If there is to be no process.
     RuntimeError
         If a process failed, with the end of torchrun's report.
 
@@ -65,23 +61,18 @@ def torchrun(
     rank 1: hello
     [0, 1]
     """
-    if processes < 1 or restarts < 0:
-        raise ValueError(
-            f"processes={processes}, restarts={restarts}: start one process or more, and restart "
-            "them 0 times or more"
-        )
+    if processes < 1:
+        raise ValueError(f"processes={processes}: start one process or more")
     import cloudpickle
 
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / WORK).write_bytes(cloudpickle.dumps((function, arguments)))
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
-        command += ["-m", "handbook._rank", name]
+        command += [f"--nproc-per-node={processes}", "-m", "handbook._rank", name]
         done = subprocess.run(command, capture_output=True, encoding="utf-8")
-        for start in range(restarts + 1):
-            for rank in range(processes):
-                _show(folder / OUTPUT.format(start=start, rank=rank), rank)
+        for rank in range(processes):
+            _show(folder / OUTPUT.format(rank=rank), rank)
         if done.returncode:
             raise RuntimeError(f"torchrun ended with an error:\n{done.stderr[-REPORT:]}")
         results = [folder / RESULT.format(rank=rank) for rank in range(processes)]
