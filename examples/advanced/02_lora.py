@@ -7,15 +7,15 @@ learn, and to keep, for it?
 
 Fine-tuning moves every weight, so each new task needs a copy of the whole
 network. LoRA freezes the network, and gives each layer two small matrices. Only
-these are learned and saved. We measure what that saves, and what it does not.
-The answers will not be better than with fine-tuning. With 500 labels, a simple
-rule beats all our networks, which is to copy the label of the nearest image.
+these are learned and saved. The answers will not be better than with
+fine-tuning, and with 500 labels a simple rule beats all our networks: copy the
+label of the nearest image.
 
 After this lesson you can
 
 - write a layer with LoRA, and merge it into an ordinary one
 - say what LoRA saves, and what it does not
-- check that the two small matrices are all you have to keep
+- save the two small matrices, and check that nothing else moved
 """
 
 # %%
@@ -60,7 +60,7 @@ for width in [64, 4096]:
 
 # %%
 # The wider the layer, the smaller the share. In large language models, layers
-# are thousands of numbers wide.
+# are thousands wide.
 
 # %%
 # .. check::
@@ -75,7 +75,7 @@ assert abs((4 * 4096 + 4096 * 4) / 4096**2 - 0.002) < 0.0005, "0.2%"
 # The layer itself computes *Wx* + *b*. LoRA adds *BAx*, where *A* has *r* rows
 # and *B* has *r* columns. *A* begins with random numbers, and *B* with zeros.
 # (The `original paper <https://arxiv.org/abs/2106.09685>`_ also multiplies *BA*
-# by a factor α/*r*. Here it is 1.)
+# by a factor α/*r*, so that another *r* needs less tuning. Here it is 1.)
 
 
 class LoRA(nn.Module):
@@ -91,7 +91,8 @@ class LoRA(nn.Module):
 
 
 # %%
-# Each image is a row of ``x``, so ``x @ A.T @ B.T`` is *BAx* for each of them.
+# The division keeps *Ax* about as large as *x*. Each image is a row of ``x``,
+# and for a row, (*BAx*)ᵀ = *xᵀAᵀBᵀ*, with shapes (8, 64) → (8, 4) → (8, 64).
 # We freeze a layer, and put LoRA around it:
 
 layer = nn.Linear(64, 64)
@@ -105,20 +106,20 @@ print(f"largest gradient: A {lora.A.grad.abs().max():.4f}", end=", ")
 print(f"B {lora.B.grad.abs().max():.4f}, W {layer.weight.grad}")
 
 # %%
-# As *B* is zero, nothing has changed yet. The gradient of *A* is zero as well,
-# because the output sees *A* only through *B*. But *B* has a gradient. After
-# its first step it is no longer zero, and then *A* learns, too.
+# As *B* is zero, nothing has changed yet, and the gradient of *A*, which the
+# output sees only through *B*, is zero. But *B* has a gradient, and after its
+# first step, *A* learns, too.
 #
-# After training, we can *merge* the layer, which means to add *BA* to its
-# weight. The result is an ordinary layer again, as fast as before.
+# After training, we can *merge* the layer by adding *BA* to its weight. The
+# result is an ordinary layer again, as fast as before.
 
 with torch.no_grad():
     lora.B += torch.randn(64, 4)  # as if it had learned something
     merged = copy.deepcopy(layer)
     merged.weight += lora.B @ lora.A
-    learned = (lora(rows) - layer(rows)).abs().max()
+    change = (lora(rows) - layer(rows)).abs().max()
     difference = (lora(rows) - merged(rows)).abs().max()
-print(f"LoRA has changed the output by up to {learned:.1f},")
+print(f"LoRA has changed the output by up to {change:.1f},")
 print(f"and the merged layer differs from it by {difference:.0e}")
 
 # %%
@@ -130,15 +131,15 @@ print(f"and the merged layer differs from it by {difference:.0e}")
 assert not lora.A.grad.any(), "the gradient of A is zero"
 assert lora.B.grad.any(), "B has a gradient"
 assert layer.weight.grad is None, "W is frozen"
-assert learned > 1, "changed"
+assert change > 1, "changed"
 assert difference < 1e-4, "rounding"
 
 # %%
 # On real data
 # ------------
-# The old task is to read the digits of MNIST, shrunk to 8 × 8 pixels without
-# their margin. The new task is to read those of scikit-learn, which other
-# people wrote, and which another program brought to 8 × 8 pixels.
+# The old task is to read the digits of MNIST, shrunk to 8 × 8 pixels. The new
+# task is to read those of scikit-learn, written by other people, and reduced to
+# 8 × 8 pixels by another program.
 
 old, old_test = datasets.mnist()
 
@@ -156,17 +157,16 @@ val_x, val_y = new_x[900:1300], new_y[900:1300]
 test_x, test_y = new_x[1300:], new_y[1300:]
 
 # %%
-# .. alt:: The digits 0 to 4, five old ones in the upper row and five new ones
-#    in the lower row, each of 8 × 8 grey pixels. All can be read. The new ones
-#    are narrower and brighter.
+# .. alt:: The digits 0 to 4, old ones above and new ones below, each of 8 × 8
+#    grey pixels. The new ones are narrower and brighter.
 
 # %%
 # .. drawing::
 
 figure, axes = plt.subplots(2, 5, figsize=(4.6, 2.2), layout="constrained")
-small_old = shrink(old.x[:100])
+few_old = shrink(old.x[:100])
 for i in range(5):
-    old_i = small_old[old.y[:100] == i][0]
+    old_i = few_old[old.y[:100] == i][0]
     new_i = new_x[new_y == i][0]
     for axis, image in zip(axes[:, i], [old_i, new_i], strict=True):
         square = image.reshape(8, 8).numpy()
@@ -176,7 +176,7 @@ axes[0, 0].set_ylabel("old")
 axes[1, 0].set_ylabel("new")
 
 # %%
-# The network has three linear layers. We train it on the old digits:
+# The network has three linear layers:
 
 
 def new_network():
@@ -190,8 +190,8 @@ def new_network():
 
 
 # %%
-# ``fused=True`` moves all weights in one call, which saves time. The optimizer
-# skips frozen weights, because they have no gradient.
+# Frozen weights have no gradient, so the optimizer skips them. (``fused=True``
+# saves time.)
 
 
 def train(model, x, y, lr, steps=150, batch_size=32):
@@ -211,30 +211,38 @@ def accuracy(model, x, y):
 
 
 # %%
-# The old task:
+# We train seven *bases* on the old digits, one for each draw of labels below.
 
-base = new_network()
-train(base, shrink(old.x), old.y, lr=3e-3, steps=600, batch_size=128)
-base_old = accuracy(base, shrink(old_test.x), old_test.y)
-base_new = accuracy(base, test_x, test_y)
-print(f"old digits: {base_old:.0%}, new digits: {base_new:.0%}")
+small_old = shrink(old.x)
+bases = {}
+base_old = []
+base_new = []
+for seed in [0, 1, 2, 3, 4, 10, 11]:
+    torch.manual_seed(seed)
+    base = new_network()
+    train(base, small_old, old.y, lr=3e-3, steps=600, batch_size=128)
+    bases[seed] = base
+    base_old.append(accuracy(base, shrink(old_test.x), old_test.y))
+    base_new.append(accuracy(base, test_x, test_y))
+print(f"old digits: {min(base_old):.1%} to {max(base_old):.1%}")
+print(f"new digits: {min(base_new):.1%} to {max(base_new):.1%}")
 
 # %%
 # .. check::
 
-assert base_old > 0.93, "learned"
-assert base_new < 0.8, "worse on the new digits"
+assert min(base_old) > 0.91, "learned"
+assert max(base_new) < 0.8, "worse on the new digits"
 
 # %%
 # What is saved, and what is not
 # ------------------------------
-# We compare four ways to the new task. ``prepare`` returns a network for each:
+# There are four ways to the new task. ``prepare`` returns a network for each:
 
 
-def prepare(way):
+def prepare(way, seed):
     if way == "from scratch":
         return new_network()
-    model = copy.deepcopy(base)
+    model = copy.deepcopy(bases[seed])
     if way == "full":  # all weights of the base learn
         return model
     model.requires_grad_(False)
@@ -254,7 +262,7 @@ x, y = pool_x[:32], pool_y[:32]
 n_learned = {}
 kept_bytes = {}
 for way in ["head", "LoRA", "full"]:
-    model = prepare(way)
+    model = prepare(way, 0)
     n_learned[way] = 0
     for weight in model.parameters():
         if weight.requires_grad:
@@ -266,14 +274,14 @@ for way in ["head", "LoRA", "full"]:
     print(f"{kept_bytes[way]:,} bytes for backward")
 
 # %%
-# LoRA learns 2,344 numbers, 9% of the 26,122 of the whole network. Only these
-# have to be saved for each task. Adam needs less memory, too, since it keeps
-# two averages for every number that learns.
+# LoRA learns 4·(64+128) + 4·(128+128) + 4·(128+10) = 2,344 numbers, 9% of all
+# 26,122. Only these have to be saved for each task. Frozen weights need no
+# gradient in memory, nor the two averages that Adam keeps.
 #
-# But for the backward pass, LoRA keeps *more* bytes than full fine-tuning. The
-# gradient still passes through all layers, and that of *A* needs the input of
-# the layer, as that of *W* would. The product ``x @ A.T`` comes on top. (With
-# the head, the backward pass ends at the last layer.)
+# But for the backward pass, LoRA in every layer keeps *more* bytes than full
+# fine-tuning. The gradient of *A* needs the input of the layer, as that of *W*
+# would, and the product ``x @ A.T`` comes on top. (If only the last layer
+# learns, the backward pass ends there.)
 
 # %%
 # .. check::
@@ -290,22 +298,22 @@ assert kept_bytes["head"] < kept_bytes["full"], "less"
 
 
 def scores(way, n, lr, seeds, x, y):
-    right = []
+    accuracies = []
     for seed in seeds:
         torch.manual_seed(seed)
         few = torch.randperm(900)[:n]
-        model = prepare(way)
+        model = prepare(way, seed)
         train(model, pool_x[few], pool_y[few], lr)
-        right.append(accuracy(model, x, y))
-    return torch.tensor(right)
+        accuracies.append(accuracy(model, x, y))
+    return torch.tensor(accuracies)
 
 
 # %%
-# First we choose each learning rate on the validation images, with two draws:
+# We choose each learning rate on 400 validation images, with two draws:
 
 grids = {
-    20: [0.00003, 0.0001, 0.0003, 0.001, 0.003],
-    500: [0.001, 0.003, 0.01, 0.03],
+    20: [0.0001, 0.0003, 0.001, 0.003, 0.01],
+    500: [0.003, 0.01, 0.03],
 }
 ways = ["head", "LoRA", "full", "from scratch"]
 best_rate = {}
@@ -318,27 +326,29 @@ for n, rates in grids.items():
         print(f"{n} labels, {way}: {best_rate[way, n]}")
 
 # %%
-# Then we compare, on the test images, with five other draws.
+# Then we compare on the test images, with five other draws and bases.
 
 results = {}
 for n in [20, 500]:
     for way in ways:
         lr = best_rate[way, n]
         results[way, n] = scores(way, n, lr, range(5), test_x, test_y)
-    right = []
+    accuracies = []
     for seed in range(5):
         torch.manual_seed(seed)
         few = torch.randperm(900)[:n]
         nearest = few[torch.cdist(test_x, pool_x[few]).argmin(dim=1)]
-        right.append((pool_y[nearest] == test_y).float().mean())
-    results["nearest image", n] = torch.stack(right)
+        accuracies.append((pool_y[nearest] == test_y).float().mean())
+    results["nearest image", n] = torch.stack(accuracies)
 
 # %%
-# The mean share of right answers, ± its standard deviation over the draws:
+# The mean accuracy, ± its standard deviation over the draws:
 
-for key, right in results.items():
+for key, shares in results.items():
     way, n = key
-    print(f"{n:3} labels, {way}: {right.mean():.3f} ± {right.std():.3f}")
+    print(f"{n:3} labels, {way}: {shares.mean():.3f} ± {shares.std():.3f}")
+base_mean = sum(base_new[:5]) / 5
+print(f"the bases alone: {base_mean:.3f}")
 
 # %%
 # LoRA minus full, draw by draw, ± the :term:`standard error`:
@@ -349,96 +359,120 @@ for n in [20, 500]:
     print(f"{n:3} labels, LoRA − full: {lead.mean():+.3f} ± {error:.3f}")
 
 # %%
-# .. alt:: Share of right answers on the new digits, for five ways with 20 and
-#    with 500 labels. With 20 labels, the means of head, LoRA and full lie above
-#    the dashed line of the untouched base, those of scratch and nearest below
-#    it. With 500 labels all lie far above it, and nearest is the highest.
+# .. alt:: Accuracy on the new digits, for five ways. With 20 labels, the
+#    means of head, LoRA and full lie above the dashed line of the bases
+#    alone, those of scratch and nearest below it. With 500, all are far
+#    above it, and nearest is highest.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
 for n, style in {20: "o", 500: "s"}.items():
-    rights = [results[way, n] for way in [*ways, "nearest image"]]
-    means = [right.mean().item() for right in rights]
-    spreads = [right.std().item() for right in rights]
+    shares = [results[way, n] for way in [*ways, "nearest image"]]
+    means = [share.mean().item() for share in shares]
+    spreads = [share.std().item() for share in shares]
     axis.errorbar(
         range(5), means, spreads, fmt=style, capsize=3, label=f"{n} labels"
     )
-axis.axhline(base_new, color="black", linestyle="--", label="base")
+axis.axhline(base_mean, color="black", linestyle="--", label="base")
 axis.set_xticks(range(5), ["head", "LoRA", "full", "scratch", "nearest"])
-axis.set(xlabel="way", ylabel="right, new digits", ylim=(0.45, 1))
+axis.set(xlabel="way", ylabel="accuracy, new digits", ylim=(0.45, 1))
 axis.grid(alpha=0.4)
 figure.legend(loc="outside upper center", ncols=3)
 
 # %%
-# With 20 labels, the old network helps. In every draw, LoRA is far ahead of the
-# network from scratch and of the nearest image. With 500 labels, the network
-# from scratch has caught up with LoRA, and in every draw the nearest image is
-# ahead of all four networks.
+# With 20 labels, the old network helps. On average, even the bases alone beat
+# the network from scratch and the nearest image, and LoRA adds a few points.
+# (Choosing the rates took 400 more labels.) With 500 labels, the network from
+# scratch has caught up with LoRA, and in every draw the nearest image is ahead
+# of all networks.
 #
-# LoRA and full fine-tuning stay close to each other, and full is one or two
-# points ahead. The head alone, with the fewest numbers, is at most a few points
-# behind LoRA. So here LoRA gives a small file, but no better answers than full
-# fine-tuning. (Exercise 2 trains longer. The ± contains the luck of the draw.
-# There is only one base. With another one, such small leads may change.)
+# Full fine-tuning is about two points ahead of LoRA on average, which five
+# draws do not make certain. The head is at most a few points behind LoRA. So
+# here LoRA gives a small file, but no better answers. (All draws share one test
+# set, and Exercise 2 trains longer.)
 
 # %%
 # .. check::
 
-assert (results["LoRA", 20] > results["from scratch", 20] + 0.05).all(), (
-    "far ahead of the network from scratch"
+assert base_mean > results["from scratch", 20].mean() + 0.03, (
+    "ahead of the network from scratch"
 )
-assert (results["LoRA", 20] > results["nearest image", 20] + 0.03).all(), (
-    "far ahead of the nearest image"
+assert base_mean > results["nearest image", 20].mean() + 0.02, (
+    "ahead of the nearest image"
 )
+assert 0.02 < results["LoRA", 20].mean() - base_mean < 0.1, "a few points"
 assert (
     results["LoRA", 500] - results["from scratch", 500]
 ).mean().abs() < 0.03, "caught up"
 assert all(
     (results["nearest image", 500] > results[way, 500]).all() for way in ways
 ), "ahead of all four networks"
-assert -0.035 < (results["LoRA", 20] - results["full", 20]).mean() < 0, (
-    "one or two points, 20 labels"
+assert -0.04 < (results["LoRA", 20] - results["full", 20]).mean() < 0, (
+    "about two points, 20 labels"
 )
-assert -0.025 < (results["LoRA", 500] - results["full", 500]).mean() < 0, (
-    "one or two points, 500 labels"
+assert -0.03 < (results["LoRA", 500] - results["full", 500]).mean() < 0, (
+    "about two points, 500 labels"
 )
 assert all(
     (results["LoRA", n] - results["head", n]).mean() < 0.07 for n in [20, 500]
 ), "a few points"
 
 # %%
-# What goes wrong
-# ---------------
-# **Both matrices begin with zeros.** It looks even safer, but then the gradient
-# of *B* is zero as well, since the output sees *B* only through *A*.
+# Why a low rank can be enough
+# ----------------------------
+# The singular value decomposition writes a matrix as a sum of matrices of rank
+# 1. Their sizes are the *singular values*. In the change by full fine-tuning,
+# what share of their squares do the four largest hold?
 
-stuck = LoRA(layer)
-with torch.no_grad():
-    stuck.A.zero_()
-stuck(rows).square().mean().backward()
-print("largest gradient: A", stuck.A.grad.abs().max().item(), end=", ")
-print("B", stuck.B.grad.abs().max().item())
+torch.manual_seed(0)
+few = torch.randperm(900)[:500]
+full = prepare("full", 0)
+train(full, pool_x[few], pool_y[few], best_rate["full", 500])
+held = []
+for i in [0, 2, 4]:
+    change = full[i].weight.detach() - bases[0][i].weight.detach()
+    shares = []
+    for matrix in [change, torch.randn(change.shape)]:
+        squares = torch.linalg.svdvals(matrix) ** 2  # the largest first
+        shares.append((squares[:4].sum() / squares.sum()).item())
+    held.append(shares)
+    print(f"layer {i}: {shares[0]:.0%}, random matrix: {shares[1]:.0%}")
 
 # %%
-# So the optimizer never moves them, and there is no error.
-#
-# **Freezing is forgotten.** We train with 500 labels, once as before, and once
-# with all weights learning:
+# About half or more, far more than in a random matrix. So the change is close
+# to one of low rank, even if not of rank 4. And LoRA does not need this one,
+# only one of rank 4 that also answers well.
+
+# %%
+# .. check::
+
+assert all(ours > 0.4 for ours, _ in held), "about half or more"
+assert all(ours > by_chance + 0.15 for ours, by_chance in held), (
+    "far more than in a random matrix"
+)
+
+# %%
+# What goes wrong
+# ---------------
+# **Forgetting to freeze.** We repeat the first run with 500 labels, once as it
+# was, and once with all weights learning:
 
 trained = {}
 for frozen in [True, False]:
     torch.manual_seed(0)
-    model = prepare("LoRA")
+    few = torch.randperm(900)[:500]
+    model = prepare("LoRA", 0)
     if not frozen:
         model.requires_grad_(True)
-    train(model, pool_x[:500], pool_y[:500], lr=0.01)
+    train(model, pool_x[few], pool_y[few], best_rate["LoRA", 500])
     trained[frozen] = model
 
 # %%
 # Then we keep only *A* and *B*, the *adapter*, and load it into a fresh copy.
-# ``strict=False`` says that the adapter does not hold the weights of the base.
+# ``strict=False`` lets the weights of the base be absent, but it also passes
+# over wrong names, so we print ``unexpected_keys``.
 
 loaded_right = {}
 for frozen, model in trained.items():
@@ -446,35 +480,37 @@ for frozen, model in trained.items():
     for name, value in model.state_dict().items():
         if name.endswith((".A", ".B")):
             adapter[name] = value
-    fresh = prepare("LoRA")
-    fresh.load_state_dict(adapter, strict=False)
-    model_right = accuracy(model, val_x, val_y)
-    fresh_right = accuracy(fresh, val_x, val_y)
+    fresh = prepare("LoRA", 0)
+    report = fresh.load_state_dict(adapter, strict=False)
+    print("unexpected:", report.unexpected_keys, end=", ")
+    model_right = accuracy(model, test_x, test_y)
+    fresh_right = accuracy(fresh, test_x, test_y)
     loaded_right[frozen] = [model_right, fresh_right]
     print(f"frozen {frozen}: {model_right:.1%}, loaded: {fresh_right:.1%}")
-base_right = accuracy(base, val_x, val_y)
-print(f"the base alone: {base_right:.1%}")
+print(f"the base alone: {base_new[0]:.1%}")
 
 # %%
-# Without freezing, the training looks fine. But the base has moved, too, and we
-# did not keep it. Once loaded, the adapter is hardly better than none. So check
-# that the base is unchanged, as the recipe does.
+# Without freezing, the training looks fine. But the base has moved, and is not
+# in the adapter, which is only a little better than none once it is loaded.
 
 # %%
 # .. check::
 
-assert not stuck.A.grad.any(), "A does not move"
-assert not stuck.B.grad.any(), "B does not move"
 assert loaded_right[True][0] == loaded_right[True][1], "the adapter is enough"
 assert loaded_right[False][0] > 0.88, "looks fine"
-assert loaded_right[False][1] < base_right + 0.08, "hardly better"
+assert loaded_right[False][1] < base_new[0] + 0.08, "only a little better"
 
 # %%
 # Recipe
 # ------
-# Put your own network and data in place of the first lines.
+# Put your own network and data in place of ours. A task with other classes
+# needs a new last layer, which also learns and is saved. Biases stay frozen. Do
+# not wrap ``out_proj`` of ``nn.MultiheadAttention``, whose weight is read from
+# outside.
 
 import copy
+import tempfile
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -494,8 +530,8 @@ class LoRA(nn.Module):
 
 
 # %%
-# ``fit_all`` trains what is not frozen. The old rule is which of the first four
-# numbers is the largest, and the new rule is a little different:
+# The old rule is which of the first four numbers is the largest. The new one is
+# a little different.
 
 
 def fit_all(network, inputs, targets):
@@ -515,27 +551,59 @@ old_network = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 4))
 fit_all(old_network, inputs[:2000], old_rule[:2000])
 
 # %%
-# Freeze, wrap, train, and check that the base has not moved:
+# ``add_lora`` freezes a copy and wraps its linear layers.
 
-tuned = copy.deepcopy(old_network).requires_grad_(False)
-for i in [0, 2]:  # the places of the linear layers
-    tuned[i] = LoRA(tuned[i])
-fit_all(tuned, inputs[:400], new_rule[:400])
-unchanged = all(
-    torch.equal(tuned[i].linear.weight, old_network[i].weight) for i in [0, 2]
-)
-print("base unchanged:", unchanged)
+
+def add_lora(network):
+    network = copy.deepcopy(network).requires_grad_(False)
+    for i in [0, 2]:  # the places of the linear layers
+        network[i] = LoRA(network[i])
+    return network
+
 
 # %%
-# Merge a copy for use, and judge it on held-out data:
+# After training, we check that all but *A* and *B* is unchanged.
+
+tuned = add_lora(old_network)
+before = copy.deepcopy(tuned.state_dict())
+fit_all(tuned, inputs[:400], new_rule[:400])
+adapter = {}
+same = []
+for name, value in tuned.state_dict().items():
+    if name.endswith((".A", ".B")):
+        adapter[name] = value
+    else:
+        same.append(torch.equal(value, before[name]))
+print("base unchanged:", all(same))
+
+# %%
+# Save the adapter, and load it:
+
+with tempfile.TemporaryDirectory() as folder:  # choose a place that stays
+    path = Path(folder) / "adapter.pt"
+    torch.save(adapter, path)
+    print(f"file: {path.stat().st_size:,} bytes")
+    saved_adapter = torch.load(path)
+loaded = add_lora(old_network)
+report = loaded.load_state_dict(saved_adapter, strict=False)
+print("unexpected:", report.unexpected_keys)
+
+# %%
+# Merge, and compare:
 
 merged_network = copy.deepcopy(old_network)
 with torch.no_grad():
     for i in [0, 2]:
-        merged_network[i].weight += tuned[i].B @ tuned[i].A
-    held_old = old_network(inputs[2000:2600]).argmax(dim=1)
-    held_new = merged_network(inputs[2000:2600]).argmax(dim=1)
-    answer = merged_network(inputs[2600:]).argmax(dim=1).item()
+        merged_network[i].weight += loaded[i].B @ loaded[i].A
+    difference = (merged_network(inputs) - tuned(inputs)).abs().max()
+print(f"merged differs from tuned by {difference:.0e}")
+
+# %%
+# Judge it on held-out data. One answer in ten is wrong, perhaps this one.
+
+held_old = old_network(inputs[2000:2600]).argmax(dim=1)
+held_new = merged_network(inputs[2000:2600]).argmax(dim=1)
+answer = merged_network(inputs[2600:]).argmax(dim=1).item()
 old_right = (held_old == new_rule[2000:2600]).float().mean().item()
 held_right = (held_new == new_rule[2000:2600]).float().mean().item()
 print(f"held out: before {old_right:.0%}, after {held_right:.0%}")
@@ -544,25 +612,30 @@ print("new example:", answer, "true:", new_rule[2600].item())
 # %%
 # .. check::
 
-assert unchanged, "the base has not moved"
+assert all(same), "the base is unchanged"
+assert not report.unexpected_keys, "all names are known"
+assert difference < 1e-3, "merged is the same as tuned"
+assert 0.85 < held_right < 0.95, "one in ten is wrong"
 assert held_right > old_right + 0.2, "the new rule is learned"
 
 # %%
 # What you learned
 # ----------------
 # - LoRA freezes a layer and learns a change of low rank, *BA*. One matrix
-#   begins random, the other one with zeros. Afterwards they can be merged.
-# - Fewer numbers are learned and saved, but the backward pass keeps no fewer.
+#   begins random, the other one with zeros. Afterwards, the change can be
+#   merged.
+# - Fewer numbers learn and are saved. With LoRA in every layer, the backward
+#   pass keeps no fewer bytes.
 # - The answers were close to those of full fine-tuning. With 500 labels, the
 #   nearest image was ahead of both.
-# - Check that the base is unchanged before you keep only the adapter.
+# - Check that only the adapter has changed, and that merging keeps the outputs.
 #
 # Exercises
 # ---------
 # 1. **Predict.** What happens if *A* begins with zeros, and *B* with random
 #    numbers? Is the output the same at the start? Which of the two learns
-#    first?
-# 2. **Change.** Train LoRA and full fine-tuning with 500 labels for 600 steps
+#    first? And what if both begin with zeros?
+# 2. **Change.** Train LoRA and full fine-tuning with 500 labels for 450 steps
 #    instead of 150. Does one of them reach the nearest image?
 # 3. **Extend.** Learn a second adapter of the same base, for mirrored old
 #    digits. Then go back and forth between the two adapters.
@@ -571,7 +644,8 @@ assert held_right > old_right + 0.2, "the new rule is learned"
 # .. answer:: 1
 #
 #    The output is the same, because *BA* is still zero. This time *A* has a
-#    gradient, and *B* has none.
+#    gradient, and *B* has none. So *A* learns first. If both are zero, neither
+#    has one, and the optimizer never moves them, without any error.
 
 swapped = LoRA(layer)
 with torch.no_grad():
@@ -582,32 +656,41 @@ print("same output:", torch.equal(swapped(rows), layer(rows)))
 print("gradient of A:", bool(swapped.A.grad.any()), end=", ")
 print("of B:", bool(swapped.B.grad.any()))
 
+stuck = LoRA(layer)
+with torch.no_grad():
+    stuck.A.zero_()
+stuck(rows).square().mean().backward()
+print("both zero: gradient of A:", bool(stuck.A.grad.any()), end=", ")
+print("of B:", bool(stuck.B.grad.any()))
+
 # %%
 # .. check::
 
 assert torch.equal(swapped(rows), layer(rows)), "the same"
 assert swapped.A.grad.any(), "A has a gradient"
 assert not swapped.B.grad.any(), "B has none"
+assert not stuck.A.grad.any(), "A does not move"
+assert not stuck.B.grad.any(), "B does not move"
 
 # %%
 # .. answer:: 2
 #
-#    On average, neither reaches the nearest image.
+#    On average, even with 450 steps, neither reaches the nearest image.
 
 nearest_mean = results["nearest image", 500].mean()
 longer = {}
 for way in ["LoRA", "full"]:
-    right = []
+    accuracies = []
     for seed in range(3):
         torch.manual_seed(seed)
         few = torch.randperm(900)[:500]
-        model = prepare(way)
+        model = prepare(way, seed)
         lr = best_rate[way, 500]
-        train(model, pool_x[few], pool_y[few], lr, steps=600)
-        right.append(accuracy(model, test_x, test_y))
-    longer[way] = sum(right) / 3
+        train(model, pool_x[few], pool_y[few], lr, steps=450)
+        accuracies.append(accuracy(model, test_x, test_y))
+    longer[way] = sum(accuracies) / 3
     short = results[way, 500][:3].mean()
-    print(f"{way}: {short:.3f}, with 600 steps {longer[way]:.3f}")
+    print(f"{way}: {short:.3f}, with 450 steps {longer[way]:.3f}")
 print(f"nearest image: {nearest_mean:.3f}")
 
 # %%
@@ -619,7 +702,7 @@ assert max(longer.values()) < nearest_mean, "neither reaches it"
 # .. answer:: 3
 #
 #    One network reads new digits with one adapter, and mirrored ones with the
-#    other. Each adapter is worse at the other task.
+#    other. Each adapter is far worse at the other task.
 
 mirrored_x = shrink(old.x[:900].flip(3))
 mirrored_test = shrink(old_test.x.flip(3))
@@ -627,16 +710,16 @@ tasks = {"new": [pool_x, pool_y], "mirrored": [mirrored_x, old.y[:900]]}
 adapters = {}
 for task, data in tasks.items():
     torch.manual_seed(0)
-    model = prepare("LoRA")
+    model = prepare("LoRA", 0)
     train(model, data[0], data[1], lr=0.01)
     adapters[task] = {}
     for name, value in model.state_dict().items():
         if name.endswith((".A", ".B")):
             adapters[task][name] = value
 
-alone = accuracy(base, mirrored_test, old_test.y)
+alone = accuracy(bases[0], mirrored_test, old_test.y)
 print(f"the base alone, mirrored: {alone:.0%}")
-network = prepare("LoRA")
+network = prepare("LoRA", 0)
 seen = []
 for task in ["new", "mirrored", "new"]:
     network.load_state_dict(adapters[task], strict=False)
@@ -652,5 +735,5 @@ print(f"the second by {-gap[1]:.0%} on mirrored ones")
 # .. check::
 
 assert seen[0] == seen[2], "the same network reads both"
-assert gap[0] > 0.1, "the second adapter is worse on new ones"
-assert gap[1] < -0.1, "the first adapter is worse on mirrored ones"
+assert gap[0] > 0.2, "the second adapter is far worse on new ones"
+assert gap[1] < -0.2, "the first adapter is far worse on mirrored ones"
