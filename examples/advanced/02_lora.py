@@ -44,9 +44,9 @@ row = torch.tensor([[1.0, 2.0, 3.0]])  # (1, 3)
 print(column @ row)
 
 # %%
-# The product has nine numbers, but we only chose six, so it cannot be just any
-# matrix. All its rows are multiples of one row, and such a matrix has *rank* 1.
-# With *r* columns and *r* rows, the rank is at most *r*, as in
+# The product has nine numbers, but we only chose six. All its rows are
+# multiples of one row, and such a matrix has *rank* 1. With *r* columns and *r*
+# rows, the rank is at most *r*, as in
 # :doc:`/lessons/applications/11_matrix_factorization`.
 #
 # Fine-tuning can change the weight of a layer by any matrix, LoRA only by one
@@ -59,8 +59,7 @@ for width in [64, 4096]:
     print(f"{width} wide: {two_matrices:,} of {all_numbers:,}, {share:.1%}")
 
 # %%
-# The wider the layer, the smaller the share. In large language models, layers
-# are thousands wide.
+# In large language models, layers are thousands wide.
 
 # %%
 # .. check::
@@ -75,7 +74,7 @@ assert abs((4 * 4096 + 4096 * 4) / 4096**2 - 0.002) < 0.0005, "0.2%"
 # The layer itself computes *Wx* + *b*. LoRA adds *BAx*, where *A* has *r* rows
 # and *B* has *r* columns. *A* begins with random numbers, and *B* with zeros.
 # (The `original paper <https://arxiv.org/abs/2106.09685>`_ also multiplies *BA*
-# by a factor α/*r*, so that another *r* needs less tuning. Here it is 1.)
+# by a factor α/*r*. Here it is 1.)
 
 
 class LoRA(nn.Module):
@@ -91,9 +90,9 @@ class LoRA(nn.Module):
 
 
 # %%
-# The division keeps *Ax* about as large as *x*. Each image is a row of ``x``,
-# and for a row, (*BAx*)ᵀ = *xᵀAᵀBᵀ*, with shapes (8, 64) → (8, 4) → (8, 64).
-# We freeze a layer, and put LoRA around it:
+# The division keeps the numbers in *Ax* about as large as those in *x*. Each
+# example is a row of ``x``, and for a row, (*BAx*)ᵀ = *xᵀAᵀBᵀ*, with shapes
+# (8, 64) → (8, 4) → (8, 64). We freeze a layer, and put LoRA around it:
 
 layer = nn.Linear(64, 64)
 layer.requires_grad_(False)
@@ -138,8 +137,8 @@ assert difference < 1e-4, "rounding"
 # On real data
 # ------------
 # The old task is to read the digits of MNIST, shrunk to 8 × 8 pixels. The new
-# task is to read those of scikit-learn, written by other people, and reduced to
-# 8 × 8 pixels by another program.
+# task is to read those of scikit-learn, written by other people, and reduced by
+# another program.
 
 old, old_test = datasets.mnist()
 
@@ -274,14 +273,12 @@ for way in ["head", "LoRA", "full"]:
     print(f"{kept_bytes[way]:,} bytes for backward")
 
 # %%
-# LoRA learns 4·(64+128) + 4·(128+128) + 4·(128+10) = 2,344 numbers, 9% of all
-# 26,122. Only these have to be saved for each task. Frozen weights need no
-# gradient in memory, nor the two averages that Adam keeps.
+# LoRA learns 2,344 numbers, 9% of all 26,122. Frozen weights need no gradient
+# in memory, nor the two averages that Adam keeps.
 #
 # But for the backward pass, LoRA in every layer keeps *more* bytes than full
 # fine-tuning. The gradient of *A* needs the input of the layer, as that of *W*
-# would, and the product ``x @ A.T`` comes on top. (If only the last layer
-# learns, the backward pass ends there.)
+# would, and the product ``x @ A.T`` comes on top.
 
 # %%
 # .. check::
@@ -388,10 +385,9 @@ figure.legend(loc="outside upper center", ncols=3)
 # scratch has caught up with LoRA, and in every draw the nearest image is ahead
 # of all networks.
 #
-# Full fine-tuning is about two points ahead of LoRA on average, which five
-# draws do not make certain. The head is at most a few points behind LoRA. So
-# here LoRA gives a small file, but no better answers. (All draws share one test
-# set, and Exercise 2 trains longer.)
+# On average, LoRA is at best about level with full fine-tuning. So here LoRA
+# gives a small file, but no better answers. (These are five draws, and all
+# share one test set.)
 
 # %%
 # .. check::
@@ -409,22 +405,19 @@ assert (
 assert all(
     (results["nearest image", 500] > results[way, 500]).all() for way in ways
 ), "ahead of all four networks"
-assert -0.04 < (results["LoRA", 20] - results["full", 20]).mean() < 0, (
-    "about two points, 20 labels"
+assert -0.04 < (results["LoRA", 20] - results["full", 20]).mean() < 0.01, (
+    "at best about level, 20 labels"
 )
-assert -0.03 < (results["LoRA", 500] - results["full", 500]).mean() < 0, (
-    "about two points, 500 labels"
+assert -0.04 < (results["LoRA", 500] - results["full", 500]).mean() < 0.01, (
+    "at best about level, 500 labels"
 )
-assert all(
-    (results["LoRA", n] - results["head", n]).mean() < 0.07 for n in [20, 500]
-), "a few points"
 
 # %%
 # Why a low rank can be enough
 # ----------------------------
 # The singular value decomposition writes a matrix as a sum of matrices of rank
 # 1. Their sizes are the *singular values*. In the change by full fine-tuning,
-# what share of their squares do the four largest hold?
+# what share of the sum of all squares do the four largest hold?
 
 torch.manual_seed(0)
 few = torch.randperm(900)[:500]
@@ -441,9 +434,9 @@ for i in [0, 2, 4]:
     print(f"layer {i}: {shares[0]:.0%}, random matrix: {shares[1]:.0%}")
 
 # %%
-# About half or more, far more than in a random matrix. So the change is close
-# to one of low rank, even if not of rank 4. And LoRA does not need this one,
-# only one of rank 4 that also answers well.
+# About half or more, far more than in a random matrix. So a few
+# directions hold much of the change, though rank 4 does not hold all of it. And
+# LoRA does not need this change, only one of rank 4 that also answers well.
 
 # %%
 # .. check::
@@ -490,23 +483,25 @@ for frozen, model in trained.items():
 print(f"the base alone: {base_new[0]:.1%}")
 
 # %%
-# Without freezing, the training looks fine. But the base has moved, and is not
-# in the adapter, which is only a little better than none once it is loaded.
+# Without freezing, the training looks fine. But the base has moved, and the
+# moved base is not in the adapter. Once loaded, the adapter is only a little
+# better than none.
 
 # %%
 # .. check::
 
 assert loaded_right[True][0] == loaded_right[True][1], "the adapter is enough"
-assert loaded_right[False][0] > 0.88, "looks fine"
+assert loaded_right[False][0] > 0.86, "looks fine"
 assert loaded_right[False][1] < base_new[0] + 0.08, "only a little better"
 
 # %%
 # Recipe
 # ------
 # Put your own network and data in place of ours. A task with other classes
-# needs a new last layer, which also learns and is saved. Biases stay frozen. Do
-# not wrap ``out_proj`` of ``nn.MultiheadAttention``, whose weight is read from
-# outside.
+# needs a new last layer, which also learns and is saved. Biases stay frozen.
+# Move the network to the GPU after ``add_lora``. Do not wrap ``out_proj`` of
+# ``nn.MultiheadAttention``, or the linear layers of
+# ``nn.TransformerEncoderLayer``: their weights are read from outside.
 
 import copy
 import tempfile
@@ -530,8 +525,7 @@ class LoRA(nn.Module):
 
 
 # %%
-# The old rule is which of the first four numbers is the largest. The new one is
-# a little different.
+# The old rule is which of the first four numbers is the largest.
 
 
 def fit_all(network, inputs, targets):
@@ -562,7 +556,7 @@ def add_lora(network):
 
 
 # %%
-# After training, we check that all but *A* and *B* is unchanged.
+# Is the rest unchanged?
 
 tuned = add_lora(old_network)
 before = copy.deepcopy(tuned.state_dict())
@@ -599,7 +593,7 @@ with torch.no_grad():
 print(f"merged differs from tuned by {difference:.0e}")
 
 # %%
-# Judge it on held-out data. One answer in ten is wrong, perhaps this one.
+# Judge it on held-out data. One answer in ten is wrong.
 
 held_old = old_network(inputs[2000:2600]).argmax(dim=1)
 held_new = merged_network(inputs[2000:2600]).argmax(dim=1)
@@ -621,14 +615,11 @@ assert held_right > old_right + 0.2, "the new rule is learned"
 # %%
 # What you learned
 # ----------------
-# - LoRA freezes a layer and learns a change of low rank, *BA*. One matrix
-#   begins random, the other one with zeros. Afterwards, the change can be
-#   merged.
+# - LoRA freezes a layer and learns a change of low rank, *BA*. Afterwards,
+#   the change can be merged.
 # - Fewer numbers learn and are saved. With LoRA in every layer, the backward
 #   pass keeps no fewer bytes.
-# - The answers were close to those of full fine-tuning. With 500 labels, the
-#   nearest image was ahead of both.
-# - Check that only the adapter has changed, and that merging keeps the outputs.
+# - The answers were close to those of full fine-tuning.
 #
 # Exercises
 # ---------
@@ -677,7 +668,7 @@ assert not stuck.B.grad.any(), "B does not move"
 #
 #    On average, even with 450 steps, neither reaches the nearest image.
 
-nearest_mean = results["nearest image", 500].mean()
+nearest_mean = results["nearest image", 500][:3].mean()
 longer = {}
 for way in ["LoRA", "full"]:
     accuracies = []
