@@ -82,6 +82,7 @@ ORDER = [
     "project/03_evaluate",
     "project/04_ship",
     "advanced/01_transfer_learning",
+    "advanced/02_lora",
     "advanced/03_feature_maps",
     "advanced/04_attribution",
     "advanced/08_accumulation_checkpointing",
