@@ -22,8 +22,6 @@ After this lesson you can
 # Setup
 # -----
 
-import time
-
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -276,16 +274,11 @@ class Recomputed(nn.Module):
 
 
 # %%
-# We leave dropout on, and begin without the wrapper. We also time three calls.
+# We leave dropout on, and begin without the wrapper.
 
 model.train()
 whole, whole_kept = accumulate(parts=1)
 in_parts, parts_kept = accumulate(parts=4)
-
-begin = time.process_time()
-for _ in range(3):
-    accumulate(parts=1)
-plain_seconds = time.process_time() - begin
 
 # %%
 # Then with the wrapper. (It changes the names in the ``state_dict``, from
@@ -296,15 +289,9 @@ calls.clear()
 again, again_kept = accumulate(parts=1)
 block_calls = len(calls)
 both, both_kept = accumulate(parts=4)
-
-begin = time.process_time()
-for _ in range(3):
-    accumulate(parts=1)
-slower = (time.process_time() - begin) / plain_seconds
 print("calls of the 8 blocks:", block_calls)
 print("whole batch, same gradient:", torch.equal(again, whole))
 print("four parts, same gradient: ", torch.equal(both, in_parts))
-print(f"time: {slower:.1f} times as long")
 
 # %%
 # How much is kept by the loss, which is not wrapped?

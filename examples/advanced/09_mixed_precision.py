@@ -21,7 +21,6 @@ After this lesson you can
 # -----
 
 import copy
-import time
 
 import matplotlib.pyplot as plt
 import torch
@@ -284,21 +283,6 @@ abilities = torch.cpu.get_capabilities()
 for name in sorted(abilities):
     if "bf16" in name:
         print(name, abilities[name])
-
-# %%
-# We time one forward and backward pass, the best of five.
-
-for width, size in [(64, 64), (512, 256)]:
-    net = make_network(width)
-    for mixed in [False, True]:
-        seconds = []
-        for _ in range(5):
-            start = time.perf_counter()
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
-                loss = cross_entropy(net(train.x[:size]), train.y[:size])
-            loss.backward()
-            seconds.append(time.perf_counter() - start)
-        print(f"width {width}, autocast {mixed}: {1000 * min(seconds):.1f} ms")
 
 # %%
 # Measure on your own machine before you use autocast for speed. This lesson was
