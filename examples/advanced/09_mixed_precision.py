@@ -268,7 +268,7 @@ for lr in rates:
 assert differences[1].mean(dim=1).abs().max() < 0.5, "autocast = float32"
 assert differences[1, :3].mean(dim=1).abs().max() < 0.15, "autocast = float32"
 assert (differences[2, :2].mean(dim=1) < -1).all(), "it learns less"
-assert differences[2, 2:].mean(dim=1).abs().max() < 1, "a fraction of a point"
+assert differences[2, 2:].mean(dim=1).abs().max() < 0.6, "under half a point"
 assert valid[2:].mean(dim=1).min() > valid[:2].mean(dim=1).max(), "the best"
 assert unmoved[0] > 0.5, "most weights stay"
 

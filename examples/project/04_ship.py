@@ -5,7 +5,7 @@ Project: serving with FastAPI
 How do other programs use the network, and do they get the same answers?
 
 Web pages, apps, and programs in other languages need the network of this part.
-So we serve it at an address, and whoever sends a scan there gets the digit
+So we serve it at an address. A program that sends a scan there gets the digit
 back. Such a *service* must not break when somebody sends rubbish.
 
 After this lesson you can
@@ -432,7 +432,7 @@ assert (evaluation.predict(model, careless).argmax(dim=1) == y_test).sum() < (
 # %%
 # The model card
 # --------------
-# Whoever uses the service has not read these lessons. A :term:`model card`
+# The users of the service have not read these lessons. A :term:`model card`
 # tells them on one page what the network is for, how good it is, and what it is
 # not for. A program fills in the figures of :doc:`/lessons/project/03_evaluate`
 # (``format`` puts them in the places with braces), so nobody mistypes one.
