@@ -1,0 +1,600 @@
+"""
+Quantization
+============
+
+How few bits does a trained weight need, and what decides how much is lost?
+
+A ``float32`` weight takes 4 bytes. A whole number of 8 bits takes one, so a
+network rounded to such numbers needs a quarter of the memory. That is called
+*quantization*. Here we quantize networks after they have been trained.
+
+After this lesson you can
+
+- quantize a weight matrix by hand, with one scale or with one per row
+- quantize a model with torchao, and measure its size, accuracy and speed
+- find out which layers were quantized
+"""
+
+# %%
+# Setup
+# -----
+
+import copy
+import io
+import time
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torchao.quantization import (
+    Int8DynamicActivationInt8WeightConfig,
+    Int8Tensor,
+    Int8WeightOnlyConfig,
+    quantize_,
+)
+from torchvision.models import mobilenet_v2
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# One scale, or one per row
+# -------------------------
+# An ``int8`` is a whole number from −128 to 127
+# (:doc:`/lessons/tensors/03_number_types`). We divide our weights by a number,
+# the *scale*, so that the largest in size becomes 127 or −127, and round. To
+# get weights back, we multiply by the scale.
+
+weights = torch.tensor([0.1, 0.2, -0.3, 0.4])
+scale = weights.abs().max() / 127
+whole = (weights / scale).round().to(torch.int8)
+restored = whole * scale
+print(whole.tolist())
+print([round(weight, 3) for weight in restored.tolist()])
+
+# %%
+# Rounding moves a weight by at most half the scale. But now let one weight be
+# an *outlier*, far larger than the others:
+
+with_outlier = torch.tensor([0.1, 0.2, -0.3, 100.0])
+scale = with_outlier.abs().max() / 127
+lost = (with_outlier / scale).round().to(torch.int8)
+print(lost.tolist())
+
+# %%
+# The scale is so large now that the other three become 0. In a matrix with one
+# scale, an outlier does much the same to all other rows. So each row of a
+# weight matrix, which computes one output of the layer, gets its own scale. The
+# second row is still lost, but the first is as before.
+
+matrix = torch.stack([weights, with_outlier])
+scale = matrix.abs().max() / 127
+scales = matrix.abs().amax(dim=1, keepdim=True) / 127  # (2, 1)
+with_one = (matrix / scale).round().to(torch.int8)
+with_two = (matrix / scales).round().to(torch.int8)
+print("per tensor:", with_one.tolist())
+print("per row:   ", with_two.tolist())
+
+# %%
+# .. check::
+
+assert whole.tolist() == [32, 64, -95, 127], "whole numbers"
+assert (restored - weights).abs().max() < 0.0016 + 1e-6, "half the scale"
+assert lost.tolist() == [0, 0, 0, 127], "the others become 0"
+assert with_one[0].tolist() == [0, 0, 0, 1], "much the same"
+assert with_two[0].tolist() == [32, 64, -95, 127], "the first is as before"
+assert with_two[1].tolist() == [0, 0, 0, 127], "the second is still lost"
+
+# %%
+# ``quantize_``
+# -------------
+# The library torchao quantizes PyTorch models. Its function ``quantize_``
+# changes a model in place, and a *config* says how.
+# ``Int8WeightOnlyConfig`` stores the weights of linear layers as ``int8``, with
+# one scale per row.
+
+layer = nn.Linear(4, 2)
+with torch.no_grad():
+    layer.weight.copy_(matrix)
+quantize_(layer, Int8WeightOnlyConfig())
+weight = layer.weight
+print(weight.qdata.tolist())
+print([round(scale, 4) for scale in weight.scale.flatten().tolist()])
+
+# %%
+# ``qdata`` holds the whole numbers. torchao divides the largest weight by
+# 127.5, so some of them differ from ours by one. Now look at the weight from
+# outside:
+
+held = weight.qdata.nbytes + weight.scale.nbytes
+print(type(weight).__name__, weight.dtype)
+print(f"nbytes says {weight.nbytes}, qdata and scale have {held}")
+
+# %%
+# An ``Int8Tensor`` stands in for the ``float32`` weight, and its ``dtype`` and
+# ``nbytes`` are still those of that weight. So ask its parts, or save it to a
+# file, if you want to know its size. And this is what the layer computes:
+
+x = torch.randn(3, 4)
+products = x @ weight.qdata.float().T * weight.scale.flatten()
+print("the same:", torch.allclose(layer(x), products + layer.bias))
+
+# %%
+# Each call turns the whole numbers into ``float32`` before it multiplies. With
+# ``Int8DynamicActivationInt8WeightConfig``, whole numbers are multiplied with
+# whole numbers. For this, each row of ``x`` is quantized in the call, with the
+# scale that its largest number asks for. That is *dynamic* quantization.
+
+# %%
+# .. check::
+
+assert (weight.qdata - with_two).abs().max() == 1, "they differ by one"
+assert abs(weight.scale[0].item() - 0.4 / 127.5) < 1e-6, "127.5"
+assert weight.nbytes == 32, "four bytes a weight"
+assert weight.qdata.nbytes == 8, "one byte a weight"
+assert weight.dtype == torch.float32, "it says float32"
+assert torch.allclose(layer(x), products + layer.bias), "the same"
+
+# %%
+# On real data
+# ------------
+# We train five networks to read digits. The last 1,000 training images are left
+# out, as a :term:`validation set`.
+
+train, test = datasets.mnist()
+
+
+def train_network(seed):
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 128), nn.ReLU(),
+        nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.003)
+    for _ in range(300):
+        i = torch.randint(9000, (64,))
+        loss = nn.functional.cross_entropy(net(train.x[i]), train.y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return net
+
+
+# %%
+
+nets = [train_network(seed) for seed in range(5)]
+
+# %%
+# We compare ``float32`` with the two configs: the size of the saved file, and
+# the right answers on 2,000 test images.
+
+
+def kilobytes(net):
+    file = io.BytesIO()  # a file in memory
+    torch.save(net.state_dict(), file)
+    return len(file.getvalue()) / 1000
+
+
+def answers(net, x):
+    with torch.no_grad():
+        return net(x).argmax(dim=1)
+
+
+def accuracy(net, x, y):
+    return 100 * (answers(net, x) == y).float().mean()
+
+
+# %%
+
+configs = {
+    "weight-only": Int8WeightOnlyConfig(),
+    "dynamic": Int8DynamicActivationInt8WeightConfig(),
+}
+sizes = {"float32": kilobytes(nets[0])}
+right = {"float32": [accuracy(net, test.x, test.y) for net in nets]}
+changes = {"float32": 0}
+
+# %%
+
+for name, config in configs.items():
+    right[name] = []
+    changes[name] = 0
+    for net in nets:
+        small = copy.deepcopy(net)
+        quantize_(small, config)
+        sizes[name] = kilobytes(small)
+        right[name].append(accuracy(small, test.x, test.y))
+        changed = answers(small, test.x) != answers(net, test.x)
+        changes[name] += changed.sum().item()
+
+# %%
+# After ± is the standard deviation over the five networks, and at the end, how
+# many of their 10,000 answers changed.
+
+for name, size in sizes.items():
+    row = torch.stack(right[name])
+    print(f"{name:11} {size:.0f} KB", end="")
+    print(f"  {row.mean():.1f} ± {row.std():.1f} %", end="")
+    print(f"  changed: {changes[name]}")
+
+# %%
+# The file shrinks to about a quarter, and hardly any answer changes.
+
+# %%
+# .. check::
+
+assert 0.24 < sizes["weight-only"] / sizes["float32"] < 0.28, "a quarter"
+assert 0.24 < sizes["dynamic"] / sizes["float32"] < 0.28, "a quarter"
+assert changes["weight-only"] < 50, "hardly any answer changes"
+assert changes["dynamic"] < 50, "hardly any answer changes"
+
+# %%
+# Fewer bits
+# ----------
+# 4 bits are enough for whole numbers from −7 to 7, 3 bits for −3 to 3, and 2
+# bits for −1, 0 and 1. To see what fewer bits do to the answers, we only round
+# the weights and keep them in ``float32``, which saves no memory. This is
+# called *fake quantization*. ``modules`` goes through all parts of the network.
+# As long as ``share`` is 1, the scale comes from the largest weight, as before.
+
+
+def rounded(net, bits, per_row, share=1.0):
+    net = copy.deepcopy(net)
+    top = 2 ** (bits - 1) - 1  # 127 for 8 bits
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            weight = layer.weight.detach()
+            largest = weight.abs().amax()
+            if per_row:
+                largest = weight.abs().amax(dim=1, keepdim=True)
+            scale = share * largest / top
+            whole = (weight / scale).round().clamp(-top, top)
+            weight.copy_(whole * scale)
+    return net
+
+
+# %%
+
+ways = ["per tensor", "per row"]
+few = torch.zeros(4, 2, 5)  # bits, way, network
+for line, bits in enumerate([8, 4, 3, 2]):
+    print(f"{bits} bits", end="")
+    for per_row, way in enumerate(ways):
+        for i, net in enumerate(nets):
+            coarse = rounded(net, bits, per_row)
+            few[line, per_row, i] = accuracy(coarse, test.x, test.y)
+        row = few[line, per_row]
+        print(f"  {way} {row.mean():.1f} ± {row.std():.1f}", end="")
+    print()
+
+# %%
+# With 8 and 4 bits, both ways are about as good as ``float32``. With 2 bits,
+# both lose much, and one scale per tensor loses nearly everything. There, all
+# weights below half of the largest one become 0. How many are these in the
+# first layer?
+
+zeros = []
+for per_row, way in enumerate(ways):
+    first = rounded(nets[0], 2, per_row)[1]
+    zeros.append((first.weight == 0).float().mean().item())
+    print(f"{way}: {zeros[per_row]:.0%} became 0")
+
+# %%
+# So a smaller scale may be better. With a ``share`` below 1, fewer weights
+# become 0, but ``clamp`` cuts off the largest ones. We try shares at 2 bits on
+# the validation images.
+
+shares = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+images = train.x[9000:]
+digits = train.y[9000:]
+valid = torch.zeros(2, 9, 5)  # way, share, network
+for per_row in range(2):
+    for column, share in enumerate(shares):
+        for i, net in enumerate(nets):
+            coarse = rounded(net, 2, per_row, share)
+            valid[per_row, column, i] = accuracy(coarse, images, digits)
+
+# %%
+# .. alt:: Right answers at 2 bits over the share of the largest weight. Per
+#    tensor, the line rises from about 15 at a share of 1 to above 90 at 0.4.
+#    Per row, it rises from about 60 at 1 to above 90 at 0.5, and falls again
+#    below 0.3. A dashed line a little above both tops shows float32.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+for way, row, style in zip(ways, valid, ["o-", "s-"], strict=True):
+    axis.errorbar(
+        shares, row.mean(dim=1), row.std(dim=1), fmt=style, capsize=3, label=way
+    )
+exact = torch.stack([accuracy(net, images, digits) for net in nets])
+axis.axhline(exact.mean(), color="black", ls="--", label="float32")
+axis.set(xlabel="share of the largest weight", ylabel="right (%)")
+axis.grid(alpha=0.4)
+axis.legend(loc="lower left")
+
+# %%
+# For each way, we take the share that is best in validation, and use the test
+# images. In the last line is ``float32`` again.
+
+chosen = torch.zeros(2, 5)
+for per_row, way in enumerate(ways):
+    share = shares[valid[per_row].mean(dim=1).argmax()]
+    for i, net in enumerate(nets):
+        coarse = rounded(net, 2, per_row, share)
+        chosen[per_row, i] = accuracy(coarse, test.x, test.y)
+    row = chosen[per_row]
+    print(f"{way:10} share {share}: {row.mean():.1f} ± {row.std():.1f}")
+full = torch.stack(right["float32"])
+print(f"float32: {full.mean():.1f} ± {full.std():.1f}")
+
+# %%
+# With a well-chosen scale, even 2 bits lose only a few points here, and one
+# scale per tensor does about as well as one per row. So the choice of the scale
+# mattered more than the number of scales. But without any search, one scale per
+# row withstands an outlier, as exercise 2 shows with 8 bits. Another way to few
+# bits is to train through the rounding
+# (:doc:`/lessons/autograd/08_straight_through`).
+
+# %%
+# .. check::
+
+assert (few[:2].mean(dim=2) - full.mean()).abs().max() < 0.5, "as good"
+assert (few[3].mean(dim=1) < full.mean() - 5).all(), "both lose much"
+assert few[3, 0].mean() < 50, "nearly everything"
+assert (few[3, 1] > few[3, 0]).all(), "per tensor loses more"
+assert zeros[0] > 0.9, "most weights become 0"
+assert zeros[0] > zeros[1], "per tensor, more weights become 0"
+assert (full.mean() - chosen.mean(dim=1)).max() < 4, "a few points"
+assert (chosen[0] - chosen[1]).mean().abs() < 2, "about as well"
+assert valid.mean(dim=2).argmax(dim=1).max() < 8, "a smaller scale"
+
+# %%
+# Is it faster?
+# -------------
+# We time a layer with 1,024 inputs and outputs, once with a single row and once
+# with 256, and keep the best of 20 calls.
+
+linear = nn.Linear(1024, 1024)
+layers = {"float32": linear}
+for name, config in configs.items():
+    layers[name] = copy.deepcopy(linear)
+    quantize_(layers[name], config)
+
+# %%
+
+best = {}
+for rows in [1, 256]:
+    batch = torch.randn(rows, 1024)
+    for name, each in layers.items():
+        times = []
+        with torch.no_grad():
+            for _ in range(20):
+                start = time.perf_counter()
+                each(batch)
+                times.append(time.perf_counter() - start)
+        best[name, rows] = min(times)
+
+# %%
+
+for name in configs:
+    slower = best[name, 1] > best["float32", 1]
+    print(f"1 row, {name} is slower than float32: {slower}")
+faster = best["dynamic", 256] < best["float32", 256]
+print(f"256 rows, dynamic is faster than float32: {faster}")
+
+# %%
+# For a single row, both are slower. Weight-only turns a million weights into
+# ``float32`` in each call, and dynamic quantization quantizes its input. For
+# 256 rows, dynamic quantization is faster on our machine, whose processor has
+# instructions for ``int8`` products. torchao is meant to be used with
+# :func:`torch.compile`. We do without it here, and without a GPU. So measure on
+# your own machine, with your batch size.
+
+# %%
+# .. check::
+
+assert best["weight-only", 1] > best["float32", 1], "weight-only is slower"
+assert best["dynamic", 1] > best["float32", 1], "dynamic is slower"
+assert faster or not torch.cpu.get_capabilities().get("avx512_vnni"), "faster"
+
+# %%
+# What goes wrong
+# ---------------
+# ``quantize_`` takes linear layers and passes over everything else. MobileNetV2
+# (:doc:`/lessons/advanced/01_transfer_learning`) consists of convolutions, and
+# ends with one linear layer.
+
+mobile = mobilenet_v2()
+before = kilobytes(mobile)
+quantize_(mobile, Int8WeightOnlyConfig())
+kinds = (nn.Conv2d, nn.Linear)
+found = [module for module in mobile.modules() if isinstance(module, kinds)]
+reached = [one for one in found if isinstance(one.weight, Int8Tensor)]
+print(f"{len(reached)} of {len(found)} layers are quantized")
+print(f"{before / 1000:.1f} MB before, {kilobytes(mobile) / 1000:.1f} MB after")
+
+# %%
+# There is no error and no warning, but only one layer of 53 was quantized, and
+# the file is far larger than a quarter. A network without linear layers would
+# not change at all. Count the layers that hold an ``Int8Tensor``, or compare
+# the files. (For convolutions, torchao works on an exported model, see
+# `its page on PT2E
+# <https://docs.pytorch.org/ao/stable/pt2e_quantization/index.html>`__.)
+
+# %%
+# .. check::
+
+assert len(reached) == 1, "only one layer"
+assert len(found) == 53, "of 53"
+assert kilobytes(mobile) > 0.7 * before, "far larger than a quarter"
+
+# %%
+# Recipe
+# ------
+# Train as usual, then quantize. A quantized model is not trained further.
+
+import copy
+import io
+
+import torch
+from torch import nn
+from torchao.quantization import Int8Tensor, Int8WeightOnlyConfig, quantize_
+
+torch.manual_seed(0)
+features = torch.randn(601, 20)  # put your data here
+labels = features[:, :4].argmax(dim=1)  # four classes
+model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 4))
+untrained = copy.deepcopy(model)
+
+# %%
+
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.005)
+for _ in range(60):
+    chosen_rows = torch.randperm(500)[:128]
+    outputs = model(features[chosen_rows])
+    loss = nn.functional.cross_entropy(outputs, labels[chosen_rows])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+# %%
+# Count what was quantized, and save it:
+
+config = Int8WeightOnlyConfig()
+original = copy.deepcopy(model)
+quantize_(model, config)
+count = 0
+for weight in model.parameters():
+    count += isinstance(weight, Int8Tensor)
+print("quantized:", count)
+file = io.BytesIO()  # or the name of a file
+torch.save(model.state_dict(), file)
+
+# %%
+# To load it, build the same model, quantize it with the same config, and put
+# the saved weights in. The program that loads has to import torchao, too. We
+# judge on 100 held-out examples, and the last example plays the new one.
+
+loaded = untrained
+quantize_(loaded, config)
+file.seek(0)
+loaded.load_state_dict(torch.load(file))
+held_right = []
+for each in [original, loaded]:
+    with torch.no_grad():
+        guesses = each(features[500:]).argmax(dim=1)
+    hits = guesses[:100] == labels[500:600]
+    held_right.append(hits.float().mean().item())
+    print(f"{held_right[-1]:.0%} right, new example: {guesses[100].item()}")
+print("true class:", labels[600].item())
+
+# %%
+# .. check::
+
+assert count == 2, "both layers"
+assert held_right[1] > 0.7, "the loaded model has learned"
+assert abs(held_right[0] - held_right[1]) < 0.05, "as good as before"
+
+# %%
+# What you learned
+# ----------------
+# - Quantization stores whole numbers and a scale. The scale decides which
+#   weights become 0 and which are cut off.
+# - One scale per row keeps an outlier from harming the other rows.
+# - With ``int8``, the file was about a quarter as large, and hardly any answer
+#   changed. One row at a time, the layer was slower.
+# - ``quantize_`` passes over all but linear layers in silence. Count.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Quantize 10, 20, −30 and 70 to 4 bits by hand, so that the
+#    largest becomes 7. What if the last one is 700?
+# 2. **Change.** The first pixel is black in all images, so its weights never
+#    count. Set one of them to 100 in the first layer of a trained network, and
+#    round to 8 bits, per tensor and per row.
+# 3. **Extend.** How many of the numbers in
+#    ``nn.TransformerEncoderLayer(64, 4, 256)`` does ``quantize_`` reach?
+
+# %%
+# .. answer:: 1
+#
+#    The scale is 10, so they become 1, 2, −3 and 7. With 700 it is 100, and the
+#    others are rounded to 0.
+
+results = []
+for last in [70.0, 700.0]:
+    numbers = torch.tensor([10.0, 20.0, -30.0, last])
+    scale = numbers.abs().max() / 7
+    results.append((numbers / scale).round().to(torch.int8).tolist())
+print(results)
+
+# %%
+# .. check::
+
+assert results[0] == [1, 2, -3, 7], "the scale is 10"
+assert results[1] == [0, 0, 0, 7], "the others are rounded to 0"
+
+# %%
+# .. answer:: 2
+#
+#    In ``float32``, nothing changes. With one scale per tensor, all other
+#    weights of the layer become 0, so every image gets the same answer. With
+#    one per row, only one of 128 rows is harmed.
+
+spoiled = copy.deepcopy(nets[0])
+with torch.no_grad():
+    spoiled[1].weight[0, 0] = 100.0
+print(f"float32:    {accuracy(spoiled, test.x, test.y):.0f} % right")
+became_0 = []
+spoiled_right = []
+for per_row, way in enumerate(ways):
+    coarse = rounded(spoiled, 8, per_row)
+    became_0.append((coarse[1].weight == 0).float().mean().item())
+    spoiled_right.append(accuracy(coarse, test.x, test.y).item())
+    print(f"{way:11} {spoiled_right[per_row]:.0f} % right", end="")
+    print(f", {became_0[per_row]:.0%} became 0")
+
+# %%
+# .. check::
+
+assert accuracy(spoiled, test.x, test.y) == right["float32"][0], "no change"
+assert became_0[0] > 0.9999, "all other weights become 0"
+assert spoiled_right[0] < 15, "the same answer for all"
+assert spoiled_right[1] > right["float32"][0] - 1.5, "only one row"
+
+# %%
+# .. answer:: 3
+#
+#    About two thirds, the weights of the two linear layers behind the
+#    attention. The attention keeps three of its matrices as one parameter that
+#    belongs to no linear layer. The fourth belongs to a special linear layer,
+#    which torchao passes over as well.
+
+encoder = nn.TransformerEncoderLayer(64, 4, 256)
+quantize_(encoder, Int8WeightOnlyConfig())
+total = 0
+numbers_reached = 0
+for name, weight in encoder.named_parameters():
+    total += weight.numel()
+    if isinstance(weight, Int8Tensor):
+        numbers_reached += weight.numel()
+        print(name)
+print(f"{numbers_reached:,} of {total:,}")
+
+# %%
+# .. check::
+
+assert numbers_reached == 2 * 64 * 256, (
+    "the two linear layers behind the attention"
+)
+assert 0.6 < numbers_reached / total < 0.7, "about two thirds"
+
+# %%
+# .. earlier::
+#
+#    Older notes call ``torch.ao.quantization.quantize_dynamic``, or prepare a
+#    model with stubs and ``convert``. All of this is deprecated, and torchao
+#    took its place (:doc:`/errata`).
