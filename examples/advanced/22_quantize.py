@@ -256,7 +256,7 @@ def rounded(net, bits, per_row, share=1.0):
 
 # %%
 
-ways = ["per tensor", "per row"]
+ways = ["per tensor", "per row"]  # per_row is 0 or 1
 few = torch.zeros(4, 2, 5)  # bits, way, network
 for line, bits in enumerate([8, 4, 3, 2]):
     print(f"{bits} bits", end="")
@@ -389,9 +389,10 @@ print(f"256 rows, dynamic is faster than float32: {faster}")
 # For a single row, both are slower. Weight-only turns a million weights into
 # ``float32`` in each call, and dynamic quantization quantizes its input. For
 # 256 rows, dynamic quantization is faster on our machine, whose processor has
-# instructions for ``int8`` products. torchao is meant to be used with
-# :func:`torch.compile`. We do without it here, and without a GPU. So measure on
-# your own machine, with your batch size.
+# instructions for ``int8`` products. torchao's `quick start
+# <https://docs.pytorch.org/ao/stable/quick_start.html>`__ also compiles the
+# model with :func:`torch.compile`. We do without it here, and without a GPU. So
+# measure on your own machine, with your batch size.
 
 # %%
 # .. check::
@@ -506,7 +507,8 @@ assert abs(held_right[0] - held_right[1]) < 0.05, "as good as before"
 # - One scale per row keeps an outlier from harming the other rows.
 # - With ``int8``, the file was about a quarter as large, and hardly any answer
 #   changed. One row at a time, the layer was slower.
-# - ``quantize_`` passes over all but linear layers in silence. Count.
+# - ``quantize_`` passes over all but linear layers, without a warning. Count
+#   the layers that it reached.
 #
 # Exercises
 # ---------
