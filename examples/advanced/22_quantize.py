@@ -64,9 +64,10 @@ print(lost.tolist())
 
 # %%
 # The scale is so large now that the other three become 0. In a matrix with one
-# scale, an outlier does much the same to all other rows. So each row of a
-# weight matrix, which computes one output of the layer, gets its own scale. The
-# second row is still lost, but the first is as before.
+# scale, called *per tensor*, an outlier does much the same to all other rows.
+# So each row of a weight matrix, which computes one output of the layer, gets
+# its own scale. This is called *per row* or *per channel*. The second row is
+# still lost, but the first is as before.
 
 matrix = torch.stack([weights, with_outlier])
 scale = matrix.abs().max() / 127
@@ -92,7 +93,7 @@ assert with_two[1].tolist() == [0, 0, 0, 127], "the second is still lost"
 # The library torchao quantizes PyTorch models. Its function ``quantize_``
 # changes a model in place, and a *config* says how.
 # ``Int8WeightOnlyConfig`` stores the weights of linear layers as ``int8``, with
-# one scale per row.
+# one scale per row. The inputs of the layers stay ``float32``.
 
 layer = nn.Linear(4, 2)
 with torch.no_grad():
@@ -167,7 +168,10 @@ nets = [train_network(seed) for seed in range(5)]
 
 # %%
 # We compare ``float32`` with the two configs: the size of the saved file, and
-# the right answers on 2,000 test images.
+# the right answers on 2,000 test images. Some processors cut off large sums of
+# ``int8`` products without an error. With ``reduce_range=True``, the dynamic
+# config uses only 7 of the 8 bits, which `prevents this
+# <https://github.com/pytorch/ao/pull/4266>`__.
 
 
 def kilobytes(net):
@@ -189,7 +193,7 @@ def accuracy(net, x, y):
 
 configs = {
     "weight-only": Int8WeightOnlyConfig(),
-    "dynamic": Int8DynamicActivationInt8WeightConfig(),
+    "dynamic": Int8DynamicActivationInt8WeightConfig(reduce_range=True),
 }
 sizes = {"float32": kilobytes(nets[0])}
 right = {"float32": [accuracy(net, test.x, test.y) for net in nets]}
@@ -270,9 +274,9 @@ for line, bits in enumerate([8, 4, 3, 2]):
 
 # %%
 # With 8 and 4 bits, both ways are about as good as ``float32``. With 2 bits,
-# both lose much, and one scale per tensor loses nearly everything. There, all
-# weights below half of the largest one become 0. How many are these in the
-# first layer?
+# both lose much, and with one scale per tensor, the networks are hardly better
+# than guessing. There, all weights below half of the largest one become 0. How
+# many are these in the first layer?
 
 zeros = []
 for per_row, way in enumerate(ways):
@@ -343,7 +347,7 @@ print(f"float32: {full.mean():.1f} ± {full.std():.1f}")
 
 assert (few[:2].mean(dim=2) - full.mean()).abs().max() < 0.5, "as good"
 assert (few[3].mean(dim=1) < full.mean() - 5).all(), "both lose much"
-assert few[3, 0].mean() < 50, "nearly everything"
+assert few[3, 0].mean() < 30, "hardly better than guessing"
 assert (few[3, 1] > few[3, 0]).all(), "per tensor loses more"
 assert zeros[0] > 0.9, "most weights become 0"
 assert zeros[0] > zeros[1], "per tensor, more weights become 0"
