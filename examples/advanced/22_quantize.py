@@ -4,9 +4,10 @@ Quantization
 
 How few bits does a trained weight need, and what decides how much is lost?
 
-A ``float32`` weight takes 4 bytes. A whole number of 8 bits takes one, so a
-network rounded to such numbers needs a quarter of the memory. That is called
-*quantization*. Here we quantize networks after they have been trained.
+A ``float32`` weight takes 4 bytes. A whole number of 8 bits takes one, so
+weights rounded to such numbers need a quarter of the memory. That is called
+*quantization*. Here we quantize trained networks, which is *post-training
+quantization*.
 
 After this lesson you can
 
@@ -41,10 +42,10 @@ torch.manual_seed(0)
 # %%
 # One scale, or one per row
 # -------------------------
-# An ``int8`` is a whole number from −128 to 127
+# An ``int8`` is a whole number (an *integer*) from −128 to 127
 # (:doc:`/lessons/tensors/03_number_types`). We divide our weights by a number,
 # the *scale*, so that the largest in size becomes 127 or −127, and round. To
-# get weights back, we multiply by the scale.
+# get weights back, to *dequantize* them, we multiply by the scale.
 
 weights = torch.tensor([0.1, 0.2, -0.3, 0.4])
 scale = weights.abs().max() / 127
@@ -66,8 +67,8 @@ print(lost.tolist())
 # The scale is so large now that the other three become 0. In a matrix with one
 # scale, called *per tensor*, an outlier does much the same to all other rows.
 # So each row of a weight matrix, which computes one output of the layer, gets
-# its own scale. This is called *per row* or *per channel*. The second row is
-# still lost, but the first is as before.
+# its own scale, called *per row* or *per channel*. The small weights of the
+# second row are still lost, but the first row keeps its whole numbers.
 
 matrix = torch.stack([weights, with_outlier])
 scale = matrix.abs().max() / 127
@@ -84,16 +85,16 @@ assert whole.tolist() == [32, 64, -95, 127], "whole numbers"
 assert (restored - weights).abs().max() < 0.0016 + 1e-6, "half the scale"
 assert lost.tolist() == [0, 0, 0, 127], "the others become 0"
 assert with_one[0].tolist() == [0, 0, 0, 1], "much the same"
-assert with_two[0].tolist() == [32, 64, -95, 127], "the first is as before"
-assert with_two[1].tolist() == [0, 0, 0, 127], "the second is still lost"
+assert with_two[0].tolist() == [32, 64, -95, 127], "as on its own"
+assert with_two[1].tolist() == [0, 0, 0, 127], "still lost"
 
 # %%
 # ``quantize_``
 # -------------
 # The library torchao quantizes PyTorch models. Its function ``quantize_``
-# changes a model in place, and a *config* says how.
-# ``Int8WeightOnlyConfig`` stores the weights of linear layers as ``int8``, with
-# one scale per row. The inputs of the layers stay ``float32``.
+# changes a model in place, and a *config* says how. ``Int8WeightOnlyConfig``
+# stores the weights of linear layers as ``int8``, with one scale per row. The
+# inputs of the layers stay ``float32``.
 
 layer = nn.Linear(4, 2)
 with torch.no_grad():
@@ -105,17 +106,18 @@ print([round(scale, 4) for scale in weight.scale.flatten().tolist()])
 
 # %%
 # ``qdata`` holds the whole numbers. torchao divides the largest weight by
-# 127.5, so some of them differ from ours by one. Now look at the weight from
-# outside:
+# 127.5, so some of them differ from ours by one. The weight itself reports
+# this:
 
 held = weight.qdata.nbytes + weight.scale.nbytes
 print(type(weight).__name__, weight.dtype)
 print(f"nbytes says {weight.nbytes}, qdata and scale have {held}")
 
 # %%
-# An ``Int8Tensor`` stands in for the ``float32`` weight, and its ``dtype`` and
-# ``nbytes`` are still those of that weight. So ask its parts, or save it to a
-# file, if you want to know its size. And this is what the layer computes:
+# An ``Int8Tensor`` stands in for the ``float32`` weight, and reports the
+# ``dtype`` and ``nbytes`` of that weight. To know the real size, add up
+# ``qdata`` and ``scale``, or save the model to a file. We check what the layer
+# computes:
 
 x = torch.randn(3, 4)
 products = x @ weight.qdata.float().T * weight.scale.flatten()
@@ -124,8 +126,8 @@ print("the same:", torch.allclose(layer(x), products + layer.bias))
 # %%
 # Each call turns the whole numbers into ``float32`` before it multiplies. With
 # ``Int8DynamicActivationInt8WeightConfig``, whole numbers are multiplied with
-# whole numbers. For this, each row of ``x`` is quantized in the call, with the
-# scale that its largest number asks for. That is *dynamic* quantization.
+# whole numbers. For this, each call quantizes ``x``, with one scale per row,
+# from the number that is largest in size. That is *dynamic* quantization.
 
 # %%
 # .. check::
@@ -140,8 +142,8 @@ assert torch.allclose(layer(x), products + layer.bias), "the same"
 # %%
 # On real data
 # ------------
-# We train five networks to read digits. The last 1,000 training images are left
-# out, as a :term:`validation set`.
+# We train five networks to read digits, and leave out the last 1,000 training
+# images, as a :term:`validation set`.
 
 train, test = datasets.mnist()
 
@@ -168,10 +170,7 @@ nets = [train_network(seed) for seed in range(5)]
 
 # %%
 # We compare ``float32`` with the two configs: the size of the saved file, and
-# the right answers on 2,000 test images. Some processors cut off large sums of
-# ``int8`` products without an error. With ``reduce_range=True``, the dynamic
-# config uses only 7 of the 8 bits, which `prevents this
-# <https://github.com/pytorch/ao/pull/4266>`__.
+# the right answers on 2,000 test images.
 
 
 def kilobytes(net):
@@ -190,6 +189,12 @@ def accuracy(net, x, y):
 
 
 # %%
+# Some processors add up ``int8`` products in 16 bits, where a sum that is too
+# large is cut off without an error. With ``reduce_range=True``, the dynamic
+# config uses only 7 of the 8 bits, which `prevents this
+# <https://github.com/pytorch/ao/pull/4266>`__. We set it to get the same output
+# everywhere. ``torchao.utils.should_reduce_range`` says whether your processor
+# needs it.
 
 configs = {
     "weight-only": Int8WeightOnlyConfig(),
@@ -217,9 +222,9 @@ for name, config in configs.items():
 # many of their 10,000 answers changed.
 
 for name, size in sizes.items():
-    row = torch.stack(right[name])
+    values = torch.stack(right[name])
     print(f"{name:11} {size:.0f} KB", end="")
-    print(f"  {row.mean():.1f} ± {row.std():.1f} %", end="")
+    print(f"  {values.mean():.1f} ± {values.std():.1f} %", end="")
     print(f"  changed: {changes[name]}")
 
 # %%
@@ -237,20 +242,20 @@ assert changes["dynamic"] < 50, "hardly any answer changes"
 # Fewer bits
 # ----------
 # 4 bits are enough for whole numbers from −7 to 7, 3 bits for −3 to 3, and 2
-# bits for −1, 0 and 1. To see what fewer bits do to the answers, we only round
-# the weights and keep them in ``float32``, which saves no memory. This is
-# called *fake quantization*. ``modules`` goes through all parts of the network.
-# As long as ``share`` is 1, the scale comes from the largest weight, as before.
+# bits for −1, 0 and 1. To see what fewer bits do, we only round the weights and
+# keep them in ``float32``, which saves no memory. This is called *fake
+# quantization*. ``modules`` goes through all parts of the network. As long as
+# ``share`` is 1, the scale comes from the largest weight.
 
 
-def rounded(net, bits, per_row, share=1.0):
+def rounded(net, bits, way, share=1.0):
     net = copy.deepcopy(net)
     top = 2 ** (bits - 1) - 1  # 127 for 8 bits
     for layer in net.modules():
         if isinstance(layer, nn.Linear):
-            weight = layer.weight.detach()
+            weight = layer.weight.detach()  # the layer's own memory
             largest = weight.abs().amax()
-            if per_row:
+            if way == "per row":
                 largest = weight.abs().amax(dim=1, keepdim=True)
             scale = share * largest / top
             whole = (weight / scale).round().clamp(-top, top)
@@ -260,29 +265,30 @@ def rounded(net, bits, per_row, share=1.0):
 
 # %%
 
-ways = ["per tensor", "per row"]  # per_row is 0 or 1
+ways = ["per tensor", "per row"]
 few = torch.zeros(4, 2, 5)  # bits, way, network
 for line, bits in enumerate([8, 4, 3, 2]):
     print(f"{bits} bits", end="")
-    for per_row, way in enumerate(ways):
+    for place, way in enumerate(ways):
         for i, net in enumerate(nets):
-            coarse = rounded(net, bits, per_row)
-            few[line, per_row, i] = accuracy(coarse, test.x, test.y)
-        row = few[line, per_row]
-        print(f"  {way} {row.mean():.1f} ± {row.std():.1f}", end="")
+            coarse = rounded(net, bits, way)
+            few[line, place, i] = accuracy(coarse, test.x, test.y)
+        values = few[line, place]
+        print(f"  {way} {values.mean():.1f} ± {values.std():.1f}", end="")
     print()
 
 # %%
 # With 8 and 4 bits, both ways are about as good as ``float32``. With 2 bits,
-# both lose much, and with one scale per tensor, the networks are hardly better
-# than guessing. There, all weights below half of the largest one become 0. How
-# many are these in the first layer?
+# both lose much, and per tensor, the networks are hardly better than guessing.
+# This is because every weight smaller in size than half of the largest one (in
+# the matrix or in its row) becomes 0. How many are these in the first layer?
 
 zeros = []
-for per_row, way in enumerate(ways):
-    first = rounded(nets[0], 2, per_row)[1]
-    zeros.append((first.weight == 0).float().mean().item())
-    print(f"{way}: {zeros[per_row]:.0%} became 0")
+for way in ways:
+    first = rounded(nets[0], 2, way)[1]
+    fraction = (first.weight == 0).float().mean().item()
+    zeros.append(fraction)
+    print(f"{way}: {fraction:.0%} became 0")
 
 # %%
 # So a smaller scale may be better. With a ``share`` below 1, fewer weights
@@ -293,26 +299,27 @@ shares = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 images = train.x[9000:]
 digits = train.y[9000:]
 valid = torch.zeros(2, 9, 5)  # way, share, network
-for per_row in range(2):
+for place, way in enumerate(ways):
     for column, share in enumerate(shares):
         for i, net in enumerate(nets):
-            coarse = rounded(net, 2, per_row, share)
-            valid[per_row, column, i] = accuracy(coarse, images, digits)
+            coarse = rounded(net, 2, way, share)
+            valid[place, column, i] = accuracy(coarse, images, digits)
 
 # %%
 # .. alt:: Right answers at 2 bits over the share of the largest weight. Per
 #    tensor, the line rises from about 15 at a share of 1 to above 90 at 0.4.
 #    Per row, it rises from about 60 at 1 to above 90 at 0.5, and falls again
-#    below 0.3. A dashed line a little above both tops shows float32.
+#    below 0.4, to about 84 at 0.2. A dashed line a little above both tops shows
+#    float32.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
-for way, row, style in zip(ways, valid, ["o-", "s-"], strict=True):
-    axis.errorbar(
-        shares, row.mean(dim=1), row.std(dim=1), fmt=style, capsize=3, label=way
-    )
+for way, values, style in zip(ways, valid, ["o-", "s-"], strict=True):
+    mean = values.mean(dim=1)
+    spread = values.std(dim=1)
+    axis.errorbar(shares, mean, spread, fmt=style, capsize=3, label=way)
 exact = torch.stack([accuracy(net, images, digits) for net in nets])
 axis.axhline(exact.mean(), color="black", ls="--", label="float32")
 axis.set(xlabel="share of the largest weight", ylabel="right (%)")
@@ -320,26 +327,29 @@ axis.grid(alpha=0.4)
 axis.legend(loc="lower left")
 
 # %%
-# For each way, we take the share that is best in validation, and use the test
-# images. In the last line is ``float32`` again.
+# For each way, we take the share that did best on the validation images, and
+# measure on the test images. The last line repeats ``float32``.
 
 chosen = torch.zeros(2, 5)
-for per_row, way in enumerate(ways):
-    share = shares[valid[per_row].mean(dim=1).argmax()]
+for place, way in enumerate(ways):
+    share = shares[valid[place].mean(dim=1).argmax()]
     for i, net in enumerate(nets):
-        coarse = rounded(net, 2, per_row, share)
-        chosen[per_row, i] = accuracy(coarse, test.x, test.y)
-    row = chosen[per_row]
-    print(f"{way:10} share {share}: {row.mean():.1f} ± {row.std():.1f}")
+        coarse = rounded(net, 2, way, share)
+        chosen[place, i] = accuracy(coarse, test.x, test.y)
+    values = chosen[place]
+    print(f"{way:10} share {share}: {values.mean():.1f} ± {values.std():.1f}")
 full = torch.stack(right["float32"])
 print(f"float32: {full.mean():.1f} ± {full.std():.1f}")
 
 # %%
-# With a well-chosen scale, even 2 bits lose only a few points here, and one
+# With a well-chosen scale, even 2 bits lose only about two points here, and one
 # scale per tensor does about as well as one per row. So the choice of the scale
-# mattered more than the number of scales. But without any search, one scale per
-# row withstands an outlier, as exercise 2 shows with 8 bits. Another way to few
-# bits is to train through the rounding
+# mattered more than the number of scales. But one scale per row withstands an
+# outlier without any search (exercise 2).
+#
+# To store 4 bits on a GPU, torchao has ``Int4WeightOnlyConfig``, with one scale
+# for each *group* of, say, 128 weights of a row. Another way to few bits is
+# *quantization-aware training*, which trains through the rounding
 # (:doc:`/lessons/autograd/08_straight_through`).
 
 # %%
@@ -351,15 +361,15 @@ assert few[3, 0].mean() < 30, "hardly better than guessing"
 assert (few[3, 1] > few[3, 0]).all(), "per tensor loses more"
 assert zeros[0] > 0.9, "most weights become 0"
 assert zeros[0] > zeros[1], "per tensor, more weights become 0"
-assert (full.mean() - chosen.mean(dim=1)).max() < 4, "a few points"
+assert (full.mean() - chosen.mean(dim=1)).max() < 3, "about two points"
 assert (chosen[0] - chosen[1]).mean().abs() < 2, "about as well"
 assert valid.mean(dim=2).argmax(dim=1).max() < 8, "a smaller scale"
 
 # %%
 # Is it faster?
 # -------------
-# We time a layer with 1,024 inputs and outputs, once with a single row and once
-# with 256, and keep the best of 20 calls.
+# We time a layer with 1,024 inputs and outputs, once with a single example and
+# once with a batch of 256, and keep the best of 20 calls.
 
 linear = nn.Linear(1024, 1024)
 layers = {"float32": linear}
@@ -370,47 +380,46 @@ for name, config in configs.items():
 # %%
 
 best = {}
-for rows in [1, 256]:
-    batch = torch.randn(rows, 1024)
-    for name, each in layers.items():
-        times = []
-        with torch.no_grad():
-            for _ in range(20):
-                start = time.perf_counter()
+for examples in [1, 256]:
+    batch = torch.randn(examples, 1024)
+    times = {name: [] for name in layers}
+    for _ in range(20):
+        for name, each in layers.items():
+            start = time.perf_counter()
+            with torch.no_grad():
                 each(batch)
-                times.append(time.perf_counter() - start)
-        best[name, rows] = min(times)
+            times[name].append(time.perf_counter() - start)
+    for name in layers:
+        best[name, examples] = min(times[name])
 
 # %%
-
-for name in configs:
-    slower = best[name, 1] > best["float32", 1]
-    print(f"1 row, {name} is slower than float32: {slower}")
-faster = best["dynamic", 256] < best["float32", 256]
-print(f"256 rows, dynamic is faster than float32: {faster}")
-
-# %%
-# For a single row, both are slower. Weight-only turns a million weights into
-# ``float32`` in each call, and dynamic quantization quantizes its input. For
-# 256 rows, dynamic quantization is faster on our machine, whose processor has
-# instructions for ``int8`` products. torchao's `quick start
+# On our processor, both were slower for a single example. Weight-only turns a
+# million weights into ``float32`` in each call. Dynamic quantization multiplies
+# fast, but has to quantize its input, and torchao may add up all the weights.
+# For 256 examples, dynamic quantization was faster, as our processor has
+# instructions for ``int8`` products, but weight-only took about as long as
+# ``float32``, or longer. So weight-only saved memory, but no time.
+#
+# torchao's `quick start
 # <https://docs.pytorch.org/ao/stable/quick_start.html>`__ also compiles the
-# model with :func:`torch.compile`. We do without it here, and without a GPU. So
-# measure on your own machine, with your batch size.
+# model with :func:`torch.compile`. We used neither that nor a GPU, so print
+# ``best`` on your own machine, with your batch size.
 
 # %%
 # .. check::
 
-assert best["weight-only", 1] > best["float32", 1], "weight-only is slower"
+assert best["weight-only", 1] > 0.5 * best["float32", 1], "no time saved"
 assert best["dynamic", 1] > best["float32", 1], "dynamic is slower"
-assert faster or not torch.cpu.get_capabilities().get("avx512_vnni"), "faster"
+assert not torch.cpu.get_capabilities().get("avx512_vnni") or (
+    best["dynamic", 256] < best["float32", 256]
+), "dynamic is faster"
 
 # %%
 # What goes wrong
 # ---------------
-# ``quantize_`` takes linear layers and passes over everything else. MobileNetV2
-# (:doc:`/lessons/advanced/01_transfer_learning`) consists of convolutions, and
-# ends with one linear layer.
+# By default, ``quantize_`` takes linear layers and passes over everything else.
+# MobileNetV2 (:doc:`/lessons/advanced/01_transfer_learning`) consists of
+# convolutions, and ends with one linear layer.
 
 mobile = mobilenet_v2()
 before = kilobytes(mobile)
@@ -422,11 +431,11 @@ print(f"{len(reached)} of {len(found)} layers are quantized")
 print(f"{before / 1000:.1f} MB before, {kilobytes(mobile) / 1000:.1f} MB after")
 
 # %%
-# There is no error and no warning, but only one layer of 53 was quantized, and
-# the file is far larger than a quarter. A network without linear layers would
-# not change at all. Count the layers that hold an ``Int8Tensor``, or compare
-# the files. (For convolutions, torchao works on an exported model, see
-# `its page on PT2E
+# Without an error or a warning, only one layer of 53 was quantized, and the
+# file is far larger than a quarter. So count the layers that hold an
+# ``Int8Tensor``, or compare the files. (The argument ``filter_fn`` chooses
+# other layers, such as embeddings. ``int8`` convolutions need an exported
+# model, see `torchao's page on PT2E
 # <https://docs.pytorch.org/ao/stable/pt2e_quantization/index.html>`__.)
 
 # %%
@@ -439,7 +448,7 @@ assert kilobytes(mobile) > 0.7 * before, "far larger than a quarter"
 # %%
 # Recipe
 # ------
-# Train as usual, then quantize. A quantized model is not trained further.
+# Train as usual, and quantize at the end, since whole numbers get no gradient.
 
 import copy
 import io
@@ -468,9 +477,8 @@ for _ in range(60):
 # %%
 # Count what was quantized, and save it:
 
-config = Int8WeightOnlyConfig()
 original = copy.deepcopy(model)
-quantize_(model, config)
+quantize_(model, Int8WeightOnlyConfig())
 count = 0
 for weight in model.parameters():
     count += isinstance(weight, Int8Tensor)
@@ -479,14 +487,14 @@ file = io.BytesIO()  # or the name of a file
 torch.save(model.state_dict(), file)
 
 # %%
-# To load it, build the same model, quantize it with the same config, and put
-# the saved weights in. The program that loads has to import torchao, too. We
-# judge on 100 held-out examples, and the last example plays the new one.
+# To load it, build the same model and load with ``assign=True``, so that the
+# saved weights take the place of the model's own. The program that loads has to
+# import torchao, too. We judge on 100 held-out examples, and the last example
+# stands for a new one.
 
 loaded = untrained
-quantize_(loaded, config)
 file.seek(0)
-loaded.load_state_dict(torch.load(file))
+loaded.load_state_dict(torch.load(file), assign=True)
 held_right = []
 for each in [original, loaded]:
     with torch.no_grad():
@@ -500,6 +508,7 @@ print("true class:", labels[600].item())
 # .. check::
 
 assert count == 2, "both layers"
+assert isinstance(loaded[0].weight, Int8Tensor), "replaced"
 assert held_right[1] > 0.7, "the loaded model has learned"
 assert abs(held_right[0] - held_right[1]) < 0.05, "as good as before"
 
@@ -510,9 +519,12 @@ assert abs(held_right[0] - held_right[1]) < 0.05, "as good as before"
 #   weights become 0 and which are cut off.
 # - One scale per row keeps an outlier from harming the other rows.
 # - With ``int8``, the file was about a quarter as large, and hardly any answer
-#   changed. One row at a time, the layer was slower.
-# - ``quantize_`` passes over all but linear layers, without a warning. Count
-#   the layers that it reached.
+#   changed. 4 bits did about as well as ``float32``, and 2 bits with a
+#   well-chosen scale lost about two points.
+# - Without compiling, weight-only saved no time, and dynamic was faster only
+#   with many examples.
+# - By default, ``quantize_`` passes over all but linear layers, without a
+#   warning. Count the layers that it reached.
 #
 # Exercises
 # ---------
@@ -556,19 +568,22 @@ with torch.no_grad():
 print(f"float32:    {accuracy(spoiled, test.x, test.y):.0f} % right")
 became_0 = []
 spoiled_right = []
-for per_row, way in enumerate(ways):
-    coarse = rounded(spoiled, 8, per_row)
-    became_0.append((coarse[1].weight == 0).float().mean().item())
+for way in ways:
+    coarse = rounded(spoiled, 8, way)
+    fraction = (coarse[1].weight == 0).float().mean().item()
+    became_0.append(fraction)
     spoiled_right.append(accuracy(coarse, test.x, test.y).item())
-    print(f"{way:11} {spoiled_right[per_row]:.0f} % right", end="")
-    print(f", {became_0[per_row]:.0%} became 0")
+    print(f"{way:11} {spoiled_right[-1]:.0f} % right", end="")
+    print(f", {fraction:.0%} became 0")
 
 # %%
 # .. check::
 
 assert accuracy(spoiled, test.x, test.y) == right["float32"][0], "no change"
 assert became_0[0] > 0.9999, "all other weights become 0"
-assert spoiled_right[0] < 15, "the same answer for all"
+assert len(answers(rounded(spoiled, 8, "per tensor"), test.x).unique()) == 1, (
+    "the same answer for all"
+)
 assert spoiled_right[1] > right["float32"][0] - 1.5, "only one row"
 
 # %%
