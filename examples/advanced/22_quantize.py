@@ -5,9 +5,8 @@ Quantization
 How few bits does a trained weight need, and what decides how much is lost?
 
 A ``float32`` weight takes 4 bytes. A whole number of 8 bits takes one, so
-weights rounded to such numbers need a quarter of the memory. That is called
-*quantization*. Here we quantize trained networks, which is *post-training
-quantization*.
+weights rounded to such numbers need a quarter of the memory. That is
+*quantization*, and done after training, as here, *post-training quantization*.
 
 After this lesson you can
 
@@ -64,9 +63,9 @@ lost = (with_outlier / scale).round().to(torch.int8)
 print(lost.tolist())
 
 # %%
-# The scale is so large now that the other three become 0. In a matrix with one
-# scale, called *per tensor*, an outlier does much the same to all other rows.
-# So each row of a weight matrix, which computes one output of the layer, gets
+# The scale is so large now that the other three become 0. When a whole matrix
+# has one scale (*per tensor*), an outlier does much the same to all other rows.
+# Each row of a weight matrix computes one output of the layer. So each row gets
 # its own scale, called *per row* or *per channel*. The small weights of the
 # second row are still lost, but the first row keeps its whole numbers.
 
@@ -94,7 +93,7 @@ assert with_two[1].tolist() == [0, 0, 0, 127], "still lost"
 # The library torchao quantizes PyTorch models. Its function ``quantize_``
 # changes a model in place, and a *config* says how. ``Int8WeightOnlyConfig``
 # stores the weights of linear layers as ``int8``, with one scale per row. The
-# inputs of the layers stay ``float32``.
+# inputs of the layers stay ``float32``, so this is called *weight-only*.
 
 layer = nn.Linear(4, 2)
 with torch.no_grad():
@@ -106,18 +105,17 @@ print([round(scale, 4) for scale in weight.scale.flatten().tolist()])
 
 # %%
 # ``qdata`` holds the whole numbers. torchao divides the largest weight by
-# 127.5, so some of them differ from ours by one. The weight itself reports
-# this:
+# 127.5, so some of them differ from ours by 1. But the weight itself reports
+# something else:
 
 held = weight.qdata.nbytes + weight.scale.nbytes
 print(type(weight).__name__, weight.dtype)
 print(f"nbytes says {weight.nbytes}, qdata and scale have {held}")
 
 # %%
-# An ``Int8Tensor`` stands in for the ``float32`` weight, and reports the
-# ``dtype`` and ``nbytes`` of that weight. To know the real size, add up
-# ``qdata`` and ``scale``, or save the model to a file. We check what the layer
-# computes:
+# An ``Int8Tensor`` reports the ``dtype`` and ``nbytes`` of the ``float32``
+# weight that it replaces. To know the real size, add up ``qdata`` and
+# ``scale``, or save the model to a file. We check what the layer computes:
 
 x = torch.randn(3, 4)
 products = x @ weight.qdata.float().T * weight.scale.flatten()
@@ -127,7 +125,8 @@ print("the same:", torch.allclose(layer(x), products + layer.bias))
 # Each call turns the whole numbers into ``float32`` before it multiplies. With
 # ``Int8DynamicActivationInt8WeightConfig``, whole numbers are multiplied with
 # whole numbers. For this, each call quantizes ``x``, with one scale per row,
-# from the number that is largest in size. That is *dynamic* quantization.
+# taken from the row's number that is largest in size. That is *dynamic*
+# quantization.
 
 # %%
 # .. check::
@@ -189,12 +188,11 @@ def accuracy(net, x, y):
 
 
 # %%
-# Some processors add up ``int8`` products in 16 bits, where a sum that is too
-# large is cut off without an error. With ``reduce_range=True``, the dynamic
-# config uses only 7 of the 8 bits, which `prevents this
-# <https://github.com/pytorch/ao/pull/4266>`__. We set it to get the same output
-# everywhere. ``torchao.utils.should_reduce_range`` says whether your processor
-# needs it.
+# Some processors add up ``int8`` products in 16 bits and cut off large sums
+# without an error. ``reduce_range=True`` uses only 7 of the 8 bits, for weights
+# and inputs, which `prevents this <https://github.com/pytorch/ao/pull/4266>`__.
+# We set it for the same output everywhere.
+# ``torchao.utils.should_reduce_range`` says whether your processor needs it.
 
 configs = {
     "weight-only": Int8WeightOnlyConfig(),
@@ -218,8 +216,8 @@ for name, config in configs.items():
         changes[name] += changed.sum().item()
 
 # %%
-# After ± is the standard deviation over the five networks, and at the end, how
-# many of their 10,000 answers changed.
+# After ± comes the standard deviation over the five networks, and at the end of
+# the line, how many of their 10,000 answers changed.
 
 for name, size in sizes.items():
     values = torch.stack(right[name])
@@ -241,11 +239,11 @@ assert changes["dynamic"] < 50, "hardly any answer changes"
 # %%
 # Fewer bits
 # ----------
-# 4 bits are enough for whole numbers from −7 to 7, 3 bits for −3 to 3, and 2
-# bits for −1, 0 and 1. To see what fewer bits do, we only round the weights and
-# keep them in ``float32``, which saves no memory. This is called *fake
-# quantization*. ``modules`` goes through all parts of the network. As long as
-# ``share`` is 1, the scale comes from the largest weight.
+# 4 bits are enough for whole numbers from −7 to 7 (we leave out −8, so that
+# both signs are alike), 3 bits for −3 to 3, and 2 bits for −1, 0 and 1. To see
+# what fewer bits do, we only round the weights and keep them in ``float32``
+# (*fake quantization*). ``modules`` goes through all parts of the network. With
+# a ``share`` of 1, the scale comes from the largest weight.
 
 
 def rounded(net, bits, way, share=1.0):
@@ -279,9 +277,9 @@ for line, bits in enumerate([8, 4, 3, 2]):
 
 # %%
 # With 8 and 4 bits, both ways are about as good as ``float32``. With 2 bits,
-# both lose much, and per tensor, the networks are hardly better than guessing.
-# This is because every weight smaller in size than half of the largest one (in
-# the matrix or in its row) becomes 0. How many are these in the first layer?
+# both lose much, because every weight smaller in size than half of the largest
+# one (in the matrix or in its row) becomes 0. How many are these in the first
+# layer?
 
 zeros = []
 for way in ways:
@@ -291,9 +289,10 @@ for way in ways:
     print(f"{way}: {fraction:.0%} became 0")
 
 # %%
-# So a smaller scale may be better. With a ``share`` below 1, fewer weights
+# So a smaller scale may work better. With a ``share`` below 1, fewer weights
 # become 0, but ``clamp`` cuts off the largest ones. We try shares at 2 bits on
-# the validation images.
+# the validation images. The figure shows how many answers are right, and
+# ``float32`` as a dashed line.
 
 shares = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 images = train.x[9000:]
@@ -327,8 +326,8 @@ axis.grid(alpha=0.4)
 axis.legend(loc="lower left")
 
 # %%
-# For each way, we take the share that did best on the validation images, and
-# measure on the test images. The last line repeats ``float32``.
+# For each way, we take the ``share`` that did best on the validation images,
+# and measure on the test images.
 
 chosen = torch.zeros(2, 5)
 for place, way in enumerate(ways):
@@ -343,9 +342,8 @@ print(f"float32: {full.mean():.1f} ± {full.std():.1f}")
 
 # %%
 # With a well-chosen scale, even 2 bits lose only about two points here, and one
-# scale per tensor does about as well as one per row. So the choice of the scale
-# mattered more than the number of scales. But one scale per row withstands an
-# outlier without any search (exercise 2).
+# scale per tensor does about as well as one per row. But one scale per row
+# withstands an outlier without any search (exercise 2).
 #
 # To store 4 bits on a GPU, torchao has ``Int4WeightOnlyConfig``, with one scale
 # for each *group* of, say, 128 weights of a row. Another way to few bits is
@@ -357,7 +355,6 @@ print(f"float32: {full.mean():.1f} ± {full.std():.1f}")
 
 assert (few[:2].mean(dim=2) - full.mean()).abs().max() < 0.5, "as good"
 assert (few[3].mean(dim=1) < full.mean() - 5).all(), "both lose much"
-assert few[3, 0].mean() < 30, "hardly better than guessing"
 assert (few[3, 1] > few[3, 0]).all(), "per tensor loses more"
 assert zeros[0] > 0.9, "most weights become 0"
 assert zeros[0] > zeros[1], "per tensor, more weights become 0"
@@ -393,23 +390,21 @@ for examples in [1, 256]:
         best[name, examples] = min(times[name])
 
 # %%
-# On our processor, both were slower for a single example. Weight-only turns a
-# million weights into ``float32`` in each call. Dynamic quantization multiplies
-# fast, but has to quantize its input, and torchao may add up all the weights.
-# For 256 examples, dynamic quantization was faster, as our processor has
-# instructions for ``int8`` products, but weight-only took about as long as
-# ``float32``, or longer. So weight-only saved memory, but no time.
+# On one thread of our processor, both took longer than ``float32`` for a single
+# example. Dynamic quantization took longest, since the work before and after
+# the product takes longer than the product. For 256 examples, it was faster, as
+# our processor has instructions for ``int8`` products, but weight-only was not.
+# So weight-only saved memory, but no time.
 #
-# torchao's `quick start
-# <https://docs.pytorch.org/ao/stable/quick_start.html>`__ also compiles the
-# model with :func:`torch.compile`. We used neither that nor a GPU, so print
-# ``best`` on your own machine, with your batch size.
+# We did not compile (torchao's `quick start
+# <https://docs.pytorch.org/ao/stable/quick_start.html>`__ does, with
+# :func:`torch.compile`) and used no GPU, so print ``best`` on your own machine.
 
 # %%
 # .. check::
 
 assert best["weight-only", 1] > 0.5 * best["float32", 1], "no time saved"
-assert best["dynamic", 1] > best["float32", 1], "dynamic is slower"
+assert best["dynamic", 1] > 0.5 * best["float32", 1], "no time saved"
 assert not torch.cpu.get_capabilities().get("avx512_vnni") or (
     best["dynamic", 256] < best["float32", 256]
 ), "dynamic is faster"
@@ -431,11 +426,10 @@ print(f"{len(reached)} of {len(found)} layers are quantized")
 print(f"{before / 1000:.1f} MB before, {kilobytes(mobile) / 1000:.1f} MB after")
 
 # %%
-# Without an error or a warning, only one layer of 53 was quantized, and the
-# file is far larger than a quarter. So count the layers that hold an
-# ``Int8Tensor``, or compare the files. (The argument ``filter_fn`` chooses
-# other layers, such as embeddings. ``int8`` convolutions need an exported
-# model, see `torchao's page on PT2E
+# Without a warning, only one layer of 53 was quantized, and the file is far
+# larger than a quarter. So count the layers that hold an ``Int8Tensor``, or
+# compare the files. (``filter_fn`` chooses other layers, such as embeddings.
+# For convolutions, see `torchao's page on PT2E
 # <https://docs.pytorch.org/ao/stable/pt2e_quantization/index.html>`__.)
 
 # %%
@@ -521,8 +515,8 @@ assert abs(held_right[0] - held_right[1]) < 0.05, "as good as before"
 # - With ``int8``, the file was about a quarter as large, and hardly any answer
 #   changed. 4 bits did about as well as ``float32``, and 2 bits with a
 #   well-chosen scale lost about two points.
-# - Without compiling, weight-only saved no time, and dynamic was faster only
-#   with many examples.
+# - On our processor, without compiling, weight-only saved no time, and dynamic
+#   was faster only with many examples.
 # - By default, ``quantize_`` passes over all but linear layers, without a
 #   warning. Count the layers that it reached.
 #
