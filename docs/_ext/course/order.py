@@ -91,6 +91,7 @@ ORDER = [
     "advanced/14_ddp",
     "advanced/15_fsdp",
     "advanced/18_custom_operator",
+    "advanced/22_quantize",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
