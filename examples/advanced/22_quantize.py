@@ -405,9 +405,11 @@ for examples in [1, 256]:
 
 assert best["weight-only", 1] > 0.5 * best["float32", 1], "no time saved"
 assert best["dynamic", 1] > 0.5 * best["float32", 1], "no time saved"
-vnni = torch.cpu.get_capabilities().get("avx512_vnni", False)
-if vnni and torch.get_num_threads() == 1:
-    assert best["dynamic", 256] < best["float32", 256], "dynamic is faster"
+assert (
+    torch.get_num_threads() > 1
+    or not torch.cpu.get_capabilities().get("avx512_vnni")
+    or best["dynamic", 256] < best["float32", 256]
+), "dynamic is faster"
 
 # %%
 # What goes wrong
