@@ -55,7 +55,7 @@ print(weights, "weights")
 # the squared gradient. So each weight takes 4 numbers, or 16 bytes. (We leave
 # out Adam's step counters, which are tiny, and the activations.)
 #
-# If two ranks share all of this equally, how many bytes does each need?
+# If two ranks share this equally, how many bytes does each need?
 
 predicted = {"weights": 4 * weights / 2}
 predicted["gradients"] = 4 * weights / 2
@@ -66,7 +66,8 @@ print(f"all {sum(predicted.values()):,.0f}, on one process {16 * weights:,}")
 print(f"7 billion weights: {16 * 7} GB, on 8 ranks {16 * 7 / 8:.0f} GB each")
 
 # %%
-# A language model with seven billion weights needs 112 GB.
+# A language model with seven billion weights needs 112 GB. Many large GPUs have
+# 80 GB.
 
 # %%
 # .. check::
@@ -77,10 +78,10 @@ assert sum(predicted.values()) * 2 == 16 * weights, "half of 16 bytes each"
 # %%
 # Four weights on two ranks
 # -------------------------
-# ``fully_shard`` cuts each weight along its first dimension, as ``chunk`` does.
-# Each rank keeps one piece, its shard (see :term:`sharding`). The weight then
-# is a ``DTensor``, a *distributed tensor*. It has the shape of the whole, but
-# its numbers are spread over the ranks.
+# ``fully_shard`` cuts each weight tensor along its first dimension, as
+# ``chunk`` does. Each rank keeps one piece, its shard (see :term:`sharding`).
+# The weight tensor then is a ``DTensor``, a *distributed tensor*. It has the
+# shape of the whole, but its numbers are spread over the ranks.
 #
 # We begin with a layer of four weights, and a function for each rank to run.
 
@@ -109,13 +110,13 @@ def toy(mesh):
 #   Below, ``init_device_mesh`` makes one of all ranks, on the CPU.
 #
 # For a vector of ones, the layer computes two outputs. Before you read on, what
-# does rank 0 print there? Its own piece, [1, 2], is enough for only one of
-# them.
+# does rank 0 print as its output? Its own piece, [1, 2], is enough for only one
+# of the two.
 #
 # On real data
 # ------------
-# The loop is the same as on one process, except that each rank takes its own
-# part of every batch, here 32 of 64 digits.
+# The loop is the same as on one process, but each rank takes its own part of
+# every batch, here 32 of 64 digits.
 
 train_data, _ = datasets.mnist()
 x = train_data.x[:2048]
@@ -156,9 +157,9 @@ def look(net, optimizer):
 
 # %%
 # Now each rank builds the whole network and shards first the two layers, then
-# the network around them. Then it makes the optimizer and trains. (The seed
-# must be the same on all ranks, because each cuts its piece from its own copy.
-# For a network that is too large to be built whole, see PyTorch's `tutorial
+# the network around them. Then it makes the optimizer and trains. (All ranks
+# need the same seed, because each cuts its piece from its own copy. For a
+# network too large to be built whole, see PyTorch's `tutorial
 # <https://docs.pytorch.org/tutorials/intermediate/FSDP_tutorial.html>`__.)
 
 
@@ -211,7 +212,8 @@ results = torchrun(work, processes=2)
 
 # %%
 # The first three lines of each rank come from the toy. The output is [3, 7] on
-# both, although neither keeps all four weights. This happens in each step:
+# both, although neither keeps all four weights. The missing weights are
+# collected just before they are needed. In training, each step goes like this:
 #
 # - Before a layer computes, its weights are collected by all-gather. Afterwards
 #   the pieces of the others are dropped.
@@ -221,9 +223,10 @@ results = torchrun(work, processes=2)
 #   *reduce-scatter*.
 # - The optimizer of each rank changes its own piece.
 #
-# The outermost sharded module is an exception. It keeps its own weights whole
-# until the backward pass, as in the toy. So we sharded the network, too,
-# although it has no weights of its own. Otherwise, each layer would be an
+# The outermost sharded module is an exception, and the layer of the toy is one.
+# It keeps its own weights whole after the forward pass, until its backward pass
+# is done (see the option ``reshard_after_forward``). So we sharded the network,
+# too, although it has no weights of its own. Otherwise, each layer would be an
 # outermost one. (While it is whole, a layer needs more than we counted.)
 #
 # The last four lines of each rank show the real network. Each rank has half of
@@ -261,10 +264,11 @@ axis.legend(ncols=3, loc="upper center", fontsize=8)
 
 # %%
 # The training is the same as on one process, except for rounding, and each rank
-# keeps half of the bytes. (As with DDP, batch normalization and dropout would
-# differ.) The price is communication, because DDP need not collect any weights.
-# So take DDP as long as the network fits. (By default, its buckets take as much
-# as the gradients once more, which the figure leaves out.)
+# keeps half of the bytes. (As with DDP, it would differ with batch
+# normalization, dropout or parts of unequal size.) The price is more
+# communication, because DDP need not collect any weights. So take DDP as long
+# as the network, its gradients and Adam's moments fit on one GPU. (Its buckets,
+# by default as large as the gradients once more, are not in the figure.)
 #
 # When you count, use ``to_local``. As the toy shows, ``nbytes`` of a DTensor
 # counts the whole.
@@ -306,15 +310,15 @@ axis.legend(fontsize=8)
 
 # %%
 # There is no error, and nothing was learned. ``fully_shard`` replaces each
-# weight by a new one, a DTensor. The optimizer still has the old ones, which no
-# longer belong to any network. They never receive a gradient, and Adam passes
-# over weights without one. It also keeps the old weights in memory, where they
-# take as much as before.
+# weight tensor by a new one, a DTensor. The optimizer still has the old ones,
+# which belong to no network. They never receive a gradient, and Adam passes
+# over weights without one. It also keeps the old weights in memory, as large as
+# before.
 #
-# So the rule is ``fully_shard`` first, and then, on the next line, the
-# optimizer. Do not run the network in between. The weights of the outermost
-# module stay whole after that, and an optimizer made at that moment has those
-# (`as reported here <https://github.com/pytorch/pytorch/issues/149205>`__).
+# So call ``fully_shard`` first, and make the optimizer on the next line. Do not
+# run the network in between. The weights of the outermost module stay whole
+# after that, and an optimizer made then has those (`as reported here
+# <https://github.com/pytorch/pytorch/issues/149205>`__).
 
 # %%
 # .. check::
@@ -348,7 +352,7 @@ batches = Batches(digits.x[:4096], digits.y[:4096], batch_size=64, shuffle=True)
 val = Batches(digits.x[5000:6000], digits.y[5000:6000], batch_size=500)
 
 # %%
-# First come the network and its shards.
+# First we build the network and shard it.
 
 
 def sharded_network():
@@ -365,8 +369,8 @@ def sharded_network():
 # :func:`handbook.fit` is called as on one process. If the network is sharded,
 # it leaves the averaging of the gradients to ``fully_shard``. It raises an
 # error if the optimizer has other weights than the network. ``checkpoint=`` is
-# refused for a sharded network. How to save one is the subject of the lesson on
-# distributed checkpoints.
+# refused for a sharded network. The lesson on distributed checkpoints shows how
+# to save one.
 
 
 def work():
@@ -408,10 +412,11 @@ assert all(guess == new_digits.y[0] for _, guess in guesses), "it is right"
 # ----------------
 # - Training with Adam in ``float32`` takes 16 bytes for each weight, and
 #   activations. FSDP divides the 16 bytes by the number of ranks.
-# - ``fully_shard`` turns each weight into a DTensor, of which ``to_local``
-#   returns the piece of this rank.
-# - The training is the same as on one process, except for rounding, unless the
-#   network has batch normalization or dropout.
+# - ``fully_shard`` turns each weight tensor into a DTensor, of which
+#   ``to_local`` returns the piece of this rank.
+# - If all ranks get parts of the same size, the training is the same as on one
+#   process, except for rounding. Batch normalization and dropout are
+#   exceptions.
 # - First ``fully_shard``, then the optimizer. The other order learns nothing
 #   and raises no error.
 #
@@ -430,8 +435,9 @@ assert all(guess == new_digits.y[0] for _, guess in guesses), "it is right"
 # .. answer:: 1
 #
 #    On 4 ranks 3, 3, 3 and 1. On 8 ranks the first five keep 2 rows each, and
-#    the last three nothing at all. So "divided by the number of ranks" is exact
-#    only where the rows can be divided.
+#    the last three no rows (but PyTorch still allocates the space of 2 there).
+#    So "divided by the number of ranks" is exact only where the rows can be
+#    divided.
 
 rows = torch.arange(10)
 rows_of_4 = [len(piece) for piece in rows.chunk(4)]
