@@ -83,7 +83,7 @@ assert sum(predicted.values()) * 2 == 16 * weights, "half of 16 bytes each"
 # The weight tensor then is a ``DTensor``, a *distributed tensor*. It has the
 # shape of the whole, but its numbers are spread over the ranks.
 #
-# We begin with a layer of four weights, and a function for each rank to run.
+# Each rank will run this function, with a layer of four weights.
 
 
 def toy(mesh):
@@ -111,7 +111,7 @@ def toy(mesh):
 #
 # For a vector of ones, the layer computes two outputs. Before you read on, what
 # does rank 0 print as its output? Its own piece, [1, 2], is enough for only one
-# of the two.
+# of them.
 #
 # On real data
 # ------------
@@ -174,8 +174,7 @@ def sharded(mesh):
 
 
 # %%
-# In a second training, the optimizer is made a little earlier. Would you have
-# noticed?
+# In a second training, the optimizer is made a little earlier.
 
 
 def optimizer_first(mesh):
@@ -195,7 +194,7 @@ def optimizer_first(mesh):
 
 
 # %%
-# We start the processes only once, for the toy and both trainings.
+# We start the processes once for all three.
 
 
 def work():
@@ -213,7 +212,7 @@ results = torchrun(work, processes=2)
 # %%
 # The first three lines of each rank come from the toy. The output is [3, 7] on
 # both, although neither keeps all four weights. The missing weights are
-# collected just before they are needed. In training, each step goes like this:
+# collected when they are needed. In training, each step goes like this:
 #
 # - Before a layer computes, its weights are collected by all-gather. Afterwards
 #   the pieces of the others are dropped.
@@ -224,7 +223,7 @@ results = torchrun(work, processes=2)
 # - The optimizer of each rank changes its own piece.
 #
 # The outermost sharded module is an exception, and the layer of the toy is one.
-# It keeps its own weights whole after the forward pass, until its backward pass
+# It keeps its own weights whole from the forward pass until its backward pass
 # is done (see the option ``reshard_after_forward``). So we sharded the network,
 # too, although it has no weights of its own. Otherwise, each layer would be an
 # outermost one. (While it is whole, a layer needs more than we counted.)
@@ -268,10 +267,9 @@ axis.legend(ncols=3, loc="upper center", fontsize=8)
 # normalization, dropout or parts of unequal size.) The price is more
 # communication, because DDP need not collect any weights. So take DDP as long
 # as the network, its gradients and Adam's moments fit on one GPU. (Its buckets,
-# by default as large as the gradients once more, are not in the figure.)
+# by default as large as the gradients, are not in the figure.)
 #
-# When you count, use ``to_local``. As the toy shows, ``nbytes`` of a DTensor
-# counts the whole.
+# Count with ``to_local``, because ``nbytes`` of a DTensor counts the whole.
 
 # %%
 # .. check::
@@ -284,7 +282,7 @@ assert error < 1e-5, "the weights of one process"
 # %%
 # What goes wrong
 # ---------------
-# Now we look at the optimizer that was made too early.
+# Now to the optimizer that was made too early.
 
 early = results[0]["early"]
 with torch.no_grad():
@@ -312,12 +310,11 @@ axis.legend(fontsize=8)
 # There is no error, and nothing was learned. ``fully_shard`` replaces each
 # weight tensor by a new one, a DTensor. The optimizer still has the old ones,
 # which belong to no network. They never receive a gradient, and Adam passes
-# over weights without one. It also keeps the old weights in memory, as large as
-# before.
+# over weights without one. They even stay in memory.
 #
 # So call ``fully_shard`` first, and make the optimizer on the next line. Do not
-# run the network in between. The weights of the outermost module stay whole
-# after that, and an optimizer made then has those (`as reported here
+# run the network in between, or the optimizer gets the whole weights of the
+# outermost module (`as reported here
 # <https://github.com/pytorch/pytorch/issues/149205>`__).
 
 # %%
@@ -368,9 +365,9 @@ def sharded_network():
 # %%
 # :func:`handbook.fit` is called as on one process. If the network is sharded,
 # it leaves the averaging of the gradients to ``fully_shard``. It raises an
-# error if the optimizer has other weights than the network. ``checkpoint=`` is
-# refused for a sharded network. The lesson on distributed checkpoints shows how
-# to save one.
+# error if the optimizer has other weights than the network, or if
+# ``checkpoint=`` is given for a sharded one. How to save one is the subject of
+# the lesson on distributed checkpoints.
 
 
 def work():
