@@ -4,10 +4,10 @@ FSDP2: sharded data parallelism
 
 How can two processes train one network if each keeps only half of it?
 
-With data parallelism, every process has the whole network, its gradients and
-the state of the optimizer. The largest network is then the one that fits on
-*one* GPU, however many you have. Fully sharded data parallelism (FSDP) divides
-all of this among the processes.
+With DDP, every process has the whole network, its gradients and the state of
+the optimizer. The largest network is then the one that fits on *one* GPU,
+however many you have. Fully sharded data parallelism (FSDP) divides all of this
+among the processes.
 
 After this lesson you can
 
@@ -51,13 +51,11 @@ print(weights, "weights")
 # %%
 # Each weight is a ``float32`` number of 4 bytes. In training it also has a
 # gradient, as large as itself. Adam (:doc:`/lessons/networks/04_optimizers`)
-# keeps two more numbers for each weight, a running mean of its gradient and one
-# of the squared gradient. They are called the *moments*. So each weight takes 4
-# numbers, or 16 bytes. (Adam's step counters are too small to count. The
-# activations come on top.)
+# keeps two *moments* for each weight, a running mean of its gradient and one of
+# the squared gradient. So each weight takes 4 numbers, or 16 bytes. (We leave
+# out Adam's step counters, which are tiny, and the activations.)
 #
-# Suppose that two ranks share all of this equally. How many bytes does each
-# need?
+# If two ranks share this equally, how many bytes does each need?
 
 predicted = {"weights": 4 * weights / 2}
 predicted["gradients"] = 4 * weights / 2
@@ -68,8 +66,8 @@ print(f"all {sum(predicted.values()):,.0f}, on one process {16 * weights:,}")
 print(f"7 billion weights: {16 * 7} GB, on 8 ranks {16 * 7 / 8:.0f} GB each")
 
 # %%
-# A language model with seven billion weights needs 112 GB in the same way,
-# before it has seen a single text.
+# A language model with seven billion weights needs 112 GB. Many large GPUs have
+# 80 GB.
 
 # %%
 # .. check::
@@ -80,7 +78,12 @@ assert sum(predicted.values()) * 2 == 16 * weights, "half of 16 bytes each"
 # %%
 # Four weights on two ranks
 # -------------------------
-# We begin with a layer of four weights, and a function for each rank to run.
+# ``fully_shard`` cuts each weight tensor along its first dimension, as
+# ``chunk`` does. Each rank keeps one piece, its shard (see :term:`sharding`).
+# The weight tensor then is a ``DTensor``, a *distributed tensor*. It has the
+# shape of the whole, but its numbers are spread over the ranks.
+#
+# Each rank will run this function, with a layer of four weights.
 
 
 def toy(mesh):
@@ -99,28 +102,23 @@ def toy(mesh):
 
 
 # %%
-# - ``fully_shard`` cuts each weight along its first dimension, as ``chunk``
-#   does, and each rank keeps one piece, its shard (see :term:`sharding`). It
-#   changes the layer itself.
-# - The weight is now a ``DTensor``, a *distributed tensor*. It has the shape of
-#   the whole, but its numbers are spread over the ranks.
+# - ``fully_shard`` changes the layer itself.
 # - ``to_local`` returns the piece of this rank, an ordinary tensor.
 # - ``full_tensor`` collects the whole by all-gather
 #   (:doc:`/lessons/advanced/13_collectives`), so every rank must call it.
 # - The *mesh* says which ranks share the weight, and on what kind of device.
-#   Below, ``init_device_mesh`` makes one of all ranks, on the CPU. Without a
-#   mesh, ``fully_shard`` takes the accelerator if there is one.
+#   Below, ``init_device_mesh`` makes one of all ranks, on the CPU.
 #
-# The output is that of the layer for a vector of ones. Before you read on, what
-# does rank 0 print there? Its own piece, [1, 2], is enough for only one of the
-# two numbers.
+# For a vector of ones, the layer computes two outputs. Before you read on, what
+# does rank 0 print as its output? Its own piece, [1, 2], is enough for only one
+# of them.
 #
 # On real data
 # ------------
-# The loop is that of one process, except that each rank takes its own part of
+# The loop is the same as on one process, but each rank takes its own part of
 # every batch, here 32 of 64 digits.
 
-train_data, test_data = datasets.mnist()
+train_data, _ = datasets.mnist()
 x = train_data.x[:2048]
 y = train_data.y[:2048]
 
@@ -158,11 +156,10 @@ def look(net, optimizer):
 
 
 # %%
-# Now each rank builds the whole network and shards first the two layers, and
-# then the network around them. Then it makes the optimizer and trains. (The
-# seed must be the same on all ranks, because each cuts its piece from its own
-# copy. For a network that is too large to be built whole, see PyTorch's
-# `tutorial
+# Now each rank builds the whole network and shards first the two layers, then
+# the network around them. Then it makes the optimizer and trains. (All ranks
+# need the same seed, because each cuts its piece from its own copy. For a
+# network too large to be built whole, see PyTorch's `tutorial
 # <https://docs.pytorch.org/tutorials/intermediate/FSDP_tutorial.html>`__.)
 
 
@@ -177,8 +174,27 @@ def sharded(mesh):
 
 
 # %%
-# One start is enough for the toy, for this training, and for a second one, in
-# which the optimizer is made a little earlier. Would you have noticed?
+# In a second training, the optimizer is made a little earlier.
+
+
+def optimizer_first(mesh):
+    net = network()
+    old = net[1].weight
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
+    for module in [net[1], net[3], net]:
+        fully_shard(module, mesh=mesh)
+    losses, loss = train(net, optimizer, dist.get_rank(), dist.get_world_size())
+    return {
+        "losses": losses,
+        "loss": loss,
+        "same": old is net[1].weight,
+        "no gradient": old.grad is None,
+        "bytes": old.nbytes,
+    }
+
+
+# %%
+# We start the processes once for all three.
 
 
 def work():
@@ -186,32 +202,34 @@ def work():
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     output = toy(mesh)
     late = sharded(mesh)
-    net = network()
-    old = net[1].weight
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
-    for module in [net[1], net[3], net]:
-        fully_shard(module, mesh=mesh)
-    losses, loss = train(net, optimizer, dist.get_rank(), dist.get_world_size())
+    early = optimizer_first(mesh)
     dist.destroy_process_group()
-    early = losses, loss, old is net[1].weight, old.grad is None, old.nbytes
     return {"toy": output, "late": late, "early": early}
 
 
 results = torchrun(work, processes=2)
 
 # %%
-# The first three lines of each rank are those of the toy. The output is [3, 7]
-# on both, although neither keeps all four weights. Before a layer computes, its
-# weights are collected by all-gather, and afterwards the pieces of the others
-# are dropped. (We sharded layer by layer so that not all layers are whole at
-# the same time. Those that are whole come on top of our count.)
+# The first three lines of each rank come from the toy. The output is [3, 7] on
+# both, although neither keeps all four weights. The missing weights are
+# collected when they are needed. In training, each step goes like this:
 #
-# In the backward pass, the gradients are averaged over the ranks, which is
-# right because all have equally many digits. Each rank receives only the mean
-# for its own piece. This collective is called *reduce-scatter*.
+# - Before a layer computes, its weights are collected by all-gather. Afterwards
+#   the pieces of the others are dropped.
+# - In the backward pass, the weights are collected once more, and the gradients
+#   are averaged, as with DDP (:doc:`/lessons/advanced/14_ddp`). But each rank
+#   receives only the mean for its own piece. This collective is called
+#   *reduce-scatter*.
+# - The optimizer of each rank changes its own piece.
 #
-# The other lines show the real network. Each rank has half of the rows. Do the
-# bytes agree with our count?
+# The outermost sharded module is an exception, and the layer of the toy is one.
+# It keeps its own weights whole from the forward pass until its backward pass
+# is done (see the option ``reshard_after_forward``). So we sharded the network,
+# too, although it has no weights of its own. Otherwise, each layer would be an
+# outermost one. (While it is whole, a layer needs more than we counted.)
+#
+# The last four lines of each rank show the real network. Each rank has half of
+# the rows. Do the bytes agree with our count?
 
 losses, loss, found, weight = results[0]["late"]
 for name, count in found.items():
@@ -221,8 +239,8 @@ net = network()
 adam = torch.optim.Adam(net.parameters(), lr=0.001)
 _, loss_alone = train(net, adam)
 error = (weight - net[1].weight).abs().max().item()
-print(f"loss {loss:.3f}, on one process {loss_alone:.3f}")
-print("weights of the first layer equal to 0.00001:", error < 1e-5)
+print(f"training loss {loss:.3f}, on one process {loss_alone:.3f}")
+print("first layer: largest difference below 0.00001:", error < 1e-5)
 
 # %%
 # .. alt:: Bars of millions of bytes, stacked from weights, gradients and
@@ -244,12 +262,14 @@ axis.set_ylim(0, 9.5)
 axis.legend(ncols=3, loc="upper center", fontsize=8)
 
 # %%
-# Nothing is lost. The training is that of one process, except for rounding, and
-# each rank keeps half of the bytes. In the figure, DDP is the way of
-# ``DistributedDataParallel``, in which every rank has a full copy.
+# The training is the same as on one process, except for rounding, and each rank
+# keeps half of the bytes. (As with DDP, it would differ with batch
+# normalization, dropout or parts of unequal size.) The price is more
+# communication, because DDP need not collect any weights. So take DDP as long
+# as the network, its gradients and Adam's moments fit on one GPU. (Its buckets,
+# by default as large as the gradients, are not in the figure.)
 #
-# Take care when you count. As the toy shows, ``nbytes`` of a DTensor is that of
-# the whole. Only ``to_local`` tells you what lies on this rank.
+# Count with ``to_local``, because ``nbytes`` of a DTensor counts the whole.
 
 # %%
 # .. check::
@@ -264,13 +284,13 @@ assert error < 1e-5, "the weights of one process"
 # ---------------
 # Now to the optimizer that was made too early.
 
-early_losses, early_loss, same, no_gradient, early_bytes = results[0]["early"]
+early = results[0]["early"]
 with torch.no_grad():
     untrained_loss = cross_entropy(network()(x), y).item()
-print(f"loss untrained {untrained_loss:.3f}, trained {early_loss:.3f}")
-print("the optimizer has the weight of the network:", same)
-print("the weight that it has got no gradient:", no_gradient)
-print(f"and is still whole: {early_bytes:,} bytes")
+print(f"loss untrained {untrained_loss:.3f}, trained {early['loss']:.3f}")
+print("the optimizer has the weight of the network:", early["same"])
+print("the weight that it has got no gradient:", early["no gradient"])
+print(f"and is still whole: {early['bytes']:,} bytes")
 
 # %%
 # .. alt:: The loss of rank 0 over 32 steps. With the optimizer made after
@@ -281,31 +301,30 @@ print(f"and is still whole: {early_bytes:,} bytes")
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(4.4, 2.6), layout="constrained")
-axis.plot(early_losses, "C1--", label="optimizer before fully_shard")
+axis.plot(early["losses"], "C1--", label="optimizer before fully_shard")
 axis.plot(losses, "C0", label="optimizer after fully_shard")
 axis.set(xlabel="step", ylabel="loss", ylim=(0, 2.9))
 axis.legend(fontsize=8)
 
 # %%
 # There is no error, and nothing was learned. ``fully_shard`` replaces each
-# weight by a new one, a DTensor. The optimizer still has the old ones, which no
-# longer belong to any network. They never receive a gradient, and Adam passes
-# over weights without one. It also keeps the old weights in memory, where they
-# take as much as before.
+# weight tensor by a new one, a DTensor. The optimizer still has the old ones,
+# which belong to no network. They never receive a gradient, and Adam passes
+# over weights without one. They even stay in memory.
 #
-# So the rule is ``fully_shard`` first, and then, on the next line, the
-# optimizer. Do not run the network in between, which can leave its weights
-# collected. An optimizer made at that moment has the wrong ones, too (`as
-# reported here <https://github.com/pytorch/pytorch/issues/149205>`__).
+# So call ``fully_shard`` first, and make the optimizer on the next line. Do not
+# run the network in between, or the optimizer gets the whole weights of the
+# outermost module (`as reported here
+# <https://github.com/pytorch/pytorch/issues/149205>`__).
 
 # %%
 # .. check::
 
-assert abs(early_loss - untrained_loss) < 1e-4, "nothing was learned"
-assert loss < early_loss / 2, "and in the right order, much was"
-assert not same, "another weight"
-assert no_gradient, "without a gradient"
-assert early_bytes == 4 * 784 * 512, "whole"
+assert abs(early["loss"] - untrained_loss) < 1e-4, "nothing was learned"
+assert loss < early["loss"] / 2, "and in the right order, much was"
+assert not early["same"], "another weight"
+assert early["no gradient"], "without a gradient"
+assert early["bytes"] == 4 * 784 * 512, "whole"
 
 # %%
 # Recipe
@@ -330,7 +349,7 @@ batches = Batches(digits.x[:4096], digits.y[:4096], batch_size=64, shuffle=True)
 val = Batches(digits.x[5000:6000], digits.y[5000:6000], batch_size=500)
 
 # %%
-# First come the network and its shards.
+# First we build the network and shard it.
 
 
 def sharded_network():
@@ -344,10 +363,11 @@ def sharded_network():
 
 
 # %%
-# :func:`handbook.fit` is called as on one process. To a network that is
-# sharded, it leaves the averaging of the gradients. It refuses an optimizer
-# that does not have the weights of the network. The ``batch_size`` is that of
-# all ranks together.
+# :func:`handbook.fit` is called as on one process. If the network is sharded,
+# it leaves the averaging of the gradients to ``fully_shard``. It raises an
+# error if the optimizer has other weights than the network, or if
+# ``checkpoint=`` is given for a sharded one. How to save one is the subject of
+# the lesson on distributed checkpoints.
 
 
 def work():
@@ -373,9 +393,10 @@ print("the new digit is a", new_digits.y[0].item())
 # %%
 # This page ran on a CPU. For NVIDIA GPUs, write ``"nccl"`` for ``"gloo"`` and
 # ``"cuda"`` for ``"cpu"``. ``fully_shard`` then moves the pieces to the GPU of
-# each rank. How the collectives overlap with computing there is described in
-# its `documentation
-# <https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html>`__.
+# each rank. (In a loop of your own, move the labels yourself.) Its
+# `documentation
+# <https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html>`__
+# describes how the collectives overlap with computing.
 
 # %%
 # .. check::
@@ -388,9 +409,11 @@ assert all(guess == new_digits.y[0] for _, guess in guesses), "it is right"
 # ----------------
 # - Training with Adam in ``float32`` takes 16 bytes for each weight, and
 #   activations. FSDP divides the 16 bytes by the number of ranks.
-# - ``fully_shard`` turns each weight into a DTensor. It has the shape of the
-#   whole, and ``to_local`` returns the piece of this rank.
-# - The training is that of one process, except for rounding.
+# - ``fully_shard`` turns each weight tensor into a DTensor, of which
+#   ``to_local`` returns the piece of this rank.
+# - If all ranks get parts of the same size, the training is the same as on one
+#   process, except for rounding. Batch normalization and dropout are
+#   exceptions.
 # - First ``fully_shard``, then the optimizer. The other order learns nothing
 #   and raises no error.
 #
@@ -402,15 +425,16 @@ assert all(guess == new_digits.y[0] for _, guess in guesses), "it is right"
 #    each of two ranks need?
 # 3. **Extend.** Do three steps of FSDP by hand, in one process. Take four
 #    weights for two ranks, let each rank compute the gradient from its own part
-#    of the data, and give each an Adam of its own for its own half. Compare
-#    with one Adam for all four.
+#    of the data, and give each an optimizer of its own (SGD) for its own half.
+#    Compare with one optimizer for all four.
 
 # %%
 # .. answer:: 1
 #
 #    On 4 ranks 3, 3, 3 and 1. On 8 ranks the first five keep 2 rows each, and
-#    the last three nothing at all. So "divided by the number of ranks" is exact
-#    only where the rows can be divided.
+#    the last three no rows (but PyTorch still allocates the space of 2 there).
+#    So "divided by the number of ranks" is exact only where the rows can be
+#    divided.
 
 rows = torch.arange(10)
 rows_of_4 = [len(piece) for piece in rows.chunk(4)]
@@ -448,15 +472,16 @@ assert each == 6 * weights, "6 bytes for each weight"
 # .. answer:: 3
 #
 #    The mean of the two gradients, cut in half, is the reduce-scatter. To put
-#    the halves together is the all-gather. The weights are equal, because Adam
-#    treats each weight by itself.
+#    the halves together is the all-gather. The weights are equal, because SGD,
+#    like Adam, treats each weight by itself. (Adam would hardly notice a sum of
+#    the gradients in place of the mean.)
 
 data = torch.arange(24.0).reshape(6, 4).sin()
 target = torch.tensor([1.0, 2.0, 3.0, 4.0])
 halves = [torch.zeros(2), torch.zeros(2)]
-optimizers = [torch.optim.Adam([half], lr=0.1) for half in halves]
+optimizers = [torch.optim.SGD([half], lr=0.1) for half in halves]
 whole = torch.zeros(4, requires_grad=True)
-adam = torch.optim.Adam([whole], lr=0.1)
+sgd = torch.optim.SGD([whole], lr=0.1)
 for _ in range(3):
     gradients = []
     for part in data.chunk(2):  # each rank has all weights for a moment
@@ -467,9 +492,9 @@ for _ in range(3):
     for rank in range(2):  # each rank steps with its own half
         halves[rank].grad = mean.chunk(2)[rank].clone()
         optimizers[rank].step()
-    adam.zero_grad()
+    sgd.zero_grad()
     ((data @ (whole - target)) ** 2).mean().backward()
-    adam.step()
+    sgd.step()
 print([f"{number:.3f}" for number in torch.cat(halves)])
 print([f"{number:.3f}" for number in whole.detach()])
 
@@ -482,6 +507,6 @@ assert torch.allclose(torch.cat(halves), whole), "the same steps"
 # .. earlier::
 #
 #    ``FullyShardedDataParallel`` is the first FSDP. It joins the weights of a
-#    module into one flat vector and cuts that. PyTorch's `migration guide
+#    module into one flat vector and cuts that. PyTorch's `tutorial
 #    <https://docs.pytorch.org/tutorials/intermediate/FSDP_tutorial.html>`__
-#    calls it deprecated and shows how to change to ``fully_shard``.
+#    calls it deprecated and has a guide for the change to ``fully_shard``.
