@@ -89,6 +89,7 @@ ORDER = [
     "advanced/09_mixed_precision",
     "advanced/13_collectives",
     "advanced/18_custom_operator",
+    "advanced/20_export",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added

@@ -1,0 +1,621 @@
+"""
+torch.export and dynamic shapes
+===============================
+
+When you export a network with one example, what of the example stays in it for
+good?
+
+``torch.export`` runs a network once, with an example, and writes down what
+happened. Later inputs may have another size, or need the other branch of an
+``if``. A number in the module may change, or the network may still have been in
+training mode. Some of these cases fail loudly, and some silently give wrong
+results, so you need to know which are which.
+
+After this lesson you can
+
+- read the graph of an exported program, and find what was frozen
+- say which sizes may vary, and keep both sides of an ``if`` with ``torch.cond``
+- test an export for the mistakes that no error reports
+"""
+
+# %%
+# Setup
+# -----
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.export import Dim, export
+
+from handbook import Batches, classification_step, datasets, fit
+
+torch.manual_seed(0)
+
+# %%
+# One run, written down
+# ---------------------
+# In :doc:`/lessons/project/04_ship`, :mod:`torch.export` put a network into one
+# file that runs without its class. Here we look inside. This module doubles its
+# numbers. If it gets more than four rows, it first subtracts the mean of each
+# column. We export it with three rows:
+
+
+class Center(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = 2.0
+
+    def forward(self, x):
+        if x.shape[0] > 4:
+            x = x - x.mean(dim=0)
+        return self.factor * x
+
+
+center = Center()
+three = torch.arange(6.0).reshape(3, 2)
+program = export(center, (three,))
+print(program.graph_module.code.strip())
+
+# %%
+# This is the graph of the exported program, as Python code. Names that begin
+# with ``torch.ops.aten`` are PyTorch's own operators, and ``x = None`` lets go
+# of a tensor that is no longer needed. There is a single multiplication. The
+# ``if`` is gone, because three rows did not need it, and ``self.factor`` has
+# become the number 2.0.
+#
+# ``module()`` makes a module that we can call. What happens with six rows? And
+# what if we change the factor?
+
+exported = program.module()
+six = torch.arange(12.0).reshape(6, 2)
+refused = ""
+try:
+    exported(six)
+except AssertionError as error:
+    refused = str(error)
+print(refused)
+
+center.factor = 10.0
+print("original:", center(three)[1].tolist())
+print("exported:", exported(three)[1].tolist())
+
+# %%
+# The size is checked at each call. Such a check is called a *guard*. The number
+# has none, so the exported module goes on with 2, and says nothing. If a number
+# has to change later, make it a tensor that is passed in, or a :term:`buffer`.
+
+# %%
+# .. check::
+
+assert "if" not in program.graph_module.code, "the if is gone"
+assert "Tensor(x, 2.0)" in program.graph_module.code, "the number 2.0"
+assert refused == "Guard failed: x.size()[0] == 3", "the size is checked"
+assert center(three)[1].tolist() == [20, 30], "the original has 10"
+assert exported(three)[1].tolist() == [4, 6], "the exported one has 2"
+
+# %%
+# Sizes that may vary
+# -------------------
+# With ``Dim`` we ask for a number of rows that may vary. But one graph without
+# the ``if`` cannot be right for three rows and for six, so ``export`` refuses:
+
+center.factor = 2.0
+refused_size = ""
+try:
+    export(center, (three,), dynamic_shapes=({0: Dim("rows")},))
+except RuntimeError as error:
+    refused_size = str(error)
+place = refused_size.index("Suggested fixes")
+print(refused_size[place : place + 44])
+
+# %%
+# ``export`` has noticed that this graph is right for up to four rows, and
+# suggests that we say so. ``Dim.AUTO`` finds the same limit, but does not
+# report it:
+
+up_to_four = {0: Dim("rows", max=4)}
+anything = {0: Dim.AUTO}
+programs = {"no Dim": program}
+programs["max=4"] = export(center, (three,), dynamic_shapes=(up_to_four,))
+programs["Dim.AUTO"] = export(center, (three,), dynamic_shapes=(anything,))
+
+# %%
+# So give the dimension a name in a program that others will use. Then you learn
+# of a limit when you export, and they are spared the error when they call it.
+#
+# To accept any number of rows, the graph needs both branches.
+# :func:`torch.cond` takes the condition, a function for each branch, and a
+# tuple of the arguments of these functions. Neither may return its argument
+# itself, so ``keep`` returns a ``clone``.
+
+
+def subtract_mean(x):
+    return x - x.mean(dim=0)
+
+
+def keep(x):
+    return x.clone()
+
+
+class CenterAny(nn.Module):
+    def forward(self, x):
+        many = x.shape[0] > 4
+        return 2.0 * torch.cond(many, subtract_mean, keep, (x,))
+
+
+rows = {0: Dim("rows")}
+both = export(CenterAny(), (three,), dynamic_shapes=(rows,))
+print("equal:", torch.equal(both.module()(six), center(six)))
+
+# %%
+# How many rows does each of our four programs accept?
+
+programs["torch.cond"] = both
+takes = {}
+for name, each in programs.items():
+    takes[name] = []
+    for n in range(1, 9):
+        try:
+            each.module()(torch.ones(n, 2))
+            takes[name].append(n)
+        except AssertionError:
+            pass
+    print(f"{name:10}", takes[name])
+
+# %%
+# .. alt:: Four rows of eight squares, for one to eight rows of input. Without
+#    Dim, only the square of three is filled. With max=4 and with Dim.AUTO, one
+#    to four are filled, and with torch.cond all eight.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.6, 2.1), layout="constrained")
+for height, sizes in enumerate(takes.values()):
+    axis.plot(range(1, 9), [height] * 8, "s", color="0.7", fillstyle="none")
+    axis.plot(sizes, [height] * len(sizes), "s", color="tab:blue")
+axis.set(xlabel="rows of the input", ylim=(3.5, -0.5))
+axis.set_yticks(range(4), list(takes))
+for spine in ["top", "right", "left"]:
+    axis.spines[spine].set_visible(False)
+
+# %%
+# .. check::
+
+assert "rows = Dim('rows', max=4)" in refused_size, "it suggests max=4"
+assert torch.equal(both.module()(six), center(six)), "equal for six rows"
+assert takes["no Dim"] == [3], "the size of the example only"
+assert takes["max=4"] == [1, 2, 3, 4], "up to four"
+assert takes["Dim.AUTO"] == [1, 2, 3, 4], "AUTO found the same"
+assert takes["torch.cond"] == list(range(1, 9)), "all of them"
+
+# %%
+# A branch on a value
+# -------------------
+# Now suppose that the ``if`` looks at a value, ``x.max() > 4``. As in
+# :doc:`/lessons/advanced/18_custom_operator`, the graph is made with fake
+# tensors. They have sizes, but no values, so the ``if`` cannot be decided:
+
+
+class CenterLarge(nn.Module):
+    def forward(self, x):
+        if x.max() > 4:
+            x = x - x.mean(dim=0)
+        return 2.0 * x
+
+
+refused_value = ""
+try:
+    export(CenterLarge(), (three,))
+except RuntimeError as error:
+    refused_value = str(error)
+print(refused_value[:33])
+
+# %%
+# (In a terminal, PyTorch also prints the graph up to this point.) Again,
+# ``torch.cond`` keeps both branches:
+
+
+class CenterLarge(nn.Module):
+    def forward(self, x):
+        large = x.max() > 4
+        return 2.0 * torch.cond(large, subtract_mean, keep, (x,))  # new
+
+
+exported = export(CenterLarge(), (three,)).module()
+print(exported(three)[0].tolist(), exported(three / 2)[0].tolist())
+
+# %%
+# The maximum of ``three`` is 5, so the means of its columns, 2 and 3, are
+# subtracted. Its first row, 0 and 1, becomes 2 × (0 − 2) and 2 × (1 − 3).
+# ``three / 2`` stays below 4, and is only doubled.
+
+# %%
+# .. check::
+
+assert "Could not guard on data-dependent" in refused_value, "no way to know"
+assert exported(three)[0].tolist() == [-4, -4], "the mean is subtracted"
+assert exported(three / 2)[0].tolist() == [0, 1], "only doubled"
+
+# %%
+# On real data
+# ------------
+# This network reads digits. It accepts pixels from 0 to 1, and also bytes from
+# 0 to 255, which it divides by 255. It tells them apart by their dtype:
+
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Dropout(), nn.Linear(400, 10),
+        )  # fmt: skip
+
+    def forward(self, x):  # (B, 1, 28, 28)
+        if x.dtype == torch.uint8:
+            x = x / 255
+        return self.layers(x)
+
+
+# %%
+# We train five of them, with five seeds, because we will compare exports later.
+
+train, test = datasets.mnist()
+
+
+def train_reader(seed):
+    torch.manual_seed(seed)
+    reader = Reader()
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=0.003)
+    batches = Batches(*train, batch_size=100, shuffle=True, seed=seed)
+    fit(
+        reader, batches, classification_step, optimizer=optimizer,
+        epochs=2, device="cpu", progress=False,
+    )  # fmt: skip
+    return reader
+
+
+readers = [train_reader(seed) for seed in range(5)]
+
+# %%
+# The first one is exported in evaluation mode, with two images as the example:
+
+
+def export_reader(reader, example):
+    batch = {0: Dim("batch")}
+    return export(reader, (example,), dynamic_shapes=(batch,))
+
+
+reader = readers[0].eval()
+program = export_reader(reader, test.x[:2])
+
+# %%
+# A new Python process, which imports only torch, loads the file. It reads 1, 7
+# and 100 images, and saves the :term:`logits`. It also prints whether it has
+# the handbook's package, and what kind of module it got:
+
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
+torch.export.save(program, folder / "reader.pt2")
+torch.save(test.x[:100], folder / "images.pt")
+code = (
+    "import sys, torch; "
+    "reader = torch.export.load('reader.pt2').module(); "
+    "x = torch.load('images.pt'); "
+    "logits = [reader(x[:1]), reader(x[:7]), reader(x)]; "
+    "torch.save(logits, 'logits.pt'); "
+    "print('handbook' in sys.modules, type(reader).__name__)"
+)
+command = [sys.executable, "-c", code]
+said = subprocess.check_output(command, cwd=folder, text=True)
+print(said.strip())
+
+# %%
+# The process knows no ``Reader``: what it has loaded is a ``GraphModule``, a
+# module made from a graph. Are its logits those of the original, although the
+# example had two images?
+
+logits = torch.load(folder / "logits.pt")
+temporary.cleanup()
+gaps = []
+for part in logits:
+    n = len(part)
+    gaps.append((part - reader(test.x[:n])).abs().max().item())
+    print(f"{n:3} images: the same up to 1e-5: {gaps[-1] < 1e-5}")
+
+# %%
+# .. check::
+
+assert said.split() == ["False", "GraphModule"], "nothing of the handbook"
+assert max(gaps) < 1e-5, "the same logits"
+
+# %%
+# What goes wrong
+# ---------------
+# **The mode.** Somebody forgets ``eval()`` after training, and the export
+# raises no error. We call the exported modules twice with the same images:
+
+reader.train()
+quiet = program.module()
+live = export_reader(reader, test.x[:2]).module()
+print("the same twice:", torch.equal(quiet(test.x), quiet(test.x)))
+print("without eval():", torch.equal(live(test.x), live(test.x)))
+
+complaint = ""
+try:
+    live.eval()
+except NotImplementedError as error:
+    complaint = str(error)
+print(complaint)
+print("training:", quiet.training, live.training)
+
+# %%
+# Dropout is still at work. ``eval()`` comes too late, because the graph has
+# only one mode. The attribute ``training`` does not help, since it is ``True``
+# for both. But we can look into the graph. Its *nodes* are the operators, in
+# the order in which they run:
+
+for module in [quiet, live]:
+    for node in module.graph.nodes:
+        if "dropout" in node.name:
+            print(node.target, node.args)
+
+# %%
+# The last argument says whether dropout is on.
+#
+# **The branch on the dtype.** If the example has bytes, the division by 255 is
+# in the graph. The program divides pixels from 0 to 1, too, because no guard
+# checks the dtype. What do the two mistakes cost? We test the five networks on
+# 2,000 digits:
+
+as_bytes = (255 * test.x).round().to(torch.uint8)
+results = torch.zeros(5, 4)
+for seed, reader in enumerate(readers):
+    live = export_reader(reader.train(), test.x[:2]).module()
+    quiet = export_reader(reader.eval(), test.x[:2]).module()
+    divides = export_reader(reader, as_bytes[:2]).module()
+    cases = [(quiet, test.x), (live, test.x)]
+    cases += [(divides, as_bytes), (divides, test.x)]
+    for i, case in enumerate(cases):
+        module, x = case
+        answers = module(x).argmax(dim=1)
+        results[seed, i] = (answers == test.y).float().mean()
+
+# %%
+# Here are means and standard deviations over the five. In the last two lines,
+# the example had bytes, and the program then reads bytes or pixels from 0 to 1:
+
+names = ["eval()", "no eval()", "bytes → bytes", "bytes → 0 to 1"]
+for i in range(4):
+    mean = results[:, i].mean()
+    spread = results[:, i].std()
+    print(f"{names[i]:15} {mean:.1%} ± {spread:.1%}")
+lost = results[:, 0] - results[:, 1]
+print(f"lost without eval(): {lost.mean():.1%} ± {lost.std():.1%}")
+print("lost by each network:", (lost > 0).all().item())
+
+# %%
+# Without ``eval()``, each network gets fewer digits right, on average by a few
+# in a hundred, which is easily overlooked. With the wrong dtype, one digit in
+# ten is right, as many as by guessing.
+#
+# .. alt:: Share of right answers of five networks, exported in four ways. With
+#    eval() and for bytes they lie near 97%, without eval() a little lower, and
+#    for numbers from 0 to 1 in a program made for bytes at 10%.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(4.6, 3), layout="constrained")
+for i in range(4):
+    axis.plot([i] * 5, 100 * results[:, i], "o", alpha=0.6, color="tab:blue")
+axis.axhline(10, linestyle="--", color="grey", label="guessing")
+axis.set_xticks(range(4), [name.replace(" → ", "\n→ ") for name in names])
+axis.set(ylabel="right answers in %", ylim=(0, 103), xlim=(-0.5, 3.5))
+axis.grid(axis="y", alpha=0.4)
+axis.legend()
+
+# %%
+# So call ``eval()`` before you export. A program is right for the dtype of its
+# example, so check the dtype before you call it.
+
+# %%
+# .. check::
+
+assert torch.equal(quiet(test.x), quiet(test.x)), "the same twice"
+assert not torch.equal(live(test.x), live(test.x)), "dropout is at work"
+assert "eval() is not supported" in complaint, "eval() comes too late"
+assert live.training, "True without eval()"
+assert quiet.training, "True with eval(), too"
+assert (lost > 0).all(), "each network loses some"
+assert 0.01 < lost.mean() < 0.05, "a few digits in a hundred"
+assert results[:, 2].min() > 0.94, "bytes are what the program was made for"
+assert results[:, 3].max() < 0.2, "one in ten, as by guessing"
+
+# %%
+# Recipe
+# ------
+# First export in evaluation mode, with a named dimension, and save and load:
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import Dim, export
+
+torch.manual_seed(0)
+network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(), nn.Linear(8, 3))
+network.eval()
+example = torch.rand(2, 4)  # more than one, where the size may vary
+batch = {0: Dim("batch")}
+program = export(network, (example,), dynamic_shapes=(batch,))
+with tempfile.TemporaryDirectory() as place:
+    torch.export.save(program, Path(place) / "network.pt2")
+    loaded = torch.export.load(Path(place) / "network.pt2").module()
+
+# %%
+# Then come the checks, on inputs that are not the example:
+
+x = torch.rand(5, 4)
+if x.dtype != example.dtype:
+    raise TypeError(f"{example.dtype} is needed, but this is {x.dtype}")
+for n in [1, 5]:
+    same = torch.allclose(loaded(x[:n]), network(x[:n]), atol=1e-6)
+    print(f"size {n}: the same: {same}")
+print("twice the same:", torch.equal(loaded(x), loaded(x)))
+new = torch.rand(1, 4)
+print("a new example:", loaded(new).argmax(dim=1).item())
+
+# %%
+# .. check::
+
+assert torch.allclose(loaded(x), network(x), atol=1e-6), "the same"
+assert torch.equal(loaded(x), loaded(x)), "the same twice"
+
+# %%
+# What you learned
+# ----------------
+# - An export writes down one run. Ask of every export which size, which branch,
+#   which number and which mode it has frozen.
+# - A size fails loudly, because a guard checks it, and ``export`` refuses a
+#   branch on a value. ``Dim`` says which sizes may vary, and ``torch.cond``
+#   keeps both branches.
+# - A number of the module, a branch on the dtype and the mode are frozen
+#   silently. Call ``eval()`` before you export.
+# - Compare the loaded program with the original, at other sizes and with the
+#   dtype that it will really get. Call it twice.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Export an ``nn.Linear(2, 1)``, and save the program. Then set
+#    the bias of the original to 100. For an input of zeros, what does the
+#    exported module return, and what the module loaded from the file? What does
+#    that mean if you go on training?
+# 2. **Change.** Export ``center`` with ``Dim("rows")``, and with six rows as
+#    the example instead of three. What does ``export`` suggest now? And what
+#    happens with one row as the example, for ``Dim("rows")`` and for
+#    ``Dim.AUTO``?
+# 3. **Extend.** Export ``nn.BatchNorm1d(2)`` without ``eval()``, with six rows,
+#    and let their number vary. Call the exported module three times, once with
+#    a single row. What has changed in it? And what does the original do with a
+#    single row?
+
+# %%
+# .. answer:: 1
+#
+#    The exported module returns 100, because it shares its weights with the
+#    original. The file still has the old bias. So if you go on training, the
+#    exported module changes along, and only the file stays as it is.
+
+layer = nn.Linear(2, 1)
+zeros = torch.zeros(4, 2)
+program = export(layer, (zeros,))
+with tempfile.TemporaryDirectory() as place:
+    torch.export.save(program, Path(place) / "layer.pt2")
+    with torch.no_grad():
+        layer.bias.fill_(100)
+    loaded = torch.export.load(Path(place) / "layer.pt2").module()
+shared = program.module()(zeros)[0].item()
+saved = loaded(zeros)[0].item()
+print(f"exported {shared:.2f}, file {saved:.2f}")
+
+# %%
+# .. check::
+
+assert shared == 100, "the weights are shared"
+assert abs(saved) < 1, "the file keeps the old bias"
+
+# %%
+# .. answer:: 2
+#
+#    Now the other branch is in the graph, and it suggests at least five rows.
+#    With one row, ``export`` refuses ``Dim("rows")``, because it treats a size
+#    of 1 as fixed. ``Dim.AUTO`` accepts it and freezes the size at 1, with no
+#    more than a line in the log.
+
+suggested_six = ""
+try:
+    export(center, (six,), dynamic_shapes=(rows,))
+except RuntimeError as error:
+    suggested_six = str(error)
+place = suggested_six.index("Suggested fixes")
+print(suggested_six[place : place + 44])
+
+suggested_one = ""
+try:
+    export(center, (three[:1],), dynamic_shapes=(rows,))
+except RuntimeError as error:
+    suggested_one = str(error)
+place = suggested_one.index("Suggested fixes")
+print(suggested_one[place : place + 27])
+
+# %%
+
+frozen = ""
+program = export(center, (three[:1],), dynamic_shapes=(anything,))
+try:
+    program.module()(three)
+except AssertionError as error:
+    frozen = str(error)
+print(frozen)
+
+# %%
+# .. check::
+
+assert "rows = Dim('rows', min=5)" in suggested_six, "at least five"
+assert "rows = 1" in suggested_one, "Dim is refused"
+assert frozen == "Guard failed: x.size()[0] == 1", "AUTO froze the size"
+
+# %%
+# .. answer:: 3
+#
+#    The original refuses a single row, because a single value has no spread.
+#    The check is an ``if`` in Python, so it is not in the graph. The exported
+#    module subtracts the row from itself, and returns zeros. Each call also
+#    moves its running mean and raises its count of batches. It changes by being
+#    used.
+
+norm = nn.BatchNorm1d(2)
+program = export(norm, (six,), dynamic_shapes=(rows,))
+exported = program.module()
+alone = exported(three[:1])
+exported(six)
+exported(six)
+print(f"alone: {alone.abs().max().item():.2f}")
+count = exported.num_batches_tracked.item()
+print("calls:", count, "running mean:", exported.running_mean)
+
+complaint = ""
+try:
+    norm(three[:1])
+except ValueError as error:
+    complaint = str(error)
+print(complaint)
+
+# %%
+# .. check::
+
+assert "Expected more than 1 value" in complaint, "the original refuses"
+assert alone.abs().max() < 1e-3, "the row minus itself"
+assert count == 3, "it counts its calls"
+assert (exported.running_mean != 0).all(), "it moves the running mean"
+
+# %%
+# .. earlier::
+#
+#    ``torch.jit.trace`` is deprecated (:doc:`/errata`). It only warned about a
+#    branch on a value, and froze it, where ``torch.export`` refuses.
+#    ``move_exported_model_to_eval`` has moved from ``torch.ao.quantization`` to
+#    the package torchao. If you have the network itself, export it again.
+#
+#    What comes next: beside ``Dim``, the reference of PyTorch 2.15 describes
+#    ``ShapesSpec``, and recommends it for the future. It is still in
+#    ``torch.fx.experimental``.
