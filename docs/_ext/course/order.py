@@ -91,6 +91,7 @@ ORDER = [
     "advanced/14_ddp",
     "advanced/15_fsdp",
     "advanced/18_custom_operator",
+    "advanced/20_export",
     "advanced/22_quantize",
 ]
 
