@@ -1,0 +1,519 @@
+"""
+torch.compile and graph breaks
+==============================
+
+When does ``torch.compile`` really run compiled code, and when has it quietly
+gone back to eager mode?
+
+One line, ``torch.compile(model)``, can make a model faster. Where it cannot
+compile something, it lets Python run that part as before, in *eager mode*, and
+often says nothing about it. Then you may pay for the compilation and gain
+nothing. So we write a small tool that counts what happens to each function.
+
+After this lesson you can
+
+- count the graphs that a function becomes, and how often they run
+- say which calls make ``torch.compile`` compile once more
+- notice when it has given up, and turn that into an error
+"""
+
+# %%
+# Setup
+# -----
+# Compiled code is stored in a folder, so that a later program finds it. An old
+# result would spoil our counts, so we choose a new folder before the first
+# compilation, and delete it at the end of the page.
+
+import os
+import tempfile
+import time
+
+cache = tempfile.TemporaryDirectory()
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache.name
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# One call, one graph
+# -------------------
+# :func:`torch.compile` watches the first call of a function, and writes down
+# the operations on tensors as a :term:`computational graph`. It hands this
+# graph to a *backend*, which returns something that can be called instead. A
+# backend is an ordinary function, so we can write one. Ours does not make the
+# graph faster. It keeps a list of the graphs, and a list of what happened.
+# (``example_inputs`` are the tensors of the first call, which we do not need.)
+
+graphs = []
+events = []
+
+
+def counting(graph, example_inputs):
+    graphs.append(graph)
+    events.append("compiled")
+
+    def run(*inputs):
+        events.append("ran")
+        return graph(*inputs)
+
+    return run
+
+
+# %%
+# Here is a function of three lines:
+
+
+def line(x):
+    doubled = 2 * x
+    shifted = doubled + 1
+    return shifted
+
+
+compiled = torch.compile(line, backend=counting)
+for _ in range(3):
+    print(compiled(torch.tensor([1.0, 2.0, 3.0])).tolist())
+print(events)
+for node in graphs[0].graph.nodes:
+    print(node.op, node.name)
+
+# %%
+# It compiled once, and the graph ran three times. Besides its input
+# (``placeholder``) and output, it holds two calculations, ``doubled`` and
+# ``shifted``. With each graph, ``torch.compile`` keeps conditions, the
+# *guards*: ``x`` has three numbers, of type ``float32``, and so on. Before each
+# call it checks them. If they hold, it runs the graph. If not, it watches the
+# function once more, and makes another graph, which is a *recompilation*.
+
+# %%
+# .. check::
+
+assert compiled(torch.tensor([1.0, 2.0, 3.0])).tolist() == [3, 5, 7], "line"
+assert events[:4] == ["compiled"] + 3 * ["ran"], "one graph, three runs"
+assert len(graphs) == 1, "compiled once"
+
+# %%
+# Every call leaves a letter
+# --------------------------
+# To see this happen, we call a function several times and note a letter for
+# each call: C if it compiled something, G if it only ran graphs that were
+# there, and E if no graph ran at all, which is eager mode.
+# ``torch.compiler.reset()`` forgets what was compiled before.
+
+
+def watch(function, inputs, **options):
+    torch.compiler.reset()
+    graphs.clear()
+    compiled = torch.compile(function, backend=counting, **options)
+    letters = ""
+    for x in inputs:
+        events.clear()
+        compiled(x)
+        if "compiled" in events:
+            letters += "C"
+        elif "ran" in events:
+            letters += "G"
+        else:
+            letters += "E"
+    return letters
+
+
+# %%
+# Now 12 lengths, from 2 to 13 numbers. How many graphs will they need?
+
+inputs = [torch.ones(length) for length in range(2, 14)]
+lengths = watch(line, inputs)
+graphs_of_lengths = len(graphs)
+print(lengths, "graphs:", graphs_of_lengths)
+
+# %%
+# They needed only two. The first graph is for length 2. When a second length came,
+# ``torch.compile`` concluded that this number changes, and made a graph in
+# which it may be any number from 2 on, a *dynamic shape*. So a last batch that is smaller
+# than the others costs one recompilation, and not one for each size.
+
+# %%
+# .. check::
+
+assert lengths == "CC" + 10 * "G", "the second length is the last to compile"
+assert graphs_of_lengths == 2, "only two"
+
+# %%
+# Graph breaks
+# ------------
+# What if Python has to do something in the middle?
+
+
+def talkative(x):
+    doubled = 2 * x
+    print("doubled")
+    return doubled + 1
+
+
+ones = 3 * [torch.ones(3)]
+broken = watch(talkative, ones)
+graphs_of_talkative = len(graphs)
+print(broken, "graphs:", graphs_of_talkative)
+
+# %%
+# There are two graphs, one before the ``print`` and one after it, and Python
+# prints in between. This is a *graph break*. The result is right, but the two
+# parts can no longer be optimized together. ``item()``, ``tolist()`` and an
+# ``if`` about the values of a tensor break the graph, too (exercise 1). With
+# ``fullgraph=True`` a break is an error:
+
+refused = ""
+try:
+    watch(talkative, ones, fullgraph=True)
+except RuntimeError as error:
+    refused = str(error)
+print(refused.splitlines()[1])
+
+# %%
+# .. check::
+
+assert graphs_of_talkative == 2, "two graphs"
+assert broken == "CGG", "compiled in the first call"
+assert "print" in refused, "a break is an error"
+
+# %%
+# On real data
+# ------------
+# Now the default backend, ``inductor``. On a CPU it writes C++ code, so it
+# needs a C++ compiler (see :doc:`/install`). We give 5,000 digits more contrast
+# and standardize them. That takes five operations. In eager mode, each of them
+# reads all pixels from memory and writes all of them back.
+
+
+def prepare(images):
+    contrast = (6 * (images - 0.5)).sigmoid()
+    return (contrast - 0.13) / 0.31
+
+
+def best_times(eager, compiled, x):
+    eager_times = []
+    compiled_times = []
+    for _ in range(50):  # in turn, so that both meet the same disturbances
+        start = time.perf_counter()
+        eager(x)
+        middle = time.perf_counter()
+        compiled(x)
+        eager_times.append(middle - start)
+        compiled_times.append(time.perf_counter() - middle)
+    return min(eager_times), min(compiled_times)
+
+
+# %%
+
+train, test = datasets.mnist()
+digits = train.x[:5000]
+fast_prepare = torch.compile(prepare, fullgraph=True)
+start = time.perf_counter()
+prepared = fast_prepare(digits)
+first_call = time.perf_counter() - start
+same = torch.allclose(prepared, prepare(digits), atol=1e-5)
+print("same numbers:", same)
+
+eager, later = best_times(prepare, fast_prepare, digits)
+print("at least 1.5 times as fast:", eager > 1.5 * later)
+calls = first_call / (eager - later)
+print("calls until it pays, more than 100:", calls > 100)
+
+# %%
+# ``inductor`` `fuses
+# <https://docs.pytorch.org/docs/stable/torch.compiler_get_started.html>`__ such
+# operations into one loop, so the pixels are read once and written once. But
+# the first call had to compile. Divide its time by what each later call saves,
+# and you get the *break-even point*, the number of calls until it pays. Here it
+# was more than 100. So leave the first call out when you measure a speed.
+#
+# Does it help a small network, too? We give it a batch of 100 digits.
+
+torch.manual_seed(0)
+model = nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)
+)
+fast_model = torch.compile(model, fullgraph=True)
+with torch.no_grad():
+    batch = digits[:100]
+    scores = fast_model(batch)  # the first call
+    same_scores = torch.allclose(scores, model(batch), atol=1e-4)
+    eager_model, compiled_model = best_times(model, fast_model, batch)
+print("same scores:", same_scores)
+print("at least 1.5 times as fast:", eager_model > 1.5 * compiled_model)
+
+# %%
+# The scores agree except for rounding, but there is no such gain. For each
+# image, the two matrix products take 784 × 256 + 256 × 10 = 203,264
+# multiplications. Besides these, there are only 256 numbers in the hidden layer
+# whose ReLU could be fused with anything.
+
+# %%
+# .. check::
+
+assert same, "the same numbers"
+assert eager > 1.5 * later, "at least 1.5 times as fast"
+assert calls > 100, "more than 100 calls until it pays"
+assert same_scores, "the same scores"
+assert eager_model < 1.5 * compiled_model, "no such gain for the network"
+
+# %%
+# What goes wrong
+# ---------------
+# **A loop that may stop early.** This is the idea of the network in
+# :doc:`/lessons/start/02_dynamic_graph`, which reads rows until it is sure:
+
+
+def until_large(x):
+    for _ in range(5):
+        x = 2 * x
+        if x.sum() > 100:
+            break
+    return x
+
+
+inputs = 20 * [torch.ones(3)]
+loop = watch(until_large, inputs)
+print(loop, "graphs:", len(graphs))
+
+# %%
+# There is no graph at all. The ``if`` asks about values, so it breaks the graph,
+# and ``torch.compile`` does not support a break inside a loop. It leaves the
+# whole function to eager mode, and reports nothing. (With the environment variable
+# ``TORCH_LOGS="graph_breaks,recompiles"``, it would.)
+#
+# **A counter in a module.** This one divides by the number of its calls:
+
+
+class Shrinking(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x / self.calls
+
+
+counter = watch(Shrinking(), inputs)
+print(counter, "graphs:", len(graphs))
+
+# %%
+# An integer in a module counts as fixed, and there is a guard on it. So each
+# call with a new value compiles again. After 8 graphs, the default of
+# ``recompile_limit``, ``torch.compile`` gives up: new values run in eager mode.
+# All it leaves is a warning in the log. The results are right all the time, so
+# you see only that the program is slow.
+#
+# The cure is to make the changing number a tensor, because guards look at the
+# shape of a tensor and not at its values:
+
+
+with_tensor_counter = Shrinking()
+with_tensor_counter.calls = torch.tensor(0)
+fixed = watch(with_tensor_counter, inputs)
+print(fixed, "graphs:", len(graphs))
+
+# %%
+# .. alt:: Four rows of 20 squares, one square for each call. Lengths: the first
+#    two are dark (compiled), the rest light blue (graph runs again). Loop that
+#    may stop: all 20 are orange (eager). Integer counter: 8 dark, then 12
+#    orange. Tensor counter: one dark, then 19 light blue.
+
+# %%
+# .. drawing::
+
+rows = {
+    "lengths": watch(line, [torch.ones(n) for n in range(2, 22)]),
+    "loop that may stop": loop,
+    "integer counter": counter,
+    "tensor counter": fixed,
+}
+colors = {"C": "#004488", "G": "#99CCEE", "E": "#EE7733"}
+meanings = {"C": "compiles", "G": "runs a graph again", "E": "eager"}
+figure, axis = plt.subplots(figsize=(5.6, 2.4), layout="constrained")
+for height, letters in enumerate(rows.values()):
+    for call, letter in enumerate(letters, start=1):
+        axis.barh(height, 0.86, left=call - 0.43, color=colors[letter])
+for letter, color in colors.items():
+    axis.barh(0, 0, color=color, label=meanings[letter])
+axis.set_yticks(range(4), list(rows))
+axis.set(xlabel="call", xticks=[1, 5, 10, 15, 20])
+axis.invert_yaxis()
+figure.legend(loc="outside upper center", ncols=3)
+
+# %%
+# With ``fullgraph=True``, both mistakes become errors. (The second one is not a
+# ``RuntimeError``, so we catch any ``Exception``.)
+
+stopped_at = []
+for function in (until_large, Shrinking()):
+    try:
+        watch(function, inputs, fullgraph=True)
+    except Exception as error:
+        stopped_at.append(len(graphs))
+        print(type(error).__name__, "after graphs:", len(graphs))
+
+# %%
+# For the counter, the error comes only after 8 graphs. To hear of the first
+# recompilation, set the *stance* of the compiler after a warm-up call, with
+# :func:`torch.compiler.set_stance`:
+
+compiled = torch.compile(Shrinking(), backend=counting)
+compiled(torch.ones(3))
+reason = ""
+try:
+    with torch.compiler.set_stance("fail_on_recompile"):
+        compiled(torch.ones(3))
+except RuntimeError as error:
+    reason = str(error)
+print("the guard is named:", "self.calls == 0" in reason)
+
+# %%
+# .. check::
+
+assert loop == 20 * "E", "no graph at all"
+assert counter == 8 * "C" + 12 * "E", "8 graphs, then eager"
+assert fixed == "C" + 19 * "G", "one graph with a tensor"
+assert stopped_at == [0, 8], "at once, and after 8 graphs"
+assert "self.calls == 0" in reason, "the stance names the guard"
+
+# %%
+# Recipe
+# ------
+
+import torch
+from torch import nn
+
+model = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 1)).eval()
+fast = torch.compile(model, fullgraph=True)  # a graph break is an error
+
+agree = []
+with torch.no_grad():
+    for size in (64, 17, 1):  # warm up: two sizes, and a single example
+        fast(torch.randn(size, 20))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for size in (32, 5, 1):
+            x = torch.randn(size, 20)
+            agree.append(torch.allclose(fast(x), model(x), atol=1e-5))
+print(agree)
+
+# %%
+# The size 1 has a graph of its own, so it belongs into the warm-up. Warm up as
+# you will call: gradients on or off is a guard, too.
+
+# %%
+# .. check::
+
+assert agree == [True, True, True], "compiled and eager agree"
+
+# %%
+# What you learned
+# ----------------
+# - ``torch.compile`` turns a call into graphs, and guards decide whether a
+#   later call may use them.
+# - What it cannot compile runs in eager mode, usually in silence. Count, or
+#   use ``fullgraph=True`` and the stance ``fail_on_recompile``.
+# - Sizes become dynamic after the second one. A changing integer in a module
+#   recompiles until the limit of 8.
+# - It wins where operations can be fused, and not where a matrix product does
+#   most of the work. The first call has to pay off.
+#
+# Exercises
+# ---------
+# 1. **Predict.** A function computes ``y = 2 * x`` and returns
+#    ``y * y.sum().item()``. How many graphs are there? And with
+#    ``y * y.sum()``?
+# 2. **Change.** Watch ``line`` with the 12 lengths again, with
+#    ``dynamic=True``, and with ``dynamic=False``. Then let the counter of
+#    ``Shrinking`` begin with ``0.0``.
+# 3. **Extend.** Write ``until_large`` so that it becomes one graph, with the
+#    same results. (``torch.where`` chooses without an ``if``.)
+
+# %%
+# .. answer:: 1
+#
+#    Two with ``item()``, because the number leaves the graph, and one without.
+
+
+def with_item(x):
+    y = 2 * x
+    return y * y.sum().item()
+
+
+def with_tensor(x):
+    y = 2 * x
+    return y * y.sum()
+
+
+watch(with_item, ones)
+graphs_with_item = len(graphs)
+watch(with_tensor, ones)
+graphs_with_tensor = len(graphs)
+print(graphs_with_item, graphs_with_tensor)
+
+# %%
+# .. check::
+
+assert graphs_with_item == 2, "two with item()"
+assert graphs_with_tensor == 1, "one without"
+
+# %%
+# .. answer:: 2
+#
+#    With ``dynamic=True`` there is one graph for all lengths. With
+#    ``dynamic=False`` each length compiles until the limit of 8, and then it is
+#    eager. A ``float`` in a module becomes dynamic at its second value, unlike
+#    an integer.
+
+
+class ShrinkingFloat(Shrinking):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0.0
+
+
+twelve = [torch.ones(length) for length in range(2, 14)]
+always = watch(line, twelve, dynamic=True)
+never = watch(line, twelve, dynamic=False)
+with_float = watch(ShrinkingFloat(), inputs)
+print(always, never, with_float)
+
+# %%
+# .. check::
+
+assert always == "C" + 11 * "G", "one graph for all"
+assert never == 8 * "C" + 4 * "E", "the limit"
+assert with_float == "CC" + 18 * "G", "a float becomes dynamic"
+
+# %%
+# .. answer:: 3
+#
+#    All five rounds are computed, but after the first, doubling happens only
+#    while the sum is small enough. That is more work, in one graph.
+
+
+def until_large_in_one(x):
+    x = 2 * x
+    for _ in range(4):
+        x = torch.where(x.sum() > 100, x, 2 * x)
+    return x
+
+
+in_one = watch(until_large_in_one, inputs, fullgraph=True)
+agree = []
+for start_value in (1.0, 5.0, 20.0, 60.0):
+    x = torch.full((3,), start_value)
+    agree.append(torch.equal(until_large_in_one(x), until_large(x)))
+print(in_one, agree)
+cache.cleanup()
+
+# %%
+# .. check::
+
+assert in_one == "C" + 19 * "G", "one graph"
+assert agree == 4 * [True], "the same results"
