@@ -20,9 +20,9 @@ After this lesson you can
 # %%
 # Setup
 # -----
-# Compiled code is stored in a folder, so that a later program finds it. An old
-# result would spoil our counts, so we choose a new folder before the first
-# compilation, and delete it at the end of the page.
+# Compiled code is stored in a folder, so that a later program finds it. With an
+# old result, the first call would look too cheap. So we choose a new folder
+# before the first compilation, and delete it at the end of the page.
 
 import os
 import tempfile
@@ -131,10 +131,11 @@ graphs_of_lengths = len(graphs)
 print(lengths, "graphs:", graphs_of_lengths)
 
 # %%
-# They needed only two. The first graph is for length 2. When a second length came,
-# ``torch.compile`` concluded that this number changes, and made a graph in
-# which it may be any number from 2 on, a *dynamic shape*. So a last batch that is smaller
-# than the others costs one recompilation, and not one for each size.
+# They needed only two. The first graph is for length 2. When a second length
+# came, ``torch.compile`` concluded that this number changes, and made a graph
+# in which it may be any number from 2 on, a *dynamic shape*. So a last batch
+# that is smaller than the others costs one recompilation, and not one for each
+# size.
 
 # %%
 # .. check::
@@ -161,10 +162,10 @@ print(broken, "graphs:", graphs_of_talkative)
 
 # %%
 # There are two graphs, one before the ``print`` and one after it, and Python
-# prints in between. This is a *graph break*. The result is right, but the two
-# parts can no longer be optimized together. ``item()``, ``tolist()`` and an
-# ``if`` about the values of a tensor break the graph, too (exercise 1). With
-# ``fullgraph=True`` a break is an error:
+# prints in between. This is a *graph break*. The two parts can no longer be
+# optimized together. ``item()``, ``tolist()`` and an ``if`` about the values of
+# a tensor break the graph, too (exercise 1). With ``fullgraph=True`` a break is
+# an error:
 
 refused = ""
 try:
@@ -259,6 +260,7 @@ assert same, "the same numbers"
 assert eager > 1.5 * later, "at least 1.5 times as fast"
 assert calls > 100, "more than 100 calls until it pays"
 assert same_scores, "the same scores"
+assert 784 * 256 + 256 * 10 == 203_264, "multiplications"
 assert eager_model < 1.5 * compiled_model, "no such gain for the network"
 
 # %%
@@ -281,10 +283,10 @@ loop = watch(until_large, inputs)
 print(loop, "graphs:", len(graphs))
 
 # %%
-# There is no graph at all. The ``if`` asks about values, so it breaks the graph,
-# and ``torch.compile`` does not support a break inside a loop. It leaves the
-# whole function to eager mode, and reports nothing. (With the environment variable
-# ``TORCH_LOGS="graph_breaks,recompiles"``, it would.)
+# There is no graph at all. The ``if`` asks about values, so it breaks the
+# graph, and ``torch.compile`` does not support a break inside a loop. It leaves
+# the whole function to eager mode, and reports nothing. (With the environment
+# variable ``TORCH_LOGS="graph_breaks,recompiles"``, it would.)
 #
 # **A counter in a module.** This one divides by the number of its calls:
 
@@ -306,8 +308,8 @@ print(counter, "graphs:", len(graphs))
 # An integer in a module counts as fixed, and there is a guard on it. So each
 # call with a new value compiles again. After 8 graphs, the default of
 # ``recompile_limit``, ``torch.compile`` gives up: new values run in eager mode.
-# All it leaves is a warning in the log. The results are right all the time, so
-# you see only that the program is slow.
+# All it leaves is a warning in the log. Eager mode computes the same, so all
+# that you notice is a slow program.
 #
 # The cure is to make the changing number a tensor, because guards look at the
 # shape of a tensor and not at its values:
@@ -363,6 +365,7 @@ for function in (until_large, Shrinking()):
 # recompilation, set the *stance* of the compiler after a warm-up call, with
 # :func:`torch.compiler.set_stance`:
 
+torch.compiler.reset()
 compiled = torch.compile(Shrinking(), backend=counting)
 compiled(torch.ones(3))
 reason = ""
@@ -403,7 +406,7 @@ with torch.no_grad():
 print(agree)
 
 # %%
-# The size 1 has a graph of its own, so it belongs into the warm-up. Warm up as
+# The size 1 has a graph of its own, so it belongs in the warm-up. Warm up as
 # you will call: gradients on or off is a guard, too.
 
 # %%
