@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from torch import Tensor, nn
 from handbook import Batches, classification_step, datasets, evaluate, fit, models
 
 EPOCHS = 3
+ROOT = Path(__file__).resolve().parents[1]
+AT_ONCE = 4
 train, test = datasets.mnist()
 
 
@@ -134,12 +138,37 @@ def nccl_with_one_rank(device: str) -> dict[str, float]:
     return {"largest difference of a loss": gap}
 
 
+def ends_with(script: Path) -> str:
+    """Run a lesson as a reader would, and return the last line of its error, or nothing."""
+    settings = {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT / "src")}
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            cwd=folder,
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+        )
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+
+
+def lessons_run(_device: str) -> dict[str, float]:
+    """Run the lessons of `advanced`, which find the accelerator by themselves."""
+    scripts = sorted((ROOT / "examples/advanced").glob("[0-9]*.py"))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ends = dict(zip(scripts, pool.map(ends_with, scripts), strict=True))
+    faults = [f"{script.stem}: {end}" for script, end in ends.items() if end]
+    assert not faults, "\n".join(faults)
+    return {"lessons": len(scripts)}
+
+
 CHECKS: list[Callable[[str], dict[str, float]]] = [
     equals_the_cpu,
     resumes_bit_for_bit,
     recipes_run,
     does_not_wait_inside_the_loop,
     nccl_with_one_rank,
+    lessons_run,
 ]
 
 

@@ -82,6 +82,12 @@ def test_a_message_that_moves_takes_its_translation_along(folders):
         assert catalogs.read(folder / f"{source}.po") == {}
 
 
+def test_a_page_that_is_not_there_is_named(folders):
+    templates, folder = folders
+    found = catalogs.refresh_all(templates, folder, "Tiny", ["page"])
+    assert found == ["page: there is no such page"]
+
+
 def test_only_catalogs_that_change_are_written(folders):
     templates, folder = folders
     write(folder / "part/page.po", {"One": "一", "Two": "二"})

@@ -139,6 +139,19 @@ def test_nothing_leaks_from_one_lesson_to_the_next(run, fork):
     assert "False False None" in run.printed(2)
 
 
+def test_a_page_shows_the_standard_output_alone(run, fork):
+    """What a library logs may hold the date, or a path of the machine."""
+    (said,) = run(
+        "import logging, sys\nprint('shown')\nprint('hidden', file=sys.stderr)\n"
+        "logging.basicConfig()\nlogging.getLogger('library').warning('hidden too')",
+        fork=fork,
+    ).values()
+    assert said["error"] is None
+    assert "shown" in run.printed(1) and "    hidden" not in run.printed(1)
+    output = (run.folder / "scratch1/output.txt").read_text()
+    assert "hidden\n" in output and "hidden too" in output
+
+
 @FORKS
 def test_what_is_warm_is_there_and_what_a_lesson_changes_of_it_is_not(run):
     warm = run.folder / "warm_up.py"

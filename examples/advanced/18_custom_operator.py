@@ -249,6 +249,8 @@ print(f"largest difference {difference:.1g}")
 assert difference < 1e-6, "the same except for rounding"
 
 # %%
+# .. _wrong-backward:
+#
 # What goes wrong
 # ---------------
 # In the backward, each gradient goes to four pixels, with the factor ¼. Suppose

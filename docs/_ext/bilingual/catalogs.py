@@ -63,9 +63,13 @@ def refresh_all(templates: Path, folder: Path, project: str, pages: list[str]) -
         for entry in entries(file)
         if entry.translated() and not entry.obsolete
     }
-    found, dropped, kept = [], {}, set()
-    for template in sorted(templates.rglob("*.pot")):
-        page = template.relative_to(templates).with_suffix("").as_posix()
+    written = {
+        template.relative_to(templates).with_suffix("").as_posix(): template
+        for template in sorted(templates.rglob("*.pot"))
+    }
+    found = [f"{page}: there is no such page" for page in pages if page not in written]
+    dropped, kept = {}, set()
+    for page, template in written.items():
         kept |= {entry.msgid for entry in polib.pofile(str(template))}
         if template.name != SHARED and (not pages or page in pages):
             catalog = folder / f"{page}.po"

@@ -92,8 +92,12 @@ def _redirect(job: Job) -> None:
 
 
 def _watch(job: Job, say: Any) -> None:
-    """Note which cell runs, how much it prints, and the line of an error."""
+    """Note which cell runs, how much it prints, and the line of an error.
+
+    A page shows the standard output alone: what libraries log depends on the machine.
+    """
     run_cell, tee, written = gen_rst.execute_code_block, gen_rst._LoggingTee, 0
+    capture = tee.set_std_and_reset_position
 
     def noted_cell(compiler: Any, block: Any, *rest: Any) -> str:
         if block.type == "code":
@@ -117,6 +121,11 @@ def _watch(job: Job, say: Any) -> None:
             refuse()
         self.output.write(data)  # and not to the log: that may be on its way to this very stream
 
+    def standard_output_alone(self: Any) -> Any:
+        capture(self)
+        sys.stderr = self.origs[1]
+        return self
+
     def noted_error(exc_info: Any, *_rest: object) -> str:
         _say_error(say, job, exc_info[1])
         raise Ended
@@ -124,6 +133,7 @@ def _watch(job: Job, say: Any) -> None:
     gen_rst.execute_code_block = noted_cell
     gen_rst.handle_exception = noted_error
     tee.write = counted
+    tee.set_std_and_reset_position = standard_output_alone
 
 
 def _say_error(say: Any, job: Job, error: BaseException) -> None:
