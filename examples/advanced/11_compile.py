@@ -20,9 +20,9 @@ After this lesson you can
 # %%
 # Setup
 # -----
-# Compiled code is stored in a folder, so that a later program finds it. An old
-# result would make the first call look faster than it is. So we choose a new
-# folder before the first compilation, and delete it at the end of the page.
+# Compiled code is stored in a folder for later programs. An old result would
+# make the first call look faster than it is. So we choose a new folder first,
+# and delete it at the end of the page.
 
 import os
 import statistics
@@ -47,8 +47,7 @@ torch.manual_seed(0)
 # calculating, and writes down the operations on tensors as a
 # :term:`computational graph`. It hands this graph to a *backend*, which returns
 # something that can be called instead. A backend is an ordinary function, so we
-# can write one. Ours does not make the graph faster. It keeps a list of the
-# graphs, and a list of what happened.
+# can write one. Ours only keeps a list of the graphs, and one of what happened.
 
 graphs = []
 events = []
@@ -99,8 +98,8 @@ assert events[:4] == ["compiled"] + 3 * ["ran"], "one graph, three runs"
 assert len(graphs) == 1, "compiled once"
 
 # %%
-# Every call leaves a letter
-# --------------------------
+# A letter for each call
+# ----------------------
 # To see this happen, we call a function several times and note a letter for
 # each call: C if it compiled something, G if it only ran graphs that were
 # there, and E if no graph ran at all, which here means eager mode.
@@ -165,9 +164,10 @@ print(broken, "graphs:", graphs_of_talkative)
 # %%
 # There are two graphs, one before the ``print`` and one after it, and Python
 # prints in between. This is a *graph break*. The two parts can no longer be
-# optimized together. ``item()``, ``tolist()`` and an ``if`` about the values of
-# a tensor break the graph, too (exercise 1). With ``fullgraph=True`` a break is
-# an error. (Dynamo is the part of ``torch.compile`` that reads the function.)
+# optimized together. ``item()`` (exercise 1), ``tolist()`` and an ``if`` about
+# the values of a tensor break the graph, too. With ``fullgraph=True`` a break
+# is an error, but ``item()``, and ``tolist()`` of integers, then become part of
+# the graph. (Dynamo is the part of ``torch.compile`` that reads the function.)
 
 refused = ""
 try:
@@ -188,7 +188,8 @@ assert "print" in refused, "a break is an error"
 # ------------
 # Now the default backend, ``inductor``. On a CPU it writes C++ code, so it
 # needs a C++ compiler (see :doc:`/install`). We give 5,000 digits more contrast
-# and standardize them. That takes five operations. In eager mode, each of them
+# and standardize them (0.167 and 0.288 are the mean and the standard deviation
+# after the contrast). That takes five operations. In eager mode, each of them
 # reads all pixels from memory and writes all of them back.
 
 
@@ -252,8 +253,8 @@ print("at least 1.5 times as fast:", model_time > 1.5 * fast_model_time)
 # %%
 # The scores agree except for rounding, but there is no such gain. For each
 # image, the two matrix products take 784 × 256 + 256 × 10 = 203,264
-# multiplications. Besides these, there are only 256 numbers in the hidden layer
-# whose ReLU could be fused with anything.
+# multiplications. Besides these, only the ReLU of the 256 hidden numbers could
+# be fused with anything.
 
 # %%
 # .. check::
@@ -291,7 +292,8 @@ print(loop, "graphs:", len(graphs))
 # graph, and ``torch.compile`` does not support a break inside a loop. It runs
 # the whole of this function in eager mode, and reports nothing. (With the
 # environment variable ``TORCH_LOGS="graph_breaks,recompiles"``, it would. If
-# the loop calls another function of yours, that one is still compiled.)
+# the loop calls another function of yours, that one is still compiled, and the
+# letters are C and G, although the loop itself is eager.)
 #
 # **A counter in a module.** This one divides by the number of its calls:
 
@@ -306,8 +308,18 @@ class Shrinking(nn.Module):
         return x / self.calls
 
 
-counter = watch(Shrinking(), inputs)
+shrinking = Shrinking()
+counter = watch(shrinking, inputs)
 print(counter, "graphs:", len(graphs))
+
+# %%
+# .. check::
+
+assert torch.equal(
+    torch.compile(shrinking, backend=counting)(inputs[0]), inputs[0] / 21
+), "right when eager"
+assert shrinking.calls == 21, "one count for each call"
+assert len(graphs) == 8, "no more graphs"
 
 # %%
 # An integer in a module counts as fixed, and there is a guard on it. So each
@@ -319,7 +331,8 @@ print(counter, "graphs:", len(graphs))
 #
 # The cure is to make the changing number a tensor, because guards look at the
 # shape, type and layout of a tensor, and not at its values. (A plain tensor is
-# not saved with the module. With ``register_buffer`` it would be.)
+# not saved with the module. With ``register_buffer`` in ``__init__`` it would
+# be.)
 
 
 with_tensor_counter = Shrinking()
@@ -357,8 +370,9 @@ axis.invert_yaxis()
 figure.legend(loc="outside upper center", ncols=3)
 
 # %%
-# With ``fullgraph=True``, both mistakes become errors. (The second one is not a
-# ``RuntimeError``, so we catch any ``Exception``.)
+# The figure shows the letters as colors, one row for each function. With
+# ``fullgraph=True``, both mistakes become errors. (The second one is not a
+# ``RuntimeError``, so we write ``except Exception``.)
 
 stopped_at = []
 for function in (until_large, Shrinking()):
@@ -371,7 +385,8 @@ for function in (until_large, Shrinking()):
 # %%
 # For the counter, the error comes only after 8 graphs. To learn of the first
 # recompilation, set the *stance* of the compiler after a warm-up call, with
-# :func:`torch.compiler.set_stance`:
+# :func:`torch.compiler.set_stance`. (Alone, it is not enough, because a
+# function that was given up before, such as ``until_large``, raises no error.)
 
 torch.compiler.reset()
 compiled = torch.compile(Shrinking(), backend=counting)
@@ -393,10 +408,14 @@ assert loop == 20 * "E", "no graph at all"
 assert counter == 8 * "C" + 12 * "E", "8 graphs, then eager"
 assert fixed == "C" + 19 * "G", "compiled once with a tensor"
 assert graphs_of_fixed == 1, "one graph with a tensor"
-assert with_tensor_counter.calls == 20, "the results stay right"
+assert with_tensor_counter.calls == 20, "the tensor counts"
 assert "calls" not in with_tensor_counter.state_dict(), "not saved"
 assert stopped_at == [0, 8], "at once, and after 8 graphs"
 assert "self.calls == 0" in reason, "the stance names the guard"
+assert watch(until_large, inputs) == loop, "given up again"
+assert torch.compiler.set_stance("fail_on_recompile")(
+    torch.compile(until_large, backend=counting)
+)(torch.ones(3)).tolist() == 3 * [32], "no error after giving up"
 
 # %%
 # Recipe
@@ -419,10 +438,10 @@ with torch.no_grad():
 print(agree)
 
 # %%
-# The size 1 has a graph of its own, so it belongs in the warm-up. Warm up as
-# you will call, because gradients on or off is a guard, too, and so is
-# ``train()`` or ``eval()``. Save ``model.state_dict()``, not that of ``fast``,
-# whose names begin with ``_orig_mod.``.
+# Warm up under the same conditions as later, because gradients on or off is a
+# guard, too, and so is ``train()`` or ``eval()`` if a layer such as ``Dropout``
+# uses it. Save ``model.state_dict()``, not ``fast.state_dict()``, whose names
+# begin with ``_orig_mod.``.
 
 # %%
 # .. check::
@@ -436,11 +455,11 @@ assert "_orig_mod.0.weight" in fast.state_dict(), "the names of fast"
 # - ``torch.compile`` turns a call into graphs, and guards decide whether a
 #   later call may use them.
 # - What it cannot compile runs in eager mode, often in silence, or with one
-#   warning. Count, or use ``fullgraph=True`` and ``fail_on_recompile``.
+#   warning. Count, or use both ``fullgraph=True`` and ``fail_on_recompile``.
 # - Sizes become dynamic after the second one. A changing integer in a module
 #   recompiles until the limit of 8.
-# - On our CPU, it won where operations could be fused, with no such gain for a
-#   small network of matrix products. The first call must be won back.
+# - On our CPU, operations that could be fused became faster. A small network of
+#   matrix products had no such gain. The first call must be won back.
 #
 # Exercises
 # ---------
@@ -457,6 +476,7 @@ assert "_orig_mod.0.weight" in fast.state_dict(), "the names of fast"
 # .. answer:: 1
 #
 #    Two with ``item()``, because the number leaves the graph, and one without.
+#    (With ``fullgraph=True``, ``item()`` stays in the graph, and there is one.)
 
 
 def with_item(x):
@@ -480,6 +500,8 @@ print(graphs_with_item, graphs_with_tensor)
 
 assert graphs_with_item == 2, "two with item()"
 assert graphs_with_tensor == 1, "one without"
+assert watch(with_item, ones, fullgraph=True) == "CGG", "item() is no error"
+assert len(graphs) == 1, "with fullgraph=True, item() stays in the graph"
 
 # %%
 # .. answer:: 2
