@@ -87,6 +87,7 @@ ORDER = [
     "advanced/04_attribution",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
+    "advanced/11_compile",
     "advanced/13_collectives",
     "advanced/14_ddp",
     "advanced/15_fsdp",
