@@ -1,0 +1,620 @@
+"""
+Initialization and normalization
+================================
+
+A good start sets the sizes inside a deep network once. What is gained by a
+layer that sets them again at each step?
+
+Most deep networks have layers with "norm" in their name, and these are said to
+make the start unimportant. We test that. The network without a norm gets a fair
+chance, with a good start and learning rates of its own.
+
+After this lesson you can
+
+- say what a layer norm does to a wrong start, and what it cannot do
+- compare starts fairly, each at its own best learning rate
+- avoid the mistake that batch norm makes easy
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# Two norms by hand
+# -----------------
+# Here are two examples with two features each. The second example is the first
+# one times 2. :term:`Layer normalization <layer normalization>` looks at one
+# row at a time. It subtracts the mean of the row, and divides by the standard
+# deviation. (It adds 0.00001 under the root, so that it never divides by 0.)
+
+x = torch.tensor([[1.0, 7.0], [2.0, 14.0]])
+row_mean = x.mean(dim=1, keepdim=True)  # 4 and 8
+row_std = x.std(dim=1, keepdim=True, correction=0)  # 3 and 6
+by_hand = (x - row_mean) / row_std
+layer_norm = nn.LayerNorm(2)(x).detach()
+print("by hand: ", by_hand.tolist())
+print("layer norm:", layer_norm.round(decimals=3).tolist())
+
+# %%
+# Both rows have become −1 and 1, so the factor 2 is gone.
+# :term:`Batch normalization <batch normalization>` does the same with each
+# *column*, that is with one feature over all examples of the batch.
+
+batch_norm = nn.BatchNorm1d(2)(x).detach()
+print("batch norm:", batch_norm.round(decimals=3).tolist())
+
+# %%
+# Now we put a layer norm behind a layer, and make all weights of the layer 20
+# times as large. What is left of that after the norm?
+
+inputs = torch.randn(500, 100)
+weight = torch.randn(100, 100)
+once = nn.LayerNorm(100)(inputs @ weight)
+twenty_times = nn.LayerNorm(100)(inputs @ (20 * weight))
+change = (once - twenty_times).abs().max().item()
+print(f"largest change: {change:.5f}")
+
+# %%
+# Nothing is left but rounding. The factor reaches each number of a row, and so
+# it is divided out.
+
+# %%
+# .. check::
+
+assert torch.allclose(layer_norm, by_hand, atol=1e-4), "by hand"
+assert torch.allclose(by_hand, torch.tensor([[-1.0, 1], [-1, 1]])), "−1 and 1"
+assert torch.allclose(
+    batch_norm, torch.tensor([[-1.0, -1], [1, 1]]), atol=1e-3
+), "columns"
+assert change < 1e-4, "rounding"
+
+# %%
+# Fifty layers
+# ------------
+# What does this do for a deep network? We take 50 layers of 100 units with
+# tanh, and random weights with one of three standard deviations. By the rule of
+# :doc:`/lessons/architectures/02_initialization`, σ = √(1/100) = 0.1 keeps the
+# size of a sum. (As there, the size of many numbers is the root of their mean
+# square.) The other two are wrong.
+
+
+def deep(x, weights, norm):
+    outputs = []
+    for weight in weights:
+        x = torch.tanh(norm(x @ weight))
+        outputs.append(x)
+    return outputs
+
+
+def size(numbers):
+    return numbers.detach().double().square().mean().sqrt().item()
+
+
+# %%
+# :class:`torch.nn.Identity` returns its input, so it stands for "no norm". We
+# note the size of each layer's outputs. Then we send a gradient of size 1 back
+# from the last layer, and note its size when it arrives at the inputs.
+
+norms = {"no norm": nn.Identity(), "layer norm": nn.LayerNorm(100)}
+stds = {"too small": 0.05, "good": 0.1, "too large": 1.0}
+sizes = {}
+gradients = {}
+for kind, norm in norms.items():
+    for start, std in stds.items():
+        torch.manual_seed(0)
+        x = torch.randn(500, 100, requires_grad=True)
+        weights = [std * torch.randn(100, 100) for _ in range(50)]
+        outputs = deep(x, weights, norm)
+        outputs[-1].backward(torch.randn(500, 100))
+        sizes[kind, start] = [size(output) for output in outputs]
+        gradients[kind, start] = size(x.grad)
+        print(f"{kind}, {start}: size {sizes[kind, start][-1]:.2f},", end=" ")
+        print(f"gradient {gradients[kind, start]:.0e}")
+
+# %%
+# .. alt:: Two panels with the size of the outputs against the layer, 1 to 50.
+#    Left, without a norm: the small start falls steeply below the panel, the
+#    good one falls slowly to about 0.1, and the large one is level just below
+#    1. Right, with a layer norm, the three lines lie on each other, level at
+#    about 0.6.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(
+    1, 2, figsize=(6.4, 2.9), layout="constrained", sharey=True
+)
+layers = list(range(1, 51))
+styles = {"too small": "v:", "good": "o-", "too large": "^--"}
+for axis, kind in zip(axes, norms, strict=True):
+    for start, style in styles.items():
+        axis.plot(
+            layers, sizes[kind, start], style, markersize=4, markevery=7,
+            label=start,
+        )  # fmt: skip
+    axis.set(title=kind, xlabel="layer", yscale="log", ylim=(0.001, 2))
+axes[0].set_ylabel("size of the outputs")
+lines = axes[0].get_legend_handles_labels()
+figure.legend(*lines, loc="outside upper center", ncols=3, fontsize=8)
+
+# %%
+# Without a norm, the small start lets everything vanish. With the large one
+# most outputs are close to −1 or 1, and the gradient explodes. With a layer
+# norm, the three starts give the same sizes, forwards and backwards. But the
+# gradient has still become about 60 times as large. So the norm makes the
+# starts equal, and does not keep the gradient at 1.
+
+# %%
+# .. check::
+
+assert sizes["no norm", "too small"][-1] < 1e-12, "vanishes"
+assert gradients["no norm", "too small"] < 1e-12, "vanishes"
+assert 0.06 < sizes["no norm", "good"][-1] < 0.12, "about 0.1"
+assert sizes["no norm", "too large"][-1] > 0.9, "close to −1 or 1"
+assert gradients["no norm", "too large"] > 1e12, "explodes"
+assert all(
+    abs(sizes["layer norm", start][-1] - 0.63) < 0.02 for start in stds
+), "the same sizes"
+assert all(45 < gradients["layer norm", start] < 80 for start in stds), (
+    "about 60 times"
+)
+
+# %%
+# On real data
+# ------------
+# Does the network also learn better? We take digits, with every second pixel.
+# Of the 10,000 images, 8,000 are for training, and the other 2,000 choose the
+# learning rate.
+
+train_set, test_set = datasets.mnist()
+pixels = train_set.x[:, 0, ::2, ::2].flatten(1)  # (10000, 196)
+mean = pixels[:8000].mean()
+std = pixels[:8000].std()
+images = (pixels - mean) / std
+labels = train_set.y
+test_images = (test_set.x[:, 0, ::2, ::2].flatten(1) - mean) / std
+
+# %%
+# Ten layers of 16 units with tanh are followed by ten scores. Their weights are
+# those of the good start, times 0.3, 1 or 3. We train 15 networks side by side,
+# so a weight has the shape (network, input, output). Networks 0 to 4 have the
+# factor 0.3. Networks 5 to 9 are the same five with the factor 1, and 10 to 14
+# with the factor 3.
+
+factors = torch.tensor([0.3, 1.0, 3.0]).repeat_interleave(5)
+factors = factors.reshape(15, 1, 1)
+
+
+def first_weights():
+    torch.manual_seed(0)
+    weights = []
+    for inputs in [196] + 9 * [16]:
+        five = torch.randn(5, inputs, 16) / inputs**0.5
+        weights.append(factors * five.repeat(3, 1, 1))
+    last = torch.randn(5, 16, 10) / 16**0.5
+    weights.append(last.repeat(3, 1, 1))  # no factor
+    return weights
+
+
+def scores_of(x, weights, norm):
+    outputs = deep(x, weights[:-1], norm)
+    return outputs[-1] @ weights[-1]  # (15, image, 10)
+
+
+# %%
+# The training takes three epochs with Adam, with the same batches for all.
+
+
+def learn(norm, lr, epochs=3):
+    weights = first_weights()
+    for weight in weights:
+        weight.requires_grad_()
+    optimizer = torch.optim.Adam(weights, lr=lr)
+    torch.manual_seed(1)
+    for _ in range(epochs):
+        for rows in torch.randperm(8000).split(64):
+            scores = scores_of(images[rows], weights, norm).flatten(0, 1)
+            loss = cross_entropy(scores, labels[rows].repeat(15))
+            optimizer.zero_grad()
+            (15 * loss).backward()  # the sum over the 15 networks
+            optimizer.step()
+    return weights
+
+
+def accuracies(x, y, weights, norm):
+    with torch.no_grad():
+        answers = scores_of(x, weights, norm).argmax(dim=2)
+    right = 100 * (answers == y).float().mean(dim=1)
+    return right.reshape(3, 5)  # (start, network)
+
+
+# %%
+# A norm usually learns a weight and a bias for each feature. We leave them out
+# with ``elementwise_affine=False``, so that our 15 networks share nothing.
+
+norms = {
+    "no norm": nn.Identity(),
+    "layer norm": nn.LayerNorm(16, elementwise_affine=False),
+}
+rates = [0.001, 0.004, 0.016]
+trained = {}
+validation = {}
+for kind, norm in norms.items():
+    for lr in rates:
+        weights = learn(norm, lr)
+        trained[kind, lr] = weights
+        validation[kind, lr] = accuracies(
+            images[8000:], labels[8000:], weights, norm
+        )
+
+# %%
+# .. alt:: Two panels with the accuracy on validation images against the
+#    learning rate, 0.001, 0.004 and 0.016. Left, without a norm, the good start
+#    reaches about 85% and the other two stay below 50% at each rate. Right,
+#    with a layer norm, each of the three starts reaches about 85%, the small
+#    one at the lowest rate, the good one at the middle rate, and the large one
+#    at the highest.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(
+    1, 2, figsize=(6.4, 2.9), layout="constrained", sharey=True
+)
+for axis, kind in zip(axes, norms, strict=True):
+    for i, (start, style) in enumerate(styles.items()):
+        five = torch.stack([validation[kind, lr][i] for lr in rates])
+        shifted = [lr * 1.06 ** (i - 1) for lr in rates]
+        axis.errorbar(
+            shifted, five.mean(dim=1), five.std(dim=1), fmt=style, capsize=3,
+            label=start,
+        )  # fmt: skip
+    axis.set(title=kind, xlabel="learning rate", xscale="log", ylim=(0, 100))
+    axis.set_xticks(rates, [str(lr) for lr in rates])
+    axis.minorticks_off()
+axes[0].set_ylabel("right, in percent")
+lines = axes[0].get_legend_handles_labels()
+figure.legend(*lines, loc="outside upper center", ncols=3, fontsize=8)
+
+# %%
+# Each start gets its best rate, and then the test images. ± is the standard
+# deviation of five networks. In brackets is the difference from the good start
+# without a norm, network by network, ± its :term:`standard error`.
+
+result = {}
+best_rate = {}
+for kind, norm in norms.items():
+    for i, start in enumerate(stds):
+        means = torch.stack([validation[kind, lr][i].mean() for lr in rates])
+        lr = rates[means.argmax()]
+        weights = trained[kind, lr]
+        five = accuracies(test_images, test_set.y, weights, norm)[i]
+        best_rate[kind, start] = lr
+        result[kind, start] = five
+
+for (kind, start), five in result.items():
+    gap = five - result["no norm", "good"]
+    error = gap.std() / 5**0.5
+    print(f"{kind}, {start}, lr {best_rate[kind, start]}:")
+    print(f"    {five.mean():.1f} ± {five.std():.1f}", end="")
+    print(f" ({gap.mean():+.1f} ± {error:.1f})")
+
+# %%
+# Without a norm, only the good start learns well. With a layer norm, all three
+# starts come close to it, and none is clearly ahead. So the norm made up for a
+# wrong start, and did not improve on a good one.
+#
+# It did not make the start unimportant in every way. With the norm, the small
+# weights need the lowest rate, and the large ones the highest. That fits Adam,
+# which moves a weight by about the learning rate. If the weight is three times
+# as large, the same move counts only a third.
+
+# %%
+# .. check::
+
+good = result["no norm", "good"].mean()
+for start in ["too small", "too large"]:
+    assert result["no norm", start].mean() < good - 20, "only the good start"
+for start in stds:
+    assert abs(result["layer norm", start].mean() - good) < 5, "close to it"
+    assert result["layer norm", start].mean() < good + 3, "none clearly ahead"
+assert best_rate["layer norm", "too small"] == 0.001, "the lowest rate"
+assert best_rate["layer norm", "too large"] == 0.016, "the highest rate"
+
+# %%
+# Longer, and inside
+# ------------------
+# Perhaps the wrong starts only need more time? We train twice as long, at the
+# middle rate.
+
+longer = {}
+for kind, norm in norms.items():
+    weights = learn(norm, lr=0.004, epochs=6)
+    longer[kind] = accuracies(test_images, test_set.y, weights, norm)
+for i, start in enumerate(stds):
+    five = longer["no norm"][i]
+    print(f"no norm, {start}: {five.mean():.1f} ± {five.std():.1f}")
+five = longer["layer norm"][1]
+print(f"layer norm, good: {five.mean():.1f} ± {five.std():.1f}")
+
+# %%
+# They do catch up, but are still more than 20 points behind. The good start
+# does about as well without the norm as with it.
+#
+# What became of the sizes? We print that of the fifth layer's outputs for the
+# small, the good and the large start, before and after the three epochs.
+
+fifth = {}
+for kind, norm in norms.items():
+    for when in ["before", "after"]:
+        weights = first_weights()
+        if when == "after":
+            weights = trained[kind, 0.004]
+        outputs = deep(images[8000:], weights[:-1], norm)
+        by_start = outputs[4].reshape(3, -1)
+        fifth[kind, when] = [size(values) for values in by_start]
+        rounded = [round(value, 2) for value in fifth[kind, when]]
+        print(f"{kind}, {when}: {rounded}")
+
+# %%
+# Without the norm, the good start has not kept its size, which has nearly
+# doubled. That has not kept the network from learning. With the large start,
+# most outputs are still close to −1 or 1. With the norm, all sizes stay near
+# 0.65, whatever the weights do.
+
+# %%
+# .. check::
+
+for i in [0, 2]:
+    behind = longer["no norm"][1].mean() - longer["no norm"][i].mean()
+    assert behind > 20, "more than 20 points behind"
+assert longer["no norm"][0].mean() > result["no norm", "too small"].mean(), (
+    "they catch up"
+)
+assert longer["no norm"][2].mean() > result["no norm", "too large"].mean(), (
+    "they catch up"
+)
+assert abs(longer["layer norm"][1].mean() - longer["no norm"][1].mean()) < 3, (
+    "about as well"
+)
+assert (
+    1.5 < fifth["no norm", "after"][1] / fifth["no norm", "before"][1] < 2.4
+), "nearly doubled"
+assert fifth["no norm", "after"][2] > 0.75, "close to −1 or 1"
+for when in ["before", "after"]:
+    for value in fifth["layer norm", when]:
+        assert abs(value - 0.65) < 0.05, "near 0.65"
+
+# %%
+# What goes wrong
+# ---------------
+# Batch norm works on columns, so in training the answer for one image depends
+# on the other images of its batch. After ``model.eval()``, it uses *running
+# averages* from the training instead, which are part of its state. A layer norm
+# has none.
+
+print("layer norm:", list(nn.LayerNorm(2).state_dict()))
+print("batch norm:", list(nn.BatchNorm1d(2).state_dict()))
+
+# %%
+# What if you forget ``eval()`` before the test? We train five small networks
+# with batch norm.
+
+five_networks = []
+for seed in range(5):
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Linear(196, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Linear(32, 10)
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
+    for _ in range(2):  # epochs
+        for rows in torch.randperm(8000).split(64):
+            loss = cross_entropy(model(images[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    five_networks.append(model)
+
+# %%
+# The test images come in batches of 100, mixed or sorted by digit. Only the
+# mode and the order change.
+
+
+def right_share(model, order):
+    right = 0
+    with torch.no_grad():
+        for rows in order.split(100):
+            answers = model(test_images[rows]).argmax(dim=1)
+            right += (answers == test_set.y[rows]).sum().item()
+    return 100 * right / len(order)
+
+
+mixed = torch.randperm(2000)
+in_order = test_set.y.argsort(stable=True)
+share = torch.zeros(4, 5)
+for i, model in enumerate(five_networks):
+    model.eval()
+    share[0, i] = right_share(model, mixed)
+    model.train()  # as if we had forgotten eval()
+    share[1, i] = right_share(model, mixed)
+    share[2, i] = right_share(model, in_order)
+    model.eval()
+    share[3, i] = right_share(model, mixed)
+cases = ["eval()", "train, mixed", "train, sorted", "eval() afterwards"]
+for case, five in zip(cases, share, strict=True):
+    print(f"{case}: {five.mean():.1f} ± {five.std():.1f}")
+
+# %%
+# With mixed batches, you would hardly notice the mistake. With sorted ones, the
+# same networks are little better than guessing. What all images of a batch have
+# in common is in the mean of a column, and batch norm subtracts it. Even
+# ``eval()`` does not quite undo that afterwards, because a forward pass in
+# training mode also changes the running averages, under ``no_grad``, too.
+
+# %%
+# .. check::
+
+assert abs(share[0].mean() - share[1].mean()) < 2, "hardly notice"
+assert share[2].max() < 25, "little better than guessing"
+assert share[3].mean() < share[0].mean() - 0.2, "not quite undone"
+assert list(nn.LayerNorm(2).state_dict()) == ["weight", "bias"], "none"
+
+# %%
+# Recipe
+# ------
+# A deep network with a layer norm behind each layer but the first (see
+# exercise 2). In front of a norm, a layer needs no bias, because the norm has
+# one of its own. ``x`` is standardized already. The question is whether a point
+# lies in a circle.
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(600, 2)
+y = ((x**2).sum(dim=1) < 1.4).long()
+
+layers = [nn.Linear(2, 32), nn.Tanh()]
+for _ in range(9):
+    linear = nn.Linear(32, 32, bias=False)
+    nn.init.normal_(linear.weight, std=1 / 32**0.5)
+    layers += [linear, nn.LayerNorm(32), nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(32, 2))
+
+# %%
+# The first 400 points are for training.
+
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
+for _ in range(100):
+    loss = nn.functional.cross_entropy(model(x[:400]), y[:400])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+# %%
+# The other 200 points judge it. ``eval()`` does nothing here, but it belongs
+# there, in case you exchange the norm.
+
+model.eval()
+with torch.no_grad():
+    right = (model(x[400:]).argmax(dim=1) == y[400:]).float().mean()
+    p = torch.softmax(model(torch.tensor([[0.1, 0.2]])), dim=1)
+print(f"right: {right:.0%}, new point inside: {p[0, 1]:.2f}")
+
+# %%
+# .. check::
+
+assert right > 0.9, "far better than guessing"
+assert p[0, 1] > 0.5, "inside"
+
+# %%
+# What you learned
+# ----------------
+# - A layer norm divides out the size of the weights in front of it.
+# - A good start sets the sizes once, and a norm sets them at each step. Here,
+#   the norm made up for a wrong start. It did not beat a good one.
+# - With a norm, the scale of the weights still decides which learning rate is
+#   best. So compare starts and norms each at its own rate.
+# - Batch norm mixes the examples of a batch in training mode. Call ``eval()``
+#   before you test.
+#
+# Exercises
+# ---------
+# 1. **Predict.** :class:`torch.nn.RMSNorm`, common in large language models,
+#    subtracts no mean. It divides each row by its size, the root of the mean
+#    square. What does it make of the rows (1, 7) and (2, 14)?
+# 2. **Change.** Put a layer norm behind the first layer of the recipe, too, and
+#    leave out its bias. Why is the network now hardly better than guessing?
+# 3. **Extend.** Repair the running averages of ``five_networks``, without
+#    training the weights. (Look up ``reset_running_stats`` and ``momentum`` in
+#    :class:`torch.nn.BatchNorm1d`.)
+
+# %%
+# .. answer:: 1
+#
+#    The mean squares are (1 + 49) / 2 = 25 and 100, so the sizes are 5 and 10.
+#    Both rows become 0.2 and 1.4.
+
+rows = torch.tensor([[1.0, 7.0], [2.0, 14.0]])
+print(nn.RMSNorm(2)(rows).detach())
+
+# %%
+# .. check::
+
+assert torch.allclose(
+    nn.RMSNorm(2)(rows), torch.tensor([[0.2, 1.4], [0.2, 1.4]]), atol=1e-5
+), "0.2 and 1.4"
+
+# %%
+# .. answer:: 2
+#
+#    A point twice as far from the middle gives the same outputs after the norm.
+#    So the norm has removed the distance, which was just what the question is
+#    about. A norm is for sizes that mean nothing.
+
+torch.manual_seed(0)
+layers = [nn.Linear(2, 32, bias=False), nn.LayerNorm(32), nn.Tanh()]
+for _ in range(9):
+    linear = nn.Linear(32, 32, bias=False)
+    nn.init.normal_(linear.weight, std=1 / 32**0.5)
+    layers += [linear, nn.LayerNorm(32), nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(32, 2))
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
+for _ in range(100):
+    loss = nn.functional.cross_entropy(model(x[:400]), y[:400])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+# %%
+# .. answer:: 2
+#
+#    On the other 200 points, and for one point and its double:
+
+with torch.no_grad():
+    answers = model(x[400:]).argmax(dim=1)
+    near = model(torch.tensor([[0.5, 0.5]]))
+    far = model(torch.tensor([[1.0, 1.0]]))
+no_distance = (answers == y[400:]).float().mean()
+print(f"right: {no_distance:.0%}")
+print(f"difference: {(near - far).abs().max().item():.2f}")
+
+# %%
+# .. check::
+
+assert no_distance < 0.65, "hardly better"
+assert (near - far).abs().max() < 0.01, "the same"
+
+# %%
+# .. answer:: 3
+#
+#    Reset them, and send the training images through in training mode. With
+#    ``momentum = None`` each batch counts the same.
+
+repaired = torch.zeros(5)
+for i, model in enumerate(five_networks):
+    norm = model[1]
+    norm.reset_running_stats()
+    norm.momentum = None
+    model.train()
+    with torch.no_grad():
+        for part in images[:8000].split(100):
+            model(part)
+    model.eval()
+    repaired[i] = right_share(model, mixed)
+print(f"repaired: {repaired.mean():.1f} ± {repaired.std():.1f}")
+
+# %%
+# .. check::
+
+assert abs(repaired.mean() - share[0].mean()) < 0.5, "repaired"
