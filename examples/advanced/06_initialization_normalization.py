@@ -33,9 +33,10 @@ torch.manual_seed(0)
 # Two norms by hand
 # -----------------
 # Here are two examples with two features each. The second example is the first
-# one times 2. :term:`Layer normalization <layer normalization>` looks at one
-# row at a time. It subtracts the mean of the row, and divides by the standard
-# deviation. (It adds 0.00001 under the root, so that it never divides by 0.)
+# one times 2. :term:`Layer normalization <layer normalization>`
+# (:class:`torch.nn.LayerNorm`) looks at one row at a time. It subtracts the
+# mean of the row, and divides by the standard deviation. (It adds 0.00001 under
+# the root, so that it never divides by 0.)
 
 x = torch.tensor([[1.0, 7.0], [2.0, 14.0]])
 row_mean = x.mean(dim=1, keepdim=True)  # 4 and 8
@@ -191,7 +192,7 @@ test_images = (test_set.x[:, 0, ::2, ::2].flatten(1) - mean) / std
 # factor 0.3. Networks 5 to 9 are the same five with the factor 1, and 10 to 14
 # with the factor 3.
 
-factors = torch.tensor([0.3, 1.0, 3.0]).repeat_interleave(5)
+factors = torch.tensor(5 * [0.3] + 5 * [1.0] + 5 * [3.0])
 factors = factors.reshape(15, 1, 1)
 
 
@@ -229,6 +230,10 @@ def learn(norm, lr, epochs=3):
             (15 * loss).backward()  # the sum over the 15 networks
             optimizer.step()
     return weights
+
+
+# %%
+# We count how many answers of each network are right, in percent.
 
 
 def accuracies(x, y, weights, norm):
@@ -272,12 +277,12 @@ figure, axes = plt.subplots(
     1, 2, figsize=(6.4, 2.9), layout="constrained", sharey=True
 )
 for axis, kind in zip(axes, norms, strict=True):
-    for i, (start, style) in enumerate(styles.items()):
+    for i, start in enumerate(stds):
         five = torch.stack([validation[kind, lr][i] for lr in rates])
         shifted = [lr * 1.06 ** (i - 1) for lr in rates]
         axis.errorbar(
-            shifted, five.mean(dim=1), five.std(dim=1), fmt=style, capsize=3,
-            label=start,
+            shifted, five.mean(dim=1), five.std(dim=1), fmt=styles[start],
+            capsize=3, label=start,
         )  # fmt: skip
     axis.set(title=kind, xlabel="learning rate", xscale="log", ylim=(0, 100))
     axis.set_xticks(rates, [str(lr) for lr in rates])
@@ -287,9 +292,7 @@ lines = axes[0].get_legend_handles_labels()
 figure.legend(*lines, loc="outside upper center", ncols=3, fontsize=8)
 
 # %%
-# Each start gets its best rate, and then the test images. ± is the standard
-# deviation of five networks. In brackets is the difference from the good start
-# without a norm, network by network, ± its :term:`standard error`.
+# Each start gets its best rate, and then the test images.
 
 result = {}
 best_rate = {}
@@ -297,17 +300,25 @@ for kind, norm in norms.items():
     for i, start in enumerate(stds):
         means = torch.stack([validation[kind, lr][i].mean() for lr in rates])
         lr = rates[means.argmax()]
-        weights = trained[kind, lr]
-        five = accuracies(test_images, test_set.y, weights, norm)[i]
         best_rate[kind, start] = lr
-        result[kind, start] = five
+        weights = trained[kind, lr]
+        right = accuracies(test_images, test_set.y, weights, norm)
+        result[kind, start] = right[i]
 
-for (kind, start), five in result.items():
-    gap = five - result["no norm", "good"]
-    error = gap.std() / 5**0.5
-    print(f"{kind}, {start}, lr {best_rate[kind, start]}:")
-    print(f"    {five.mean():.1f} ± {five.std():.1f}", end="")
-    print(f" ({gap.mean():+.1f} ± {error:.1f})")
+# %%
+# ± is the standard deviation of five networks. In brackets is the difference
+# from the good start without a norm, network by network, ± its
+# :term:`standard error`.
+
+good = result["no norm", "good"]
+for kind in norms:
+    for start in stds:
+        five = result[kind, start]
+        gap = five - good
+        error = gap.std() / 5**0.5
+        print(f"{kind}, {start}, lr {best_rate[kind, start]}:")
+        print(f"    {five.mean():.1f} ± {five.std():.1f}", end="")
+        print(f" ({gap.mean():+.1f} ± {error:.1f})")
 
 # %%
 # Without a norm, only the good start learns well. With a layer norm, all three
@@ -316,18 +327,22 @@ for (kind, start), five in result.items():
 #
 # It did not make the start unimportant in every way. With the norm, the small
 # weights need the lowest rate, and the large ones the highest. That fits Adam,
-# which moves a weight by about the learning rate. If the weight is three times
-# as large, the same move counts only a third.
+# which moves a weight by about the learning rate. On a large weight, such a
+# move has less effect.
 
 # %%
 # .. check::
 
-good = result["no norm", "good"].mean()
-for start in ["too small", "too large"]:
-    assert result["no norm", start].mean() < good - 20, "only the good start"
-for start in stds:
-    assert abs(result["layer norm", start].mean() - good) < 5, "close to it"
-    assert result["layer norm", start].mean() < good + 3, "none clearly ahead"
+assert all(
+    (good - result["no norm", start]).mean() > 20
+    for start in ["too small", "too large"]
+), "only the good start"
+assert all(
+    abs((good - result["layer norm", start]).mean()) < 5 for start in stds
+), "close to it"
+assert all((result["layer norm", start] - good).mean() < 3 for start in stds), (
+    "none is clearly ahead"
+)
 assert best_rate["layer norm", "too small"] == 0.001, "the lowest rate"
 assert best_rate["layer norm", "too large"] == 0.016, "the highest rate"
 
@@ -375,9 +390,9 @@ for kind, norm in norms.items():
 # %%
 # .. check::
 
-for i in [0, 2]:
-    behind = longer["no norm"][1].mean() - longer["no norm"][i].mean()
-    assert behind > 20, "more than 20 points behind"
+assert all(
+    (longer["no norm"][1] - longer["no norm"][i]).mean() > 20 for i in [0, 2]
+), "more than 20 points behind"
 assert longer["no norm"][0].mean() > result["no norm", "too small"].mean(), (
     "they catch up"
 )
@@ -391,9 +406,10 @@ assert (
     1.5 < fifth["no norm", "after"][1] / fifth["no norm", "before"][1] < 2.4
 ), "nearly doubled"
 assert fifth["no norm", "after"][2] > 0.75, "close to −1 or 1"
-for when in ["before", "after"]:
-    for value in fifth["layer norm", when]:
-        assert abs(value - 0.65) < 0.05, "near 0.65"
+assert all(
+    abs(value - 0.65) < 0.05
+    for value in fifth["layer norm", "before"] + fifth["layer norm", "after"]
+), "near 0.65"
 
 # %%
 # What goes wrong
@@ -439,13 +455,16 @@ def right_share(model, order):
     return 100 * right / len(order)
 
 
+# %%
+# We test four times, and forget ``eval()`` in the second and third test.
+
 mixed = torch.randperm(2000)
 in_order = test_set.y.argsort(stable=True)
 share = torch.zeros(4, 5)
 for i, model in enumerate(five_networks):
     model.eval()
     share[0, i] = right_share(model, mixed)
-    model.train()  # as if we had forgotten eval()
+    model.train()
     share[1, i] = right_share(model, mixed)
     share[2, i] = right_share(model, in_order)
     model.eval()
@@ -508,14 +527,14 @@ for _ in range(100):
 model.eval()
 with torch.no_grad():
     right = (model(x[400:]).argmax(dim=1) == y[400:]).float().mean()
-    p = torch.softmax(model(torch.tensor([[0.1, 0.2]])), dim=1)
-print(f"right: {right:.0%}, new point inside: {p[0, 1]:.2f}")
+    chance = torch.softmax(model(torch.tensor([[0.1, 0.2]])), dim=1)
+print(f"right: {right:.0%}, new point inside: {chance[0, 1]:.2f}")
 
 # %%
 # .. check::
 
 assert right > 0.9, "far better than guessing"
-assert p[0, 1] > 0.5, "inside"
+assert chance[0, 1] > 0.5, "inside"
 
 # %%
 # What you learned
@@ -560,27 +579,17 @@ assert torch.allclose(
 #
 #    A point twice as far from the middle gives the same outputs after the norm.
 #    So the norm has removed the distance, which was just what the question is
-#    about. A norm is for sizes that mean nothing.
+#    about. A norm is for sizes that mean nothing. (The other layers go on from
+#    what they have learned.)
 
-torch.manual_seed(0)
-layers = [nn.Linear(2, 32, bias=False), nn.LayerNorm(32), nn.Tanh()]
-for _ in range(9):
-    linear = nn.Linear(32, 32, bias=False)
-    nn.init.normal_(linear.weight, std=1 / 32**0.5)
-    layers += [linear, nn.LayerNorm(32), nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(32, 2))
+first = [nn.Linear(2, 32, bias=False), nn.LayerNorm(32)]
+model = nn.Sequential(*first, *layers[1:], nn.Linear(32, 2))
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
 for _ in range(100):
     loss = nn.functional.cross_entropy(model(x[:400]), y[:400])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-# %%
-# .. answer:: 2
-#
-#    On the other 200 points, and for one point and its double:
-
 with torch.no_grad():
     answers = model(x[400:]).argmax(dim=1)
     near = model(torch.tensor([[0.5, 0.5]]))
