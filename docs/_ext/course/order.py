@@ -87,6 +87,7 @@ ORDER = [
     "advanced/04_attribution",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
+    "advanced/12_function_transforms",
     "advanced/13_collectives",
     "advanced/18_custom_operator",
 ]
