@@ -89,6 +89,7 @@ ORDER = [
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
     "advanced/11_compile",
+    "advanced/12_function_transforms",
     "advanced/13_collectives",
     "advanced/14_ddp",
     "advanced/15_fsdp",
