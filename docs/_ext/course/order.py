@@ -88,6 +88,7 @@ ORDER = [
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
     "advanced/13_collectives",
+    "advanced/14_ddp",
     "advanced/18_custom_operator",
 ]
 
