@@ -10,13 +10,13 @@ import torch
 from helpers import rank_functions as ranks
 from helpers.training_runs import equal
 
-from handbook import distributed
+from handbook import classification_step, distributed, fit
 
 SCRIPT = Path(__file__).parent / "helpers/rank_functions.py"
 
 
 NAMES = ["even", "odd", "one_alone", "single", "straight", "half", "rest"]
-NAMES += ["masks", "loader", "methods", "stopping", "order"]
+NAMES += ["masks", "loader", "methods", "stopping", "order", "sharded"]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,38 @@ def test_two_ranks_give_the_numbers_of_one_process(result, name):
         assert scored == pytest.approx(score, rel=1e-6)
     assert result(name, 0)[0] == result(name, 1)[0]
     assert equal(result(name, 0)[1], result(name, 1)[1])
+
+
+def test_a_sharded_model_gives_the_numbers_of_one_process(result):
+    one, weights, score, _ = ranks.sharded(None)
+    for rank in (0, 1):
+        history, shared, scored, refused = result("sharded", rank)
+        for row, expected in zip(history, one, strict=True):
+            assert row == pytest.approx(expected, rel=1e-6)
+        for name, value in weights.items():
+            assert torch.allclose(shared[name], value, rtol=1e-4, atol=1e-6)
+        assert scored == pytest.approx(score, rel=1e-6)
+        assert "checkpoint= would keep that of rank 0 alone" in refused
+
+
+def test_a_sharded_model_is_not_that_of_an_optimizer_made_before(monkeypatch):
+    """In one process, which is a group of its own: there, too, nothing would be trained."""
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": 0}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    torch.distributed.init_process_group("gloo")
+    try:
+        from torch.distributed.fsdp import fully_shard
+
+        model, early = ranks.plain()
+        fully_shard(model)
+        model(ranks.X)
+        late = torch.optim.SGD(model.parameters(), lr=1e-2)  # of the whole weights
+        for optimizer in (early, late):
+            with pytest.raises(ValueError, match="holds no parameter of this model"):
+                fit(model, [(ranks.X, ranks.Y)], classification_step, optimizer=optimizer)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_resumed_is_uninterrupted_on_two_ranks(result):

@@ -58,6 +58,11 @@ class Checkpoint:
         scheduler: LRScheduler | None,
         streams: RandomStreams,
     ) -> None:
+        if distributed.is_sharded(model):
+            raise TypeError(
+                "each process has only a share of a model after fully_shard, and checkpoint= would "
+                "keep that of rank 0 alone: save with torch.distributed.checkpoint in on_epoch_end"
+            )
         self.path = pathlib.Path(path).expanduser().resolve()
         self.model, self.optimizer, self.scheduler = _unwrap_compiled(model), optimizer, scheduler
         self.streams = streams

@@ -161,9 +161,21 @@ class _StepModule(nn.Module):
         return self.step(self.model, *batch)
 
 
+def is_sharded(model: nn.Module) -> bool:
+    """Say whether ``fully_shard`` was called on the model: it averages gradients by itself."""
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # there if it was; it takes a second to import
+    return fsdp is not None and isinstance(model, fsdp.FSDPModule)
+
+
+def reshard(model: nn.Module) -> None:
+    """Give back the whole weights that a forward pass without a backward pass has left there."""
+    for module in filter(is_sharded, model.modules()):
+        module.reshard()  # type: ignore[operator]
+
+
 def wrap_step(step: Step, model: nn.Module) -> BoundStep:
     """Return ``step`` bound to ``model``; gradients of its loss are averaged over the ranks."""
-    if world_size() == 1:
+    if world_size() == 1 or is_sharded(model):
         return functools.partial(step, model)
     wrapped = nn.parallel.DistributedDataParallel(_StepModule(step, model))
     wrapped.broadcast_buffers = False  # once an epoch is enough: see average_buffers

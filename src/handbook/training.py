@@ -106,6 +106,7 @@ def fit(
     """
     device = distributed.init(device)
     model.to(device)
+    distributed.reshard(model)  # so that its parameters are those that the optimizer must hold
     validate_arguments(
         model, optimizer, scheduler, scheduler_interval, batches, val, max_grad_norm, checkpoint
     )
@@ -201,4 +202,5 @@ def evaluate(
     with evaluation_mode(model), torch.no_grad():
         for batch, size, _ in iterate_batches(batches, device):
             means.add(size, *forward(model, *batch))
+    distributed.reshard(model)
     return means.compute()

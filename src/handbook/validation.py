@@ -273,6 +273,7 @@ class FiniteCheck:
 
     def _not_finite(self) -> list[str]:
         named = [*self.model.named_parameters(), *self.model.named_buffers()]
+        named = [(name, t.to_local() if hasattr(t, "to_local") else t) for name, t in named]
         named = [(name, t) for name, t in named if t.is_floating_point() or t.is_complex()]
         if not named:
             return []

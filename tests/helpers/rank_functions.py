@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from handbook import Batches, classification_step, evaluate, fit, regression_step
+from handbook import Batches, classification_step, distributed, evaluate, fit, regression_step
 
 X = torch.randn(101, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -65,6 +65,34 @@ def one_alone(folder):
 
 def single(folder):
     return without_dropout(folder, 1)
+
+
+def sharded(folder):
+    """Return the same after fully_shard, a forward pass, and a checkpoint that is refused."""
+    model, _ = plain()
+    if folder is not None:  # under torchrun
+        from torch.distributed.fsdp import fully_shard
+
+        distributed.init("cpu")
+        fully_shard(model[0])
+        fully_shard(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    batches, val = Batches(X, Y, batch_size=7, shuffle=True), Batches(X, Y, batch_size=50)
+    with torch.no_grad():
+        model(X)  # leaves the weights whole
+    history = fit(
+        model, batches, classification_step, optimizer=optimizer, val=val, max_grad_norm=1.0,
+        epochs=2,
+    )  # fmt: skip
+    weights = {name: value.detach() for name, value in model.named_parameters()}
+    refused = None
+    if folder is not None:
+        weights = {name: value.full_tensor() for name, value in weights.items()}
+        try:
+            fit(model, batches, classification_step, optimizer=optimizer, checkpoint="run.pt")
+        except TypeError as error:
+            refused = str(error)
+    return history, weights, evaluate(model, val, classification_step), refused
 
 
 def run(path, epochs, progress=False):

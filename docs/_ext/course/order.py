@@ -89,6 +89,7 @@ ORDER = [
     "advanced/09_mixed_precision",
     "advanced/13_collectives",
     "advanced/14_ddp",
+    "advanced/15_fsdp",
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
 ]
