@@ -6,6 +6,7 @@ import pickle
 import sys
 from pathlib import Path
 
+import torch.distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from .torchrun import OUTPUT, RESULT, WORK
@@ -24,6 +25,12 @@ def main() -> None:
     import cloudpickle
 
     (folder / RESULT.format(rank=rank)).write_bytes(cloudpickle.dumps(result))
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    # After fully_shard, the threads of gloo outlive their group. One that still frees a tensor
+    # while Python shuts down ends the process by SIGABRT, seldom, and only on a busy machine.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
