@@ -6,9 +6,9 @@ How can two processes save a training that three others continue?
 
 After ``fully_shard``, no process has the whole network, so none can write it
 into a file by itself. And when a long job is started again, the cluster may
-have more machines for it, or fewer. With PyTorch's distributed checkpoint,
-*DCP* for short, each process writes the pieces that it has, and later reads the
-pieces that it needs.
+have more machines for it, or fewer. With PyTorch's :term:`distributed
+checkpoint <DCP>`, *DCP* for short, each process writes the pieces that it has,
+and later reads the pieces that it needs.
 
 After this lesson you can
 
@@ -21,9 +21,7 @@ After this lesson you can
 # Setup
 # -----
 
-import tempfile
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -41,7 +39,14 @@ from torch.nn.functional import cross_entropy
 from handbook import datasets, torchrun
 
 torch.manual_seed(0)
-temporary = tempfile.TemporaryDirectory()  # removed at the end
+
+# %%
+# A checkpoint is a folder here. This one is removed at the end of the page.
+
+import tempfile
+from pathlib import Path
+
+temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
 
 # %%
@@ -51,10 +56,10 @@ folder = Path(temporary.name)
 # ranks, each has five of them, and writes its five into a file. Later there are
 # three ranks, with 4, 4 and 2. From which files must each of the three read?
 #
-# .. alt:: The biases 0 to 9, twice in a row. Where two ranks write, 0 to 4 are
-#    in the file __0_0.distcp, and 5 to 9 in __1_0.distcp. Where three ranks
-#    read, rank 0 needs 0 to 3, rank 1 needs 4 to 7, and rank 2 needs 8 and 9.
-#    Only those of rank 1 come from both files.
+# .. alt:: The biases 0 to 9 in two rows. Where two ranks write, 0 to 4 are in
+#    one file, and 5 to 9 in the other. Where three ranks read, rank 0 needs 0
+#    to 3, rank 1 needs 4 to 7, and rank 2 needs 8 and 9. Only those of rank 1
+#    come from both files.
 
 # %%
 # .. drawing::
@@ -82,8 +87,8 @@ axis.set(xlim=(-0.7, 11), ylim=(2.1, -1.1))
 #
 # On real data
 # ------------
-# We shard a network as in :doc:`/lessons/advanced/15_fsdp`. On one process it
-# stays as it is.
+# We shard a network as in :doc:`/lessons/advanced/15_fsdp` (see
+# :term:`sharding`). On one process it stays as it is.
 
 digits, _ = datasets.mnist()
 x = digits.x[:5760]
@@ -128,14 +133,14 @@ def train(net, adam, steps, rank=0, ranks=1):
 
 
 # %%
-# The next function loads the checkpoint that we are going to write. Read it
-# with the list below.
+# The next function loads a checkpoint. The list below it explains the calls.
 
 
 def load(net, adam):
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state}
-    dcp.load(state, checkpoint_id=folder / "run")
+    with warnings.catch_warnings(action="ignore"):
+        dcp.load(state, checkpoint_id=folder / "run")
     set_state_dict(
         net, adam, model_state_dict=state["model"],
         optim_state_dict=state["optimizer"],
@@ -149,16 +154,16 @@ def load(net, adam):
 #   made a step yet, it first gets moments, all zero.
 # - ``dcp.load`` does not return a dictionary. It takes one, and *fills* it with
 #   what the checkpoint has under the same names. So network and optimizer have
-#   to exist before.
+#   to exist before. (It warns when there is no process group. Later we load on
+#   one process, so we turn that off.)
 # - ``set_state_dict`` gives what was loaded to the network and the optimizer.
 #
-# Two ranks train for 40 steps and save. For that, ``dcp.save`` takes a
-# dictionary of the same kind. Each rank writes one file, so all must call it.
-# It returns the index.
+# Two ranks train for 40 steps, and save a dictionary of the same kind with
+# ``dcp.save``. Each rank writes its own file, so all must call it. It returns
+# the index.
 #
-# Then the two take eight more steps, as if they had never stopped. At last, a
-# network that starts from another seed loads the checkpoint, and takes the same
-# eight steps.
+# Then the two take eight more steps without a stop. After that, a network from
+# another seed loads the checkpoint, and takes the same eight steps.
 
 
 def write():
@@ -169,27 +174,30 @@ def write():
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state}
     index = dcp.save(state, checkpoint_id=folder / "run")
-    for piece in index.state_dict_metadata["model.3.bias"].chunks:
-        print(f"{piece.sizes[0]} biases, the first is {piece.offsets[0]}")
     never_stopped = train(net, adam, range(40, 48), rank, ranks=2)
     net, adam = network(seed=1, ranks=2)
     load(net, adam)
     resumed = train(net, adam, range(40, 48), rank, ranks=2)
     dist.destroy_process_group()
-    return never_stopped, resumed
+    return never_stopped, resumed, index
 
-
-written = torchrun(write, processes=2)
-print(sorted(file.name for file in (folder / "run").iterdir()))
 
 # %%
-# The index says that there are two pieces of five biases, as in the figure. It
-# is saved in the file ``.metadata``. The name ``__1_0.distcp`` means rank 1,
-# its file 0.
+# What does the index say about the ten biases, and which files are there?
+
+never_stopped, on_two, index = torchrun(write, processes=2)[0]
+for piece in index.state_dict_metadata["model.3.bias"].chunks:
+    print(f"{piece.sizes[0]} biases, the first is {piece.offsets[0]}")
+files = sorted(file.name for file in (folder / "run").iterdir())
+print(files)
+
+# %%
+# There are two pieces of five biases, as in the figure. The index was also
+# written into the file ``.metadata``. The name ``__1_0.distcp`` means file 0 of
+# rank 1.
 #
 # Now three ranks continue, and then one process without torchrun, in which the
-# network is not sharded. (On one process, DCP warns that there is no process
-# group. We want it so, and turn the warning off.)
+# network is not sharded.
 
 
 def read():
@@ -203,9 +211,8 @@ def read():
     return resumed
 
 
-on_three = torchrun(read, processes=3)
+on_three = torchrun(read, processes=3)[0]
 
-warnings.filterwarnings("ignore", "torch.distributed is disabled")
 net, adam = network(seed=1)
 load(net, adam)
 on_one = train(net, adam, range(40, 48))
@@ -213,11 +220,10 @@ on_one = train(net, adam, range(40, 48))
 # %%
 # Does it matter who continues?
 
-never_stopped, on_two = written[0]
 losses, weight = never_stopped
 print(f"never stopped: loss after the next step {losses[0]:.3f}")
 
-resumed = {"2 ranks": on_two, "3 ranks": on_three[0], "1 process": on_one}
+resumed = {"2 ranks": on_two, "3 ranks": on_three, "1 process": on_one}
 errors = {}
 for name, result in resumed.items():
     new_losses, new_weight = result
@@ -227,15 +233,14 @@ for name, result in resumed.items():
     print(torch.equal(new_weight, weight))
 
 # %%
-# No. The loss after the next step is the same, and eight steps later, the
-# weights are, too. On two ranks, they agree bit for bit. On three ranks and on
-# one, they agree except for rounding, since the gradients of 120 digits are
-# added up in other groups.
+# No. The loss after the next step is the same, and so are the weights after
+# eight steps. On two ranks, they agree bit for bit. On three ranks and on one,
+# they agree except for rounding, since there the gradients of the 120 digits
+# are added up in other groups.
 
 # %%
 # .. check::
 
-files = sorted(file.name for file in (folder / "run").iterdir())
 assert files == [".metadata", "__0_0.distcp", "__1_0.distcp"], "the files"
 assert torch.equal(on_two[1], weight), "2 ranks: bit for bit"
 assert all(error < 1e-5 for error in errors.values()), "the same weights"
@@ -244,6 +249,8 @@ assert all(
 ), "the same next loss"
 
 # %%
+# .. _lost-moments:
+#
 # What goes wrong
 # ---------------
 # Without DCP, one asks the network and the optimizer for their own
@@ -252,7 +259,8 @@ assert all(
 
 net, adam = network(seed=1)
 state = {"model": net.state_dict(), "optimizer": adam.state_dict()}
-dcp.load(state, checkpoint_id=folder / "run")
+with warnings.catch_warnings(action="ignore"):
+    dcp.load(state, checkpoint_id=folder / "run")
 net.load_state_dict(state["model"])
 adam.load_state_dict(state["optimizer"])
 
@@ -263,7 +271,7 @@ print(f"loss after the next step {lost_losses[0]:.3f}, not {losses[0]:.3f}")
 
 # %%
 # .. alt:: The loss on other digits after each of the steps 41 to 48. That of
-#    the training that never stopped goes from 0.34 to 0.32. The points of three
+#    the training that never stopped goes from 0.34 to 0.32. The points of 3
 #    ranks lie on it. Without the moments, it jumps to 0.41 first, and then
 #    comes down to 0.36.
 
@@ -274,15 +282,16 @@ figure, axis = plt.subplots(figsize=(4.4, 2.8), layout="constrained")
 steps = range(41, 49)
 axis.plot(steps, lost_losses, "C1--", label="moments lost")
 axis.plot(steps, losses, "C0", label="never stopped")
-axis.plot(steps, on_three[0][0], "C2o", label="resumed on 3 ranks")
+three_losses, _ = on_three
+axis.plot(steps, three_losses, "C2o", label="resumed on 3 ranks")
 axis.set(xlabel="step", ylabel="loss on other digits", ylim=(0.28, 0.5))
 axis.legend(loc="upper right", fontsize=8)
 
 # %%
-# There is no error. A new Adam has no moments before its first step, so its
-# dictionary has no entries for them, and DCP fills only what it finds. The
-# weights are right, but Adam starts anew, and the loss jumps. A few steps
-# later, the curve looks harmless again.
+# There is no error, but 0 weights and biases have moments. A new Adam has none
+# before its first step, so its dictionary has no entries for them, and DCP
+# fills only what it finds. The weights are right, but Adam starts anew, and the
+# loss jumps. A few steps later, the curve looks harmless again.
 #
 # So get both dictionaries from ``get_state_dict``. The opposite mistake is not
 # silent. If you ask for a name that the checkpoint does not have, DCP raises an
@@ -322,10 +331,10 @@ assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 #
 #    sbatch --nodes=3 train.sbatch
 #
-# This page ran on one machine without a GPU. For NVIDIA GPUs, write ``"nccl"``
-# and ``"cuda"``, and first call ``torch.cuda.set_device`` with the number in
-# ``LOCAL_RANK``, since DCP sends its messages through the current GPU
-# (`documentation
+# We tried the two torchrun commands, but with all nodes on one machine, and
+# without a GPU. For NVIDIA GPUs, write ``"nccl"`` and ``"cuda"``, and first
+# call ``torch.cuda.set_device`` with the number in ``LOCAL_RANK``, since DCP
+# sends its messages through the current GPU (`documentation
 # <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__).
 #
 # Recipe
@@ -351,7 +360,9 @@ from torch.nn.functional import cross_entropy
 
 from handbook import datasets, torchrun
 
-warnings.filterwarnings("ignore", "torch.distributed is disabled")
+# %%
+# The network is sharded if there are several ranks.
+
 place = tempfile.TemporaryDirectory()
 runs = Path(place.name)  # yours: a folder that all machines share
 
@@ -384,7 +395,8 @@ def load(net, adam):
     state = {"model": model_state, "optimizer": optimizer_state, "epoch": 0}
     complete = sorted(runs.glob("epoch-*/.metadata"))
     if complete:
-        dcp.load(state, checkpoint_id=complete[-1].parent)
+        with warnings.catch_warnings(action="ignore"):
+            dcp.load(state, checkpoint_id=complete[-1].parent)
         set_state_dict(
             net, adam, model_state_dict=state["model"],
             optim_state_dict=state["optimizer"],
@@ -414,35 +426,30 @@ def train(net, adam, epoch, rank, ranks):
 
 
 # %%
-# ``is_torchelastic_launched`` says whether torchrun has started this process.
+# This is what torchrun runs. In a script, write ``work(epochs=10)`` below it,
+# and nothing else.
 
 
 def work(epochs):
-    rank, ranks = 0, 1
-    if dist.is_torchelastic_launched():
-        dist.init_process_group("gloo")
-        rank = dist.get_rank()
-        ranks = dist.get_world_size()
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    ranks = dist.get_world_size()
     net, adam = network(ranks)
     for epoch in range(load(net, adam), epochs):
         train(net, adam, epoch, rank, ranks)
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    dist.destroy_process_group()
 
 
-# %%
-# In a script, write ``work(epochs=10)`` in place of the last cell. Here, one
-# process trains for an epoch, and two continue. Then one process loads the
-# network and uses it.
-
-work(epochs=1)
 torchrun(work, 2, processes=2)
 
+# %%
+# Afterwards, one process loads the newest checkpoint, and reads new digits.
+
 net, adam = network()
-load(net, adam)
+epoch = load(net, adam)
 accuracy = (net(new_digits.x).argmax(1) == new_digits.y).float().mean()
 guess = net(new_digits.x[:1]).argmax().item()
-print(f"accuracy on new digits {accuracy:.0%}")
+print(f"after epoch {epoch}: accuracy on new digits {accuracy:.0%}")
 print(f"the first is a {new_digits.y[0]}, the guess {guess}")
 
 # %%
@@ -454,7 +461,7 @@ print(f"the first is a {new_digits.y[0]}, the guess {guess}")
 # %%
 # .. check::
 
-assert len(list(runs.iterdir())) == 2, "one folder for each epoch"
+assert epoch == 2, "the newest"
 assert accuracy > 0.8, "it has learned"
 assert guess == new_digits.y[0], "it is right"
 
@@ -492,14 +499,14 @@ assert guess == new_digits.y[0], "it is right"
 written_by = torch.zeros(10, dtype=torch.int64)
 for writer, piece in enumerate(torch.arange(10).chunk(3)):
     written_by[piece] = writer
-needed = [written_by[piece].unique() for piece in torch.arange(10).chunk(4)]
-for reader, writers in enumerate(needed):
-    print(f"rank {reader} reads the files of ranks {writers.tolist()}")
+needed = []
+for reader, piece in enumerate(torch.arange(10).chunk(4)):
+    needed.append(written_by[piece].unique().tolist())
+    print(f"rank {reader} reads the files of ranks {needed[reader]}")
 
 # %%
 # .. check::
 
-needed = [writers.tolist() for writers in needed]
 assert needed == [[0], [0, 1], [1, 2], [2]], "ranks 1 and 2"
 
 # %%
@@ -512,7 +519,8 @@ assert needed == [[0], [0, 1], [1, 2], [2]], "ranks 1 and 2"
 (folder / "run" / "__1_0.distcp").unlink()
 caught = "nothing"
 try:
-    dcp.load({"model": net.state_dict()}, checkpoint_id=folder / "run")
+    with warnings.catch_warnings(action="ignore"):
+        dcp.load({"model": net.state_dict()}, checkpoint_id=folder / "run")
 except Exception:
     caught = "an Exception"
 except BaseException as error:
