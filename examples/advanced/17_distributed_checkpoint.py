@@ -41,7 +41,7 @@ from handbook import datasets, torchrun
 torch.manual_seed(0)
 
 # %%
-# A checkpoint is a folder here. This one is removed at the end of the page.
+# Here, a checkpoint is a folder. This one is removed at the end of the page.
 
 import tempfile
 from pathlib import Path
@@ -111,7 +111,7 @@ def network(seed, ranks=1):
 
 # %%
 # A step takes 120 digits, which the ranks share equally. After each step, we
-# note the loss on 1,000 other digits. In the end, the weights of the first
+# note the loss on 1,000 other digits. At the end, the weights of the first
 # layer are collected, so that we can compare them.
 
 
@@ -159,8 +159,8 @@ def load(net, adam):
 # - ``set_state_dict`` gives what was loaded to the network and the optimizer.
 #
 # Two ranks train for 40 steps, and save a dictionary of the same kind with
-# ``dcp.save``. Each rank writes its own file, so all must call it. It returns
-# the index.
+# ``dcp.save``, which returns the index. Each rank writes its own file, so all
+# must call it.
 #
 # Then the two take eight more steps without a stop. After that, a network from
 # another seed loads the checkpoint, and takes the same eight steps.
@@ -265,7 +265,8 @@ net.load_state_dict(state["model"])
 adam.load_state_dict(state["optimizer"])
 
 print("loss before", f"{cross_entropy(net(val_x), val_y):.3f}")
-print(len(adam.state), "weights and biases have moments")
+with_moments = len(adam.state)
+print(with_moments, "weights and biases have moments")
 lost_losses, lost_weight = train(net, adam, range(40, 48))
 print(f"loss after the next step {lost_losses[0]:.3f}, not {losses[0]:.3f}")
 
@@ -300,8 +301,11 @@ axis.legend(loc="upper right", fontsize=8)
 # %%
 # .. check::
 
-assert len(adam.state) == 4, "after its first step, Adam has moments again"
-assert lost_losses[0] > losses[0] + 0.05, "it jumps"
+assert with_moments == 0, "none"
+assert abs(losses[0] - 0.336) < 0.003, "0.34"
+assert abs(losses[-1] - 0.32) < 0.01, "0.32"
+assert abs(lost_losses[0] - 0.412) < 0.003, "it jumps to 0.41"
+assert abs(lost_losses[-1] - 0.36) < 0.01, "0.36"
 assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 
 # %%
@@ -440,10 +444,11 @@ def work(epochs):
     dist.destroy_process_group()
 
 
-torchrun(work, 2, processes=2)
-
 # %%
-# Afterwards, one process loads the newest checkpoint, and reads new digits.
+# Two processes train for two epochs. Then one process loads the newest
+# checkpoint, and reads new digits.
+
+torchrun(work, 2, processes=2)
 
 net, adam = network()
 epoch = load(net, adam)
