@@ -16,7 +16,8 @@ SCRIPT = Path(__file__).parent / "helpers/rank_functions.py"
 
 
 NAMES = ["even", "odd", "one_alone", "single", "straight", "half", "rest"]
-NAMES += ["masks", "loader", "methods", "stopping", "order", "sharded"]
+NAMES += ["masks", "loader", "methods", "stopping", "order"]
+NAMES += ["sharded", "sharded_uneven", "sharded_faults"]
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +57,29 @@ def test_two_ranks_give_the_numbers_of_one_process(result, name):
 
 
 def test_a_sharded_model_gives_the_numbers_of_one_process(result):
-    one, weights, score, _ = ranks.sharded(None)
+    one, weights, score = ranks.sharded(None)
     for rank in (0, 1):
-        history, shared, scored, refused = result("sharded", rank)
+        history, shared, scored = result("sharded", rank)
         for row, expected in zip(history, one, strict=True):
             assert row == pytest.approx(expected, rel=1e-6)
         for name, value in weights.items():
             assert torch.allclose(shared[name], value, rtol=1e-4, atol=1e-6)
         assert scored == pytest.approx(score, rel=1e-6)
-        assert "checkpoint= would keep that of rank 0 alone" in refused
+
+
+def test_a_sharded_model_is_evaluated_where_a_rank_has_a_batch_less(result):
+    """Each rank must take part in each batch, since the layers collect their weights."""
+    for rank in (0, 1):
+        assert result("sharded_uneven", rank) == pytest.approx(ranks.sharded_uneven(None))
+
+
+def test_what_cannot_be_done_with_a_sharded_model_is_said(result):
+    for rank in (0, 1):
+        loaded, saved, compiled, head, nan = result("sharded_faults", rank)
+        assert loaded.startswith("TypeError: load the checkpoint first")
+        assert "checkpoint= would keep that of rank 0 alone" in saved and compiled == saved
+        assert head.startswith("ValueError: 2.weight is not sharded")
+        assert "is not finite after epoch 1" in nan, "both ranks, though one of them has the nan"
 
 
 def test_a_sharded_model_is_not_that_of_an_optimizer_made_before(monkeypatch):
@@ -74,15 +89,19 @@ def test_a_sharded_model_is_not_that_of_an_optimizer_made_before(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     torch.distributed.init_process_group("gloo")
     try:
-        from torch.distributed.fsdp import fully_shard
-
         model, early = ranks.plain()
-        fully_shard(model)
+        ranks.shard(model, processes=1)
         model(ranks.X)
         late = torch.optim.SGD(model.parameters(), lr=1e-2)  # of the whole weights
         for optimizer in (early, late):
             with pytest.raises(ValueError, match="holds no parameter of this model"):
-                fit(model, [(ranks.X, ranks.Y)], classification_step, optimizer=optimizer)
+                fit(
+                    model,
+                    [(ranks.X, ranks.Y)],
+                    classification_step,
+                    optimizer=optimizer,
+                    device="cpu",
+                )
     finally:
         torch.distributed.destroy_process_group()
 

@@ -160,7 +160,8 @@ def iterate_batches(
     ``size`` is the number of examples of this rank. ``grad_weight`` is what the gradient must be
     multiplied by so that its average over ranks is the gradient over all examples; None for 1.
     Without an epoch, as for `evaluate`, nothing is shuffled by `Batches`, and an example that a
-    `DistributedSampler` repeats to fill up the ranks is left out.
+    `DistributedSampler` repeats to fill up the ranks is left out. A batch of such examples alone
+    has size 0.
     """
     if isinstance(batches, Tensor):
         raise TypeError("batches is a tensor: cut it into batches with Batches(x, batch_size=…)")
@@ -184,9 +185,9 @@ def iterate_batches(
             )
         size = len(parts[0])
         if epoch is None and (own := _own_examples(batches, seen, size)) < size:
-            parts, seen, size = [_first(own, part) for part in parts], seen + size, own
-            if not own:
-                continue
+            seen, size = seen + size, own
+            if own:  # else the batch counts 0: after fully_shard, all ranks must take part
+                parts = [_first(own, part) for part in parts]
         else:
             seen += size
         moved = [p.to(device, non_blocking=True) if hasattr(p, "to") else p for p in parts]

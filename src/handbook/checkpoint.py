@@ -58,11 +58,6 @@ class Checkpoint:
         scheduler: LRScheduler | None,
         streams: RandomStreams,
     ) -> None:
-        if distributed.is_sharded(model):
-            raise TypeError(
-                "each process has only a share of a model after fully_shard, and checkpoint= would "
-                "keep that of rank 0 alone: save with torch.distributed.checkpoint in on_epoch_end"
-            )
         self.path = pathlib.Path(path).expanduser().resolve()
         self.model, self.optimizer, self.scheduler = _unwrap_compiled(model), optimizer, scheduler
         self.streams = streams
@@ -142,6 +137,8 @@ def load_checkpoint(path: Path, model: nn.Module) -> list[EpochMetrics]:
     ------
     CheckpointError
         If there is no such file, or it is damaged or of another model. This one stays as it was.
+    TypeError
+        If ``fully_shard`` was applied to the model.
 
     Examples
     --------
@@ -153,6 +150,8 @@ def load_checkpoint(path: Path, model: nn.Module) -> list[EpochMetrics]:
     file, model = pathlib.Path(path).expanduser(), _unwrap_compiled(model)
     if not file.exists():
         raise CheckpointError(f"{file} is not there: fit(..., checkpoint=…) writes it")
+    if distributed.is_sharded(model):
+        raise TypeError("load the checkpoint first, and call fully_shard on the model afterwards")
     state = _read(file)
     found = find_model_mismatch(state["model"], model)
     if found:

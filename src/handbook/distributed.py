@@ -161,16 +161,50 @@ class _StepModule(nn.Module):
         return self.step(self.model, *batch)
 
 
+def _sharded_modules(model: nn.Module) -> list[Any]:
+    """Return the modules to which ``fully_shard`` was applied."""
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # imported by whoever calls fully_shard
+    if fsdp is None:
+        return []
+    return [module for module in model.modules() if isinstance(module, fsdp.FSDPModule)]
+
+
 def is_sharded(model: nn.Module) -> bool:
-    """Say whether ``fully_shard`` was called on the model: it averages gradients by itself."""
-    fsdp = sys.modules.get("torch.distributed.fsdp")  # there if it was; it takes a second to import
-    return fsdp is not None and isinstance(model, fsdp.FSDPModule)
+    """Say whether ``fully_shard`` was applied to the model: it averages gradients by itself."""
+    return bool(_sharded_modules(model))
+
+
+def validate_sharding(model: nn.Module, checkpoint: bool) -> None:
+    """Refuse what `fit` cannot do with a model after ``fully_shard``.
+
+    Raises
+    ------
+    TypeError
+        If a checkpoint is wanted.
+    ValueError
+        If a parameter that is trained is not sharded.
+    """
+    if not is_sharded(model):
+        return
+    if checkpoint:
+        raise TypeError(
+            "each process has only a share of a model after fully_shard, and checkpoint= would "
+            "keep that of rank 0 alone: save with torch.distributed.checkpoint in on_epoch_end"
+        )
+    from torch.distributed.tensor import DTensor
+
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and not isinstance(parameter, DTensor):
+            raise ValueError(
+                f"{name} is not sharded, so nothing would average its gradient over the "
+                "processes: call fully_shard on the whole model, once it is complete"
+            )
 
 
 def reshard(model: nn.Module) -> None:
-    """Give back the whole weights that a forward pass without a backward pass has left there."""
-    for module in filter(is_sharded, model.modules()):
-        module.reshard()  # type: ignore[operator]
+    """Drop the whole weights that a forward pass without a backward pass leaves behind."""
+    for module in _sharded_modules(model):
+        module.reshard()
 
 
 def wrap_step(step: Step, model: nn.Module) -> BoundStep:

@@ -76,7 +76,8 @@ def fit(
     max_grad_norm : float, optional
         Clip the gradient so that the norm over all parameters is at most this.
     checkpoint : path-like, optional
-        File to write at the end of each epoch, and to resume from if it is there.
+        File to write at the end of each epoch, and to resume from if it is there. Refused for a
+        model after ``fully_shard``: save that with ``torch.distributed.checkpoint``.
     on_epoch_end : callable, optional
         Called with each new row of the history, after it was saved. Return True to stop.
     progress : bool, optional
@@ -106,10 +107,8 @@ def fit(
     """
     device = distributed.init(device)
     model.to(device)
-    distributed.reshard(model)  # so that its parameters are those that the optimizer must hold
-    validate_arguments(
-        model, optimizer, scheduler, scheduler_interval, batches, val, max_grad_norm, checkpoint
-    )
+    validate_arguments(model, optimizer, scheduler, scheduler_interval, batches, val, max_grad_norm)
+    distributed.validate_sharding(model, checkpoint is not None)
     streams = RandomStreams(device, batches, val)
     streams.fork_ranks()
     history: list[EpochMetrics] = []
@@ -199,8 +198,10 @@ def evaluate(
     model.to(device)
     forward = annotate_errors(step)
     means = RunningMeans()
-    with evaluation_mode(model), torch.no_grad():
-        for batch, size, _ in iterate_batches(batches, device):
-            means.add(size, *forward(model, *batch))
-    distributed.reshard(model)
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            for batch, size, _ in iterate_batches(batches, device):
+                means.add(size, *forward(model, *batch))
+    finally:
+        distributed.reshard(model)
     return means.compute()

@@ -12,7 +12,6 @@ from ._typing import (
     EpochMetrics,
     LRScheduler,
     Optimizer,
-    Path,
     SchedulerInterval,
     Step,
 )
@@ -28,7 +27,6 @@ def validate_arguments(
     batches: BatchIterable,
     val: BatchIterable | None,
     max_grad_norm: float | None,
-    checkpoint: Path | None,
 ) -> None:
     """Refuse arguments of `fit` that do not belong together, before an epoch is spent on them.
 
@@ -273,12 +271,14 @@ class FiniteCheck:
 
     def _not_finite(self) -> list[str]:
         named = [*self.model.named_parameters(), *self.model.named_buffers()]
-        named = [(name, t.to_local() if hasattr(t, "to_local") else t) for name, t in named]
         named = [(name, t) for name, t in named if t.is_floating_point() or t.is_complex()]
         if not named:
             return []
-        flags = torch.stack([t.detach().isfinite().all() for _, t in named]).tolist()
-        return [name for (name, _), finite in zip(named, flags, strict=True) if not finite]
+        flags = [t.detach().isfinite().all() for _, t in named]
+        # After fully_shard each process has seen its share alone, and all of them must agree.
+        flags = [flag.full_tensor() if hasattr(flag, "full_tensor") else flag for flag in flags]
+        finite = torch.stack(flags).tolist()
+        return [name for (name, _), fine in zip(named, finite, strict=True) if not fine]
 
 
 def step_scheduler(scheduler: Any, row: EpochMetrics) -> None:

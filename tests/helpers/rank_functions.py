@@ -12,7 +12,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from handbook import Batches, classification_step, distributed, evaluate, fit, regression_step
+from handbook import (
+    Batches,
+    classification_step,
+    distributed,
+    evaluate,
+    fit,
+    load_checkpoint,
+    regression_step,
+)
+from handbook.validation import FiniteCheck
 
 X = torch.randn(101, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -67,32 +76,79 @@ def single(folder):
     return without_dropout(folder, 1)
 
 
+def shard(model, *layers, processes=2):
+    """Apply fully_shard to these layers, and then to the whole model."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    distributed.init("cpu")
+    mesh = init_device_mesh("cpu", (processes,))
+    for module in (*layers, model):
+        fully_shard(module, mesh=mesh)
+
+
 def sharded(folder):
-    """Return the same after fully_shard, a forward pass, and a checkpoint that is refused."""
+    """Return the same after fully_shard, and after a forward pass, which leaves weights whole."""
     model, _ = plain()
     if folder is not None:  # under torchrun
-        from torch.distributed.fsdp import fully_shard
-
-        distributed.init("cpu")
-        fully_shard(model[0])
-        fully_shard(model)
+        shard(model, model[0])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     batches, val = Batches(X, Y, batch_size=7, shuffle=True), Batches(X, Y, batch_size=50)
     with torch.no_grad():
-        model(X)  # leaves the weights whole
+        model(X)
     history = fit(
         model, batches, classification_step, optimizer=optimizer, val=val, max_grad_norm=1.0,
-        epochs=2,
+        epochs=2, device="cpu",
     )  # fmt: skip
     weights = {name: value.detach() for name, value in model.named_parameters()}
-    refused = None
     if folder is not None:
         weights = {name: value.full_tensor() for name, value in weights.items()}
+    return history, weights, evaluate(model, val, classification_step, device="cpu")
+
+
+def sharded_uneven(folder):
+    """Return the score of a sharded model on five examples of a DataLoader, one at a time."""
+    model, _ = plain()
+    data, sampler = TensorDataset(X[:5], Y[:5]), None
+    if folder is not None:
+        shard(model, model[0], model[-1])
+        sampler = DistributedSampler(data, shuffle=False)
+    loader = DataLoader(data, batch_size=1, sampler=sampler)
+    return evaluate(model, loader, classification_step, device="cpu")
+
+
+def sharded_faults(folder):
+    """Return what `fit` and `load_checkpoint` say of sharded models that they cannot use."""
+    said = []
+
+    def note(call, *args, **options):
         try:
-            fit(model, batches, classification_step, optimizer=optimizer, checkpoint="run.pt")
-        except TypeError as error:
-            refused = str(error)
-    return history, weights, evaluate(model, val, classification_step), refused
+            call(*args, **options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said.append(f"{type(error).__name__}: {error}")
+
+    def train(model, **options):
+        sgd = torch.optim.SGD(model.parameters(), lr=1e-2)
+        batches = Batches(X, Y, batch_size=50)
+        fit(model, batches, classification_step, optimizer=sgd, device="cpu", epochs=1, **options)
+
+    model, _ = plain()
+    path = folder / "before_sharding.pt"
+    train(model, checkpoint=path)
+    shard(model)
+    note(load_checkpoint, path, model)
+    note(train, model, checkpoint=path)
+    note(train, torch.compile(model), checkpoint=path)
+    model[-1] = nn.Linear(model[-1].in_features, 2)  # a new head, too late
+    note(train, model)
+
+    model, _ = plain()
+    shard(model)
+    finite = FiniteCheck(model)
+    if distributed.rank() == 1:
+        model[-1].bias.detach().to_local().fill_(float("nan"))
+    note(finite.check, 1, 1)
+    return said
 
 
 def run(path, epochs, progress=False):

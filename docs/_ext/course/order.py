@@ -92,6 +92,7 @@ ORDER = [
     "advanced/15_fsdp",
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
+    "advanced/22_quantize",
 ]
 
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
