@@ -12,8 +12,8 @@ and later reads the pieces that it needs.
 
 After this lesson you can
 
-- save a sharded training, and continue it on any number of processes
-- check, by the steps that follow, that nothing was lost
+- save a sharded training, and continue it on more or fewer processes
+- check, by the next training steps, that nothing was lost
 - avoid a way of loading that loses Adam's moments and raises no error
 """
 
@@ -76,14 +76,14 @@ axis.text(2, -0.65, "__0_0.distcp", ha="center", va="center")
 axis.text(7.6, -0.65, "__1_0.distcp", ha="center", va="center")
 for reader, place in enumerate([1.5, 6.1, 9.7]):
     axis.text(place, 1.65, f"rank {reader}", ha="center", va="center")
-axis.set_yticks([0, 1], ["2 write", "3 read"])
+axis.set_yticks([0, 1], ["written by 2", "read by 3"])
 axis.set_xticks([])
 axis.set(xlim=(-0.7, 11), ylim=(2.1, -1.1))
 
 # %%
 # Rank 1 needs number 4 from the first file, and 5 to 7 from the second. So
 # there must be an index that says which piece lies in which file. DCP writes
-# the index, and finds the pieces with it.
+# it.
 #
 # On real data
 # ------------
@@ -112,7 +112,7 @@ def network(seed, ranks=1):
 # %%
 # A step takes 120 digits, which the ranks share equally. After each step, we
 # note the loss on 1,000 other digits. At the end, the weights of the first
-# layer are collected, so that we can compare them.
+# layer are collected for the comparison.
 
 
 def train(net, adam, steps, rank=0, ranks=1):
@@ -142,35 +142,38 @@ def load(net, adam):
     with warnings.catch_warnings(action="ignore"):
         dcp.load(state, checkpoint_id=folder / "run")
     set_state_dict(
-        net, adam, model_state_dict=state["model"],
+        net,
+        adam,
+        model_state_dict=state["model"],
         optim_state_dict=state["optimizer"],
-    )  # fmt: skip
+    )
 
 
 # %%
 # - ``get_state_dict`` returns two dictionaries, that of the network and that of
 #   the optimizer. Their entries have the same names on any number of ranks,
-#   such as ``3.bias``. The tensors are the shards of this rank. If Adam has not
-#   made a step yet, it first gets moments, all zero.
+#   such as ``3.bias``. The tensors are the shards of this rank. A new Adam has
+#   to make a step for this, with gradients of zero and learning rate 0. No
+#   weight changes, and its moments are zero, but it has counted a step. So call
+#   this on a new Adam only if you load next.
 # - ``dcp.load`` does not return a dictionary. It takes one, and *fills* it with
 #   what the checkpoint has under the same names. So network and optimizer have
-#   to exist before. (It warns when there is no process group. Later we load on
-#   one process, so we turn that off.)
+#   to exist before. (Without a process group it warns, which we turn off.)
 # - ``set_state_dict`` gives what was loaded to the network and the optimizer.
 #
 # Two ranks train for 40 steps, and save a dictionary of the same kind with
 # ``dcp.save``, which returns the index. Each rank writes its own file, so all
 # must call it.
 #
-# Then the two take eight more steps without a stop. After that, a network from
-# another seed loads the checkpoint, and takes the same eight steps.
+# Then the two take eight more steps. After that, a network from another seed
+# loads the checkpoint, and takes the same eight steps.
 
 
 def write():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     net, adam = network(seed=0, ranks=2)
-    train(net, adam, range(40), rank, ranks=2)
+    before, _ = train(net, adam, range(40), rank, ranks=2)
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state}
     index = dcp.save(state, checkpoint_id=folder / "run")
@@ -179,13 +182,13 @@ def write():
     load(net, adam)
     resumed = train(net, adam, range(40, 48), rank, ranks=2)
     dist.destroy_process_group()
-    return never_stopped, resumed, index
+    return before[-1], never_stopped, resumed, index
 
 
 # %%
 # What does the index say about the ten biases, and which files are there?
 
-never_stopped, on_two, index = torchrun(write, processes=2)[0]
+saved_loss, never_stopped, on_two, index = torchrun(write, processes=2)[0]
 for piece in index.state_dict_metadata["model.3.bias"].chunks:
     print(f"{piece.sizes[0]} biases, the first is {piece.offsets[0]}")
 files = sorted(file.name for file in (folder / "run").iterdir())
@@ -196,8 +199,8 @@ print(files)
 # written into the file ``.metadata``. The name ``__1_0.distcp`` means file 0 of
 # rank 1.
 #
-# Now three ranks continue, and then one process without torchrun, in which the
-# network is not sharded.
+# Now three ranks continue, and then one process, without torchrun and without
+# sharding.
 
 
 def read():
@@ -228,15 +231,15 @@ errors = {}
 for name, result in resumed.items():
     new_losses, new_weight = result
     errors[name] = (new_weight - weight).abs().max().item()
-    print(f"{name}: loss {new_losses[0]:.3f}", end=", weights equal to ")
+    print(f"{name}: loss {new_losses[0]:.3f}", end=", weights within ")
     print(f"0.00001: {errors[name] < 1e-5}", end=", bit for bit: ")
     print(torch.equal(new_weight, weight))
 
 # %%
-# No. The loss after the next step is the same, and so are the weights after
-# eight steps. On two ranks, they agree bit for bit. On three ranks and on one,
-# they agree except for rounding, since there the gradients of the 120 digits
-# are added up in other groups.
+# No. The loss after the next step is the same. After eight steps, the weights
+# agree bit for bit on two ranks. On three and on one, they agree except for
+# rounding, since there the gradients of the 120 digits are added up in other
+# groups.
 
 # %%
 # .. check::
@@ -253,9 +256,8 @@ assert all(
 #
 # What goes wrong
 # ---------------
-# Without DCP, one asks the network and the optimizer for their own
-# dictionaries. Here we do so, too. The checkpoint is the same and still holds
-# everything. What will be lost?
+# Without DCP, we call ``state_dict()`` of the network and of the optimizer. Let
+# us do so here, too, with the same checkpoint. What will be lost?
 
 net, adam = network(seed=1)
 state = {"model": net.state_dict(), "optimizer": adam.state_dict()}
@@ -264,7 +266,8 @@ with warnings.catch_warnings(action="ignore"):
 net.load_state_dict(state["model"])
 adam.load_state_dict(state["optimizer"])
 
-print("loss before", f"{cross_entropy(net(val_x), val_y):.3f}")
+loaded_loss = cross_entropy(net(val_x), val_y).item()
+print(f"loss when saved {saved_loss:.3f}, when loaded {loaded_loss:.3f}")
 with_moments = len(adam.state)
 print(with_moments, "weights and biases have moments")
 lost_losses, lost_weight = train(net, adam, range(40, 48))
@@ -273,8 +276,8 @@ print(f"loss after the next step {lost_losses[0]:.3f}, not {losses[0]:.3f}")
 # %%
 # .. alt:: The loss on other digits after each of the steps 41 to 48. That of
 #    the training that never stopped goes from 0.34 to 0.32. The points of 3
-#    ranks lie on it. Without the moments, it jumps to 0.41 first, and then
-#    comes down to 0.36.
+#    ranks lie on it. Without the moments, it jumps to 0.41 first, and ends at
+#    0.36.
 
 # %%
 # .. drawing::
@@ -289,18 +292,20 @@ axis.set(xlabel="step", ylabel="loss on other digits", ylim=(0.28, 0.5))
 axis.legend(loc="upper right", fontsize=8)
 
 # %%
-# There is no error, but 0 weights and biases have moments. A new Adam has none
-# before its first step, so its dictionary has no entries for them, and DCP
-# fills only what it finds. The weights are right, but Adam starts anew, and the
-# loss jumps. A few steps later, the curve looks harmless again.
+# There is no error, and the weights are right, as the loss shows. But 0 weights
+# and biases have moments. A new Adam has none before its first step, so its
+# dictionary has no entries for them, and DCP fills only what it finds. Adam
+# starts anew. Its first step moves almost every weight by about the learning
+# rate, however small the gradient, so the loss jumps. A few steps later, the
+# curve looks harmless again.
 #
-# So get both dictionaries from ``get_state_dict``. The opposite mistake is not
-# silent. If you ask for a name that the checkpoint does not have, DCP raises an
-# error (:doc:`/errata` has an example).
+# So get both dictionaries from ``get_state_dict``. For a name that the
+# checkpoint does not have, DCP does raise an error (see :doc:`/errata`).
 
 # %%
 # .. check::
 
+assert abs(loaded_loss - saved_loss) < 1e-4, "the weights are right"
 assert with_moments == 0, "none"
 assert abs(losses[0] - 0.336) < 0.003, "0.34"
 assert abs(losses[-1] - 0.32) < 0.01, "0.32"
@@ -311,31 +316,29 @@ assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 # %%
 # Many machines
 # -------------
-# On many machines, the calls are the same, but where is the folder? If every
-# machine had one on a disk of its own, none of them would have all the files,
-# and only that of rank 0 would have the index. So the folder has to be on a
-# file system that all machines share (`a maintainer says so here
+# On many machines, the calls are the same. But if each had the folder on a disk
+# of its own, none would have all the files, and only the machine of rank 0
+# would have the index. So the folder has to be on a file system that all
+# machines share (`a maintainer says so
 # <https://github.com/pytorch/pytorch/issues/99976>`__).
 #
-# Save the recipe below as ``train.py`` in such a folder, and give this command
-# on each of two machines. ``node1`` is the name of one of them. All options are
-# explained in :doc:`/lessons/advanced/14_ddp`.
+# Save the recipe below there, as ``train.py``. In it, let ``runs`` be a folder
+# there, too, such as ``Path("/shared/run")``, and replace all that follows the
+# function ``work`` by ``work(epochs=10)``. Give this command on each of two
+# machines. ``node1`` is the name of one, and the options are those of
+# :doc:`/lessons/advanced/14_ddp`.
 #
 # .. code-block:: bash
 #
 #    torchrun --nnodes=2 --nproc-per-node=2 --rdzv-id=digits \
 #        --rdzv-backend=c10d --rdzv-endpoint=node1:29500 train.py
 #
-# To continue on three machines later, write ``--nnodes=3``. On a cluster with
-# Slurm, use the file ``train.sbatch`` of that lesson. The number of machines in
-# this line `replaces the one in the file
-# <https://slurm.schedmd.com/sbatch.html>`__:
+# To continue on three machines later, write ``--nnodes=3``. With Slurm, take
+# the file ``train.sbatch`` of that lesson and start it by ``sbatch --nodes=3
+# train.sbatch``, since this number `replaces the one in the file
+# <https://slurm.schedmd.com/sbatch.html>`__.
 #
-# .. code-block:: bash
-#
-#    sbatch --nodes=3 train.sbatch
-#
-# We tried the two torchrun commands, but with all nodes on one machine, and
+# We tried torchrun with two nodes and then three, but all on one machine, and
 # without a GPU. For NVIDIA GPUs, write ``"nccl"`` and ``"cuda"``, and first
 # call ``torch.cuda.set_device`` with the number in ``LOCAL_RANK``, since DCP
 # sends its messages through the current GPU (`documentation
@@ -344,7 +347,8 @@ assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 # Recipe
 # ------
 # This training saves after each epoch. Started again, it continues after the
-# last one that was saved, on any number of ranks.
+# last one that was saved, on any number of ranks that can share 120 digits
+# equally.
 
 import tempfile
 import warnings
@@ -368,7 +372,7 @@ from handbook import datasets, torchrun
 # The network is sharded if there are several ranks.
 
 place = tempfile.TemporaryDirectory()
-runs = Path(place.name)  # yours: a folder that all machines share
+runs = Path(place.name)  # in train.py: a folder that all machines share
 
 digits, new_digits = datasets.mnist()
 images = digits.x[:6000]
@@ -391,26 +395,30 @@ def network(ranks=1):
 # A number can be in the dictionary, too. Each epoch has a folder of its own.
 # DCP writes ``.metadata`` `last
 # <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__, so a
-# folder without it is not complete, and is passed over.
+# folder without it is not complete, and is passed over. Without any, ``load``
+# returns before ``get_state_dict``, so that Adam counts no step.
 
 
 def load(net, adam):
+    complete = sorted(runs.glob("epoch-*/.metadata"))
+    if not complete:
+        return 0
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state, "epoch": 0}
-    complete = sorted(runs.glob("epoch-*/.metadata"))
-    if complete:
-        with warnings.catch_warnings(action="ignore"):
-            dcp.load(state, checkpoint_id=complete[-1].parent)
-        set_state_dict(
-            net, adam, model_state_dict=state["model"],
-            optim_state_dict=state["optimizer"],
-        )  # fmt: skip
+    with warnings.catch_warnings(action="ignore"):
+        dcp.load(state, checkpoint_id=complete[-1].parent)
+    set_state_dict(
+        net,
+        adam,
+        model_state_dict=state["model"],
+        optim_state_dict=state["optimizer"],
+    )
     return state["epoch"]
 
 
 # %%
-# Next comes one epoch. Its number is the seed of the order, so that all ranks
-# have the same order, also those that continue.
+# The number of an epoch is the seed of its order, so that all ranks have the
+# same order, also those that continue.
 
 
 def train(net, adam, epoch, rank, ranks):
@@ -430,14 +438,15 @@ def train(net, adam, epoch, rank, ranks):
 
 
 # %%
-# This is what torchrun runs. In a script, write ``work(epochs=10)`` below it,
-# and nothing else.
+# This is what torchrun runs.
 
 
 def work(epochs):
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     ranks = dist.get_world_size()
+    if 120 % ranks != 0:
+        raise ValueError("the ranks cannot share 120 digits equally")
     net, adam = network(ranks)
     for epoch in range(load(net, adam), epochs):
         train(net, adam, epoch, rank, ranks)
@@ -445,8 +454,13 @@ def work(epochs):
 
 
 # %%
-# Two processes train for two epochs. Then one process loads the newest
-# checkpoint, and reads new digits.
+# At first, there is nothing to load. Two processes train for two epochs. Then
+# one process loads the newest checkpoint, and reads new digits.
+
+net, adam = network()
+start = load(net, adam)
+moments = len(adam.state)
+print(f"at first: epoch {start}, {moments} weights and biases have moments")
 
 torchrun(work, 2, processes=2)
 
@@ -458,14 +472,18 @@ print(f"after epoch {epoch}: accuracy on new digits {accuracy:.0%}")
 print(f"the first is a {new_digits.y[0]}, the guess {guess}")
 
 # %%
-# When do you need this? The ``checkpoint`` of :func:`handbook.fit` is one file
-# that rank 0 writes, which is simpler, and enough while each process has the
-# whole network. After ``fully_shard``, ``fit`` refuses to write one, so take
-# DCP.
+# When do you need this? The ``checkpoint`` of :func:`handbook.fit` is one file,
+# which is simpler, and enough while each process has the whole network. After
+# ``fully_shard``, ``fit`` refuses to write one, so take DCP. As another version
+# of PyTorch may be unable to read the folder, keep a finished network as one
+# file, which `dcp_to_torch_save
+# <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__ makes.
 
 # %%
 # .. check::
 
+assert start == 0, "there is nothing to load"
+assert moments == 0, "Adam has counted no step"
 assert epoch == 2, "the newest"
 assert accuracy > 0.8, "it has learned"
 assert guess == new_digits.y[0], "it is right"
@@ -474,7 +492,7 @@ assert guess == new_digits.y[0], "it is right"
 # What you learned
 # ----------------
 # - With DCP, each rank writes its own pieces, and an index says where they are.
-#   Any number of ranks can continue.
+#   Any number of ranks can load them.
 # - ``dcp.load`` fills the dictionary that you give it. What you do not ask for
 #   is not loaded, and no error says so.
 # - ``get_state_dict`` asks for everything, Adam's moments included, and
@@ -518,8 +536,8 @@ assert needed == [[0], [0, 1], [1, 2], [2]], "ranks 1 and 2"
 # .. answer:: 2
 #
 #    No. The error is a ``CheckpointException``, which is a ``BaseException``
-#    but not an ``Exception``, as the one that stops a program by Ctrl-C. The
-#    last line of its message names the file.
+#    but not an ``Exception``, like ``KeyboardInterrupt``, which Ctrl-C raises.
+#    The last line of its message names the file.
 
 (folder / "run" / "__1_0.distcp").unlink()
 caught = "nothing"
