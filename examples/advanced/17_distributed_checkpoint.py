@@ -2,17 +2,17 @@
 Distributed checkpoints, many nodes
 ===================================
 
-How can two processes save a training that three others continue?
+How can three processes continue a training run that two have saved?
 
 After ``fully_shard``, no process has the whole network, so none can write it
-into a file by itself. And when a long job is started again, the cluster may
-have more machines for it, or fewer. With PyTorch's :term:`distributed
-checkpoint <DCP>`, *DCP* for short, each process writes the pieces that it has,
-and later reads the pieces that it needs.
+into a file by itself. And when a long job restarts, the cluster may have more
+machines for it, or fewer. With PyTorch's :term:`distributed checkpoint <DCP>`,
+*DCP* for short, each process writes the pieces that it has, and later reads
+those that it needs.
 
 After this lesson you can
 
-- save a sharded training, and continue it on more or fewer processes
+- save a sharded training run, and continue it on more or fewer processes
 - check, by the next training steps, that nothing was lost
 - avoid a way of loading that loses Adam's moments and raises no error
 """
@@ -41,7 +41,7 @@ from handbook import datasets, torchrun
 torch.manual_seed(0)
 
 # %%
-# Here, a checkpoint is a folder. This one is removed at the end of the page.
+# Here, a checkpoint is a folder. We remove it at the end.
 
 import tempfile
 from pathlib import Path
@@ -53,8 +53,8 @@ folder = Path(temporary.name)
 # Ten numbers in two files
 # ------------------------
 # The last layer of our network has ten biases, one for each digit. On two
-# ranks, each has five of them, and writes its five into a file. Later there are
-# three ranks, with 4, 4 and 2. From which files must each of the three read?
+# ranks, each writes five of them into a file. Later there are three ranks, with
+# 4, 4 and 2. From which files must each of the three read?
 #
 # .. alt:: The biases 0 to 9 in two rows. Where two ranks write, 0 to 4 are in
 #    one file, and 5 to 9 in the other. Where three ranks read, rank 0 needs 0
@@ -81,9 +81,8 @@ axis.set_xticks([])
 axis.set(xlim=(-0.7, 11), ylim=(2.1, -1.1))
 
 # %%
-# Rank 1 needs number 4 from the first file, and 5 to 7 from the second. So
-# there must be an index that says which piece lies in which file. DCP writes
-# it.
+# Rank 1 needs number 4 from the first file, and 5 to 7 from the second. So DCP
+# writes an index that says which piece lies in which file.
 #
 # On real data
 # ------------
@@ -111,8 +110,8 @@ def network(seed, ranks=1):
 
 # %%
 # A step takes 120 digits, which the ranks share equally. After each step, we
-# note the loss on 1,000 other digits. At the end, the weights of the first
-# layer are collected for the comparison.
+# note the loss on 1,000 other digits. At the end, we collect the weights of the
+# first layer for the comparison.
 
 
 def train(net, adam, steps, rank=0, ranks=1):
@@ -133,13 +132,13 @@ def train(net, adam, steps, rank=0, ranks=1):
 
 
 # %%
-# The next function loads a checkpoint. The list below it explains the calls.
+# The next function loads a checkpoint. The list below explains it.
 
 
 def load(net, adam):
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state}
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
         dcp.load(state, checkpoint_id=folder / "run")
     set_state_dict(
         net,
@@ -153,12 +152,14 @@ def load(net, adam):
 # - ``get_state_dict`` returns two dictionaries, that of the network and that of
 #   the optimizer. Their entries have the same names on any number of ranks,
 #   such as ``3.bias``. The tensors are the shards of this rank. A new Adam has
-#   to make a step for this, with gradients of zero and learning rate 0. No
-#   weight changes, and its moments are zero, but it has counted a step. So call
-#   this on a new Adam only if you load next.
-# - ``dcp.load`` does not return a dictionary. It takes one, and *fills* it with
-#   what the checkpoint has under the same names. So network and optimizer have
-#   to exist before. (Without a process group it warns, which we turn off.)
+#   no moments yet. To make them, ``get_state_dict`` lets it take a step with
+#   gradients of zero and learning rate 0. No weight changes, and the moments
+#   are zero, but Adam has counted a step. So call this on a new Adam only if
+#   you load next.
+# - ``dcp.load`` does not return a dictionary. You give it one, and it *fills*
+#   this with what the checkpoint has under the same names. So network and
+#   optimizer have to exist before. (Without a process group it warns, which we
+#   turn off.)
 # - ``set_state_dict`` gives what was loaded to the network and the optimizer.
 #
 # Two ranks train for 40 steps, and save a dictionary of the same kind with
@@ -166,7 +167,7 @@ def load(net, adam):
 # must call it.
 #
 # Then the two take eight more steps. After that, a network from another seed
-# loads the checkpoint, and takes the same eight steps.
+# loads the checkpoint and repeats them.
 
 
 def write():
@@ -189,18 +190,17 @@ def write():
 # What does the index say about the ten biases, and which files are there?
 
 saved_loss, never_stopped, on_two, index = torchrun(write, processes=2)[0]
-for piece in index.state_dict_metadata["model.3.bias"].chunks:
+pieces = index.state_dict_metadata["model.3.bias"].chunks
+for piece in pieces:
     print(f"{piece.sizes[0]} biases, the first is {piece.offsets[0]}")
 files = sorted(file.name for file in (folder / "run").iterdir())
 print(files)
 
 # %%
-# There are two pieces of five biases, as in the figure. The index was also
-# written into the file ``.metadata``. The name ``__1_0.distcp`` means file 0 of
-# rank 1.
+# There are two pieces of five biases, as in the figure. The index is also in
+# the file ``.metadata``, and ``__1_0.distcp`` is file 0 of rank 1.
 #
-# Now three ranks continue, and then one process, without torchrun and without
-# sharding.
+# Now three ranks continue, and then one process, without torchrun or sharding.
 
 
 def read():
@@ -208,13 +208,15 @@ def read():
     rank = dist.get_rank()
     net, adam = network(seed=1, ranks=3)
     load(net, adam)
-    print(f"{len(net[3].bias.to_local())} biases")
+    biases = len(net[3].bias.to_local())
+    print(f"{biases} biases")
     resumed = train(net, adam, range(40, 48), rank, ranks=3)
     dist.destroy_process_group()
-    return resumed
+    return resumed, biases
 
 
-on_three = torchrun(read, processes=3)[0]
+continued = torchrun(read, processes=3)
+on_three, _ = continued[0]
 
 net, adam = network(seed=1)
 load(net, adam)
@@ -231,19 +233,23 @@ errors = {}
 for name, result in resumed.items():
     new_losses, new_weight = result
     errors[name] = (new_weight - weight).abs().max().item()
-    print(f"{name}: loss {new_losses[0]:.3f}", end=", weights within ")
-    print(f"0.00001: {errors[name] < 1e-5}", end=", bit for bit: ")
-    print(torch.equal(new_weight, weight))
+    close = errors[name] < 1e-5
+    equal = torch.equal(new_weight, weight)
+    print(f"{name}: loss {new_losses[0]:.3f}")
+    print(f"  weights within 0.00001: {close}, bit for bit: {equal}")
 
 # %%
-# No. The loss after the next step is the same. After eight steps, the weights
-# agree bit for bit on two ranks. On three and on one, they agree except for
-# rounding, since there the gradients of the 120 digits are added up in other
-# groups.
+# Hardly. The loss after the next step is the same. After eight steps, the
+# weights agree bit for bit on two ranks. On three and on one, they agree within
+# 0.00001. The difference is rounding, since there the 120 digits are grouped
+# differently when their gradients are added up.
 
 # %%
 # .. check::
 
+assert [piece.sizes[0] for piece in pieces] == [5, 5], "two pieces of five"
+assert [piece.offsets[0] for piece in pieces] == [0, 5], "as in the figure"
+assert [biases for _, biases in continued] == [4, 4, 2], "with 4, 4 and 2"
 assert files == [".metadata", "__0_0.distcp", "__1_0.distcp"], "the files"
 assert torch.equal(on_two[1], weight), "2 ranks: bit for bit"
 assert all(error < 1e-5 for error in errors.values()), "the same weights"
@@ -257,11 +263,11 @@ assert all(
 # What goes wrong
 # ---------------
 # Without DCP, we call ``state_dict()`` of the network and of the optimizer. Let
-# us do so here, too, with the same checkpoint. What will be lost?
+# us do so here, too. What will be lost?
 
 net, adam = network(seed=1)
 state = {"model": net.state_dict(), "optimizer": adam.state_dict()}
-with warnings.catch_warnings(action="ignore"):
+with warnings.catch_warnings(action="ignore", category=UserWarning):
     dcp.load(state, checkpoint_id=folder / "run")
 net.load_state_dict(state["model"])
 adam.load_state_dict(state["optimizer"])
@@ -295,12 +301,12 @@ axis.legend(loc="upper right", fontsize=8)
 # There is no error, and the weights are right, as the loss shows. But 0 weights
 # and biases have moments. A new Adam has none before its first step, so its
 # dictionary has no entries for them, and DCP fills only what it finds. Adam
-# starts anew. Its first step moves almost every weight by about the learning
-# rate, however small the gradient, so the loss jumps. A few steps later, the
-# curve looks harmless again.
+# starts anew. Its first step moves each weight with a nonzero gradient, even a
+# tiny one, by about the learning rate, so the loss jumps. A few steps later,
+# the curve looks harmless again.
 #
-# So get both dictionaries from ``get_state_dict``. For a name that the
-# checkpoint does not have, DCP does raise an error (see :doc:`/errata`).
+# So get both dictionaries from ``get_state_dict``. For a name missing in the
+# checkpoint, DCP does raise an error (see :doc:`/errata`).
 
 # %%
 # .. check::
@@ -317,13 +323,12 @@ assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 # Many machines
 # -------------
 # On many machines, the calls are the same. But if each had the folder on a disk
-# of its own, none would have all the files, and only the machine of rank 0
-# would have the index. So the folder has to be on a file system that all
-# machines share (`a maintainer says so
+# of its own, none would have all the files. So it has to be on a file system
+# that all machines share (`a maintainer says so
 # <https://github.com/pytorch/pytorch/issues/99976>`__).
 #
 # Save the recipe below there, as ``train.py``. In it, let ``runs`` be a folder
-# there, too, such as ``Path("/shared/run")``, and replace all that follows the
+# there, such as ``Path("/shared/run")``, and replace all that follows the
 # function ``work`` by ``work(epochs=10)``. Give this command on each of two
 # machines. ``node1`` is the name of one, and the options are those of
 # :doc:`/lessons/advanced/14_ddp`.
@@ -333,22 +338,23 @@ assert (lost_weight - weight).abs().max() > 0.01, "other weights"
 #    torchrun --nnodes=2 --nproc-per-node=2 --rdzv-id=digits \
 #        --rdzv-backend=c10d --rdzv-endpoint=node1:29500 train.py
 #
-# To continue on three machines later, write ``--nnodes=3``. With Slurm, take
-# the file ``train.sbatch`` of that lesson and start it by ``sbatch --nodes=3
-# train.sbatch``, since this number `replaces the one in the file
+# To continue on three machines later, write ``--nnodes=3``. With Slurm, start
+# ``train.sbatch`` of that lesson by ``sbatch --nodes=3 train.sbatch``, since
+# this number `replaces the one in the file
 # <https://slurm.schedmd.com/sbatch.html>`__.
 #
-# We tried torchrun with two nodes and then three, but all on one machine, and
-# without a GPU. For NVIDIA GPUs, write ``"nccl"`` and ``"cuda"``, and first
-# call ``torch.cuda.set_device`` with the number in ``LOCAL_RANK``, since DCP
-# sends its messages through the current GPU (`documentation
+# We tried torchrun with two and three nodes, but all on one machine without a
+# GPU. For NVIDIA GPUs, write ``"nccl"`` and ``"cuda"``, and
+# ``labels[own].to("cuda")`` in the loss. At the start of ``work``, call
+# ``torch.cuda.set_device`` with the number in the environment variable
+# ``LOCAL_RANK``, since DCP sends its messages through the current GPU
+# (`documentation
 # <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__).
 #
 # Recipe
 # ------
 # This training saves after each epoch. Started again, it continues after the
-# last one that was saved, on any number of ranks that can share 120 digits
-# equally.
+# last saved epoch, on any number of ranks that can share 120 digits equally.
 
 import tempfile
 import warnings
@@ -395,8 +401,9 @@ def network(ranks=1):
 # A number can be in the dictionary, too. Each epoch has a folder of its own.
 # DCP writes ``.metadata`` `last
 # <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__, so a
-# folder without it is not complete, and is passed over. Without any, ``load``
-# returns before ``get_state_dict``, so that Adam counts no step.
+# folder without it is incomplete, and is passed over. Without any, ``load``
+# returns before ``get_state_dict``, so Adam counts no step. Every rank looks
+# for itself, so all must see the same folders.
 
 
 def load(net, adam):
@@ -405,7 +412,7 @@ def load(net, adam):
         return 0
     model_state, optimizer_state = get_state_dict(net, adam)
     state = {"model": model_state, "optimizer": optimizer_state, "epoch": 0}
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
         dcp.load(state, checkpoint_id=complete[-1].parent)
     set_state_dict(
         net,
@@ -417,8 +424,8 @@ def load(net, adam):
 
 
 # %%
-# The number of an epoch is the seed of its order, so that all ranks have the
-# same order, also those that continue.
+# The number of the epoch seeds its order, so that all ranks have the same, also
+# those that continue.
 
 
 def train(net, adam, epoch, rank, ranks):
@@ -474,10 +481,12 @@ print(f"the first is a {new_digits.y[0]}, the guess {guess}")
 # %%
 # When do you need this? The ``checkpoint`` of :func:`handbook.fit` is one file,
 # which is simpler, and enough while each process has the whole network. After
-# ``fully_shard``, ``fit`` refuses to write one, so take DCP. As another version
-# of PyTorch may be unable to read the folder, keep a finished network as one
-# file, which `dcp_to_torch_save
-# <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__ makes.
+# ``fully_shard``, ``fit`` refuses to write one, so take DCP. Delete old folders
+# by hand. ``dcp.async_save`` writes while the training goes on. As another
+# version of PyTorch may be unable to read the folder, keep a finished network
+# as one file. `dcp_to_torch_save
+# <https://docs.pytorch.org/docs/stable/distributed.checkpoint.html>`__ makes
+# one of the whole folder, in which ``"model"`` is the network.
 
 # %%
 # .. check::
@@ -497,7 +506,7 @@ assert guess == new_digits.y[0], "it is right"
 #   is not loaded, and no error says so.
 # - ``get_state_dict`` asks for everything, Adam's moments included, and
 #   ``set_state_dict`` gives it to the network and the optimizer.
-# - Compare the next steps with those of a training that never stopped. Except
+# - Compare the next steps with those of a run that never stopped. Except
 #   for rounding, they are equal.
 #
 # Exercises
@@ -537,24 +546,27 @@ assert needed == [[0], [0, 1], [1, 2], [2]], "ranks 1 and 2"
 #
 #    No. The error is a ``CheckpointException``, which is a ``BaseException``
 #    but not an ``Exception``, like ``KeyboardInterrupt``, which Ctrl-C raises.
-#    The last line of its message names the file.
+#    Its message names the file.
 
 (folder / "run" / "__1_0.distcp").unlink()
 caught = "nothing"
+named = False
 try:
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
         dcp.load({"model": net.state_dict()}, checkpoint_id=folder / "run")
 except Exception:
     caught = "an Exception"
 except BaseException as error:
     caught = type(error).__name__
-    print("the message names the file:", "__1_0.distcp" in str(error))
+    named = "__1_0.distcp" in str(error)
 print("caught:", caught)
+print("the message names the file:", named)
 
 # %%
 # .. check::
 
 assert caught == "CheckpointException", "not an Exception"
+assert named, "the message names the file"
 
 # %%
 # .. answer:: 3
