@@ -61,17 +61,16 @@ def start(
 
 def check_pages(project: Project, name: str) -> list[str]:
     """Look for references that lead nowhere, and for messages that are not translated."""
-    found = []
+    found, page = [], f"lessons/{name}"
     try:
         build.check_scripts(project)
-        templates = build.write_templates(project, *build.STRICT_OPTIONS)
+        with build.templates(project, *build.STRICT_OPTIONS) as templates:
+            for language in project.languages[1:]:
+                catalog = project.catalogs(language) / f"{page}.po"
+                template = templates / f"{page}.pot"
+                found += catalogs.unreadable(catalog) or catalogs.problems(template, catalog)
     except SystemExit as error:
         return [str(error)]
-    for language in project.languages[1:]:
-        page = f"lessons/{name}"
-        catalog = project.catalogs(language) / f"{page}.po"
-        template = templates / f"{page}.pot"
-        found += catalogs.unreadable(catalog) or catalogs.problems(template, catalog)
     return found
 
 

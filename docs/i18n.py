@@ -17,11 +17,11 @@ from bilingual.project import Project
 def main(pages: list[str]) -> None:
     """Refresh the catalogs of these pages, or of all pages, and list what remains to translate."""
     project = Project(Path(__file__).parent)
-    templates = build.write_templates(project)
-    for language in project.languages[1:]:
-        folder = project.catalogs(language)
-        todo = catalogs.refresh_all(templates, folder, project.says["project"], pages)
-        print("\n".join(todo) or f"Nothing is left to translate into {language.name}.")
+    with build.templates(project) as templates:
+        for language in project.languages[1:]:
+            folder = project.catalogs(language)
+            todo = catalogs.refresh_all(templates, folder, project.says["project"], pages)
+            print("\n".join(todo) or f"Nothing is left to translate into {language.name}.")
 
 
 if __name__ == "__main__":

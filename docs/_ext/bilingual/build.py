@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from bilingual import catalogs, locks, sites
@@ -51,7 +52,8 @@ def write_lessons(
         return
     check_scripts(project)
     if references_first:
-        write_templates(project, *STRICT_OPTIONS)  # a reference that leads nowhere costs seconds
+        with templates(project, *STRICT_OPTIONS):
+            pass  # a reference that leads nowhere costs seconds
     code, _log = run_step(project, "bilingual.execute", str(project.docs), *filter(None, [only]))
     if code:
         sys.exit("Running the lessons failed: see above.")
@@ -127,27 +129,29 @@ def build_html(
     return log
 
 
-def write_templates(project: Project, *options: str) -> Path:
-    """Write new templates of all catalogs, and return their folder; nothing is executed.
+@contextmanager
+def templates(project: Project, *options: str) -> Iterator[Path]:
+    """Write new templates of all catalogs into a folder, to be read here; nothing is executed.
 
     With `STRICT_OPTIONS` this finds every reference that leads nowhere. The work is done in a copy
-    of the project below _build, which keeps the pages that it has read.
+    of the project below _build, which keeps the pages that it has read. No other build writes the
+    templates while they are read.
     """
     copy = project.build / "check"
     with locks.lock(project.build / "check.lock", wait=lambda: print(WAITS, flush=True)):
         copied = Project(copy_project(project, copy))
         Results(copied).remove_what_is_gone()
-        templates = copy / "templates"
-        shutil.rmtree(templates, ignore_errors=True)
+        folder = copy / "templates"
+        shutil.rmtree(folder, ignore_errors=True)
         text = ["-q", "-D", "bilingual_lessons=text"]
-        run_sphinx(copied, "gettext", templates, *text, *options)
-    return templates
+        run_sphinx(copied, "gettext", folder, *text, *options)
+        yield folder
 
 
 def check_catalogs(project: Project) -> list[str]:
     """Compare every catalog with a new template."""
-    templates = write_templates(project)
     found = []
-    for language in project.languages[1:]:
-        found += catalogs.compare(templates, project.catalogs(language))
+    with templates(project) as folder:
+        for language in project.languages[1:]:
+            found += catalogs.compare(folder, project.catalogs(language))
     return found
