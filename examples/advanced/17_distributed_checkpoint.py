@@ -300,10 +300,10 @@ axis.legend(loc="upper right", fontsize=8)
 # %%
 # There is no error, and the weights are right, as the loss shows. But 0 weights
 # and biases have moments. A new Adam has none before its first step, so its
-# dictionary has no entries for them, and DCP fills only what it finds. Adam
-# starts anew. Its first step moves each weight with a nonzero gradient, even a
-# tiny one, by about the learning rate, so the loss jumps. A few steps later,
-# the curve looks harmless again.
+# dictionary has no entries for them, and DCP fills only what it finds. So Adam
+# starts without moments. Its first step moves each weight with a nonzero
+# gradient, even a tiny one, by about the learning rate, so the loss jumps. A
+# few steps later, the curve looks harmless again.
 #
 # So get both dictionaries from ``get_state_dict``. For a name missing in the
 # checkpoint, DCP does raise an error (see :doc:`/errata`).
