@@ -93,6 +93,7 @@ ORDER = [
     "advanced/13_collectives",
     "advanced/14_ddp",
     "advanced/15_fsdp",
+    "advanced/16_tensor_parallel",
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
     "advanced/20_export",
