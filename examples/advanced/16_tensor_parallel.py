@@ -350,8 +350,8 @@ assert half_loss > result["loss"] + 0.05, "and is worse on all digits"
 # %%
 # Recipe
 # ------
-# A script ends with ``work()`` in place of the call of ``torchrun`` below, and is
-# started as in the lesson on FSDP.
+# A script ends with ``work()`` in place of the call of ``torchrun`` below, and
+# is started as in the lesson on FSDP.
 
 import torch
 import torch.distributed as dist
