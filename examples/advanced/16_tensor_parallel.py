@@ -2,7 +2,7 @@
 Tensor parallelism with DTensor
 ===============================
 
-How can two processes compute with a layer that neither of them ever has whole?
+How can two processes compute with a layer that neither of them has whole?
 
 FSDP divides the weights of a network, but it collects each layer before the
 layer computes. So for a moment, every GPU must hold a whole layer. Tensor
@@ -214,8 +214,8 @@ def tensor_parallel(mesh):
 
 
 # %%
-# (All ranks need the same seed, because layers that are not in the plan stay as
-# they are.)
+# (Layers that are not in the plan stay as they are, so give all ranks the same
+# seed.)
 #
 # The next function counts the bytes of a rank, and how often the ranks talk in
 # a step. ``CommDebugMode`` counts the collectives inside its block.
