@@ -13,7 +13,8 @@ After this lesson you can
 
 - cut two layers by hand so that the parts add up to the right output
 - let ``parallelize_module`` do it, and count the bytes and the collectives
-- avoid the batches that are right for FSDP, and wrong here without an error
+- avoid dividing the batches as for FSDP, which is wrong here and raises no
+  error
 """
 
 # %%
@@ -125,8 +126,8 @@ assert (hidden_0.relu() + hidden_1.relu()).tolist() == [5, 12], "and 12 for 8"
 # ---------------------
 # ``parallelize_module`` takes a network, the mesh of the ranks
 # (:doc:`/lessons/advanced/15_fsdp`) and a *plan*, a dictionary that says for
-# each layer, by its name, how to cut it. In a ``Sequential``, the names are the
-# positions.
+# each layer, by its name, how to cut it. In a ``Sequential``, the name of a
+# layer is its position, from "0".
 #
 # - ``ColwiseParallel`` cuts a layer into columns, and leaves each rank with its
 #   own part of the output.
@@ -134,42 +135,15 @@ assert (hidden_0.relu() + hidden_1.relu()).tolist() == [5, 12], "and 12 for 8"
 #   input, and adds the parts of the output by all-reduce.
 #
 # Columns and rows are those of the formula ``x @ first``. But ``nn.Linear``
-# stores the transpose of ``first``, so a column of it is a *row* of ``weight``.
-
-
-def toy():
-    dist.init_process_group("gloo")
-    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
-    net = nn.Sequential(
-        nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False)
-    )
-    net.load_state_dict({"0.weight": first.T, "2.weight": second.T})
-    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
-    parallelize_module(net, mesh, plan)
-    print("own first", net[0].weight.to_local().tolist())
-    print("own second", net[2].weight.to_local().tolist())
-    print("hidden", net[0](x).tolist(), "output", net(x).tolist())
-    different = net(x * (1 + dist.get_rank())).item()
-    dist.destroy_process_group()
-    return different
-
-
-# %%
-# The last call of ``net`` gives rank 0 the input x again, but rank 1 gets 2x.
-# We keep its outputs for later. Can you guess them?
-
-different = torchrun(toy, processes=2)
-
-# %%
-# The weights are now DTensors, and ``to_local`` shows the piece of this rank.
-# Rank 0 computes only the hidden 5, and rank 1 only the 8. After the
-# all-reduce, both have the output 45.
+# stores the transpose of ``first``, so a column of ``first`` is a *row* of
+# ``weight``. The number of hidden numbers must be divisible by the number of
+# ranks.
 #
 # On real data
 # ------------
-# The network and the digits are those of the lesson on FSDP. So is the loop,
-# but this time ``rank`` and ``ranks`` keep their defaults, because every rank
-# takes the *whole* batch of 64 digits.
+# The network, the digits and the loop are those of the lesson on FSDP. But this
+# time, ``rank`` and ``ranks`` keep their defaults, because every rank takes the
+# *whole* batch of 64 digits.
 
 train_data, _ = datasets.mnist()
 digits = train_data.x[:2048]
@@ -203,8 +177,7 @@ def train(net, rank=0, ranks=1):
 
 
 # %%
-# The plan names the two linear layers. As with FSDP, the optimizer comes after
-# the cut, or it would hold the old weights. Here ``train`` takes care of that.
+# As with FSDP, the optimizer comes after the cut, so ``train`` creates it.
 
 
 def tensor_parallel(mesh):
@@ -214,144 +187,160 @@ def tensor_parallel(mesh):
 
 
 # %%
-# (Layers that are not in the plan stay as they are, so give all ranks the same
-# seed.)
+# (Layers in the plan are cut from the weights of rank 0. The others stay as
+# they are, so give all ranks the same seed.)
 #
-# The next function counts the bytes of a rank, and how often the ranks talk in
-# a step. ``CommDebugMode`` counts the collectives inside its block.
+# The weights are now DTensors. ``look`` shows how each is cut, and counts the
+# bytes of a rank.
 
 
 def look(net):
     own_bytes = 0
     for name, weight in net.named_parameters():
         own = weight.to_local()
-        print(f"{name} {tuple(weight.shape)}, own {tuple(own.shape)}")
+        cut = weight.placements[0]
+        print(f"{name} {tuple(weight.shape)} {cut!r}, own {tuple(own.shape)}")
         own_bytes += own.nbytes
+    return own_bytes
+
+
+# %%
+# ``CommDebugMode`` counts the collectives inside its block.
+
+
+def count(net, batch):
     with CommDebugMode() as counter:
-        loss = cross_entropy(net(digits[:64]), labels[:64])
+        loss = cross_entropy(net(batch), labels[:64])
         forward = counter.get_total_counts()
         loss.backward()
     backward = counter.get_total_counts() - forward
     print(f"collectives: {forward} forward, {backward} backward")
-    return {"bytes": own_bytes, "forward": forward, "backward": backward}
+    return forward, backward
 
 
 # %%
-# Each rank trains and looks. Afterwards it trains a second network, with its
-# own half of every batch, as we did with FSDP.
+# Each rank trains, and then counts twice. The second time the digits need a
+# gradient, as if there were layers before. Afterwards it trains another network
+# with its own half of every batch, as with FSDP.
 
 
 def work():
     dist.init_process_group("gloo")
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     net = tensor_parallel(mesh)
-    losses, loss = train(net)
-    found = look(net)
-    weight = net[1].weight.full_tensor().detach()
+    found = {"whole": train(net), "bytes": look(net)}
+    batch = digits[:64].clone()
+    found["alone"] = count(net, batch)
+    found["after layers"] = count(net, batch.requires_grad_())
+    found["weight"] = net[1].weight.full_tensor().detach()
     second_net = tensor_parallel(mesh)
-    halves = train(second_net, dist.get_rank(), dist.get_world_size())
+    found["halves"] = train(second_net, dist.get_rank(), dist.get_world_size())
     dist.destroy_process_group()
-    return {
-        "losses": losses, "loss": loss, "weight": weight,
-        "found": found, "halves": halves,
-    }  # fmt: skip
+    return found
 
 
 results = torchrun(work, processes=2)
 
 # %%
-# Of the first layer, each rank has 256 of the 512 rows of ``weight``, and half
-# of the bias. Of the second layer, it has half of the columns. The bias of the
-# second layer stays whole on both ranks, and is added once, after the sum.
+# Of the first layer, each rank has half of the rows of ``weight``
+# (``Shard(dim=0)``) and half of the bias. Of the second, it has half of the
+# columns, and the whole bias. It adds half of this bias to its own part, so the
+# sum contains the bias once.
 
 result = results[0]
 net = network()
+losses, loss = result["whole"]
 _, loss_alone = train(net)
 error = (result["weight"] - net[1].weight).abs().max().item()
 all_bytes = sum(weight.nbytes for weight in net.parameters())
-print(f"training loss {result['loss']:.2f}, on one process {loss_alone:.2f}")
+print(f"training loss {loss:.2f}, on one process {loss_alone:.2f}")
 print("first layer: largest difference below 0.0001:", error < 1e-4)
-print(f"bytes of each rank {result['found']['bytes']:,}, all {all_bytes:,}")
+print(f"bytes of each rank {result['bytes']:,}, all {all_bytes:,}")
 
 # %%
-# The training is the same as on one process, except for rounding. Each rank has
-# half of the weights, and 20 bytes more for the other half of that bias. (The
-# gradients and Adam's moments have the shapes of the pieces.) FSDP would have
-# collected both layers in each step. Here, the only collective of a step
-# carries 64 × 10 numbers, the parts of the output.
+# The training is the same as on one process, except for rounding. (Dropout
+# between the two layers would be an exception. With the same seed, all ranks
+# drop the same positions of their parts.) Each rank has half of the weights,
+# and 20 bytes more for the other half of the last bias. The gradients and
+# Adam's moments have the shapes of the pieces.
 #
-# The price is that all ranks must wait for this sum before they can go on. So
-# PyTorch's `tutorial
+# The only collective of a step is the sum of the outputs. If there are layers
+# before the two, their gradient is a sum of parts as well, so there is an
+# all-reduce in the backward pass, too. Such a sum grows with the batch. What
+# FSDP collects does not.
+#
+# The price is that all ranks must wait for each sum, while FSDP can collect the
+# next layer during the computation of this one. So PyTorch's `tutorial
 # <https://docs.pytorch.org/tutorials/intermediate/TP_tutorial.html>`__ uses
 # tensor parallelism within one machine, where the GPUs are well connected, and
-# FSDP between machines. (We measured no times.)
+# FSDP between machines.
 
 # %%
 # .. check::
 
-assert abs(result["loss"] - loss_alone) < 1e-3, "the loss of one process"
+assert abs(loss - loss_alone) < 1e-3, "the loss of one process"
 assert error < 1e-4, "the weights of one process"
-assert all(one["found"]["bytes"] == all_bytes / 2 + 20 for one in results), (
+assert all(one["bytes"] == all_bytes / 2 + 20 for one in results), (
     "half and 20 bytes"
 )
-assert result["found"]["forward"] == 1, "one all-reduce"
-assert result["found"]["backward"] == 0, "none in the backward pass"
+assert result["alone"] == (1, 0), "one all-reduce, in the forward pass"
+assert result["after layers"] == (1, 1), "and one in the backward pass"
 
 # %%
 # What goes wrong
 # ---------------
-# Back to the toy. Rank 0 had the input x, and rank 1 had 2x. For these, the
-# network has the outputs 45 and 90.
+# Back to the two small layers. Rank 0 gets the input x again, but rank 1 gets
+# 2x. The right outputs are 45 and 90. What does the all-reduce give?
 
-print("outputs", different)
+part_of_2x = 2 * x @ first_right @ second_bottom
+print("sum", (part_0 + part_of_2x).item())
 
 # %%
-# Both ranks have 85. Rank 0 computed the part 5 from its x, and rank 1 the part
-# 80 from its 2x. The all-reduce added them, although they belong to two
-# different inputs. In the second training, this happened to each digit.
+# Both ranks get 85, the part 5 of x and the part 80 of 2x. In the second
+# training, every output mixed two digits in this way.
 
 half_losses, half_loss = result["halves"]
-print(f"last batch: {half_losses[-1]:.1f}, right {result['losses'][-1]:.1f}")
-print(f"all digits: {half_loss:.2f}, right {result['loss']:.2f}")
+print(f"last batch: {half_losses[-1]:.1f}, right {losses[-1]:.1f}")
+print(f"all digits: {half_loss:.2f}, right {loss:.2f}")
 
 # %%
 # .. alt:: The training loss over 32 steps. When both ranks take the whole batch
-#    it falls from 2.3 to 0.7. When each takes its own half it falls, too, but
-#    only to 1.5.
+#    it falls from 2.3 and ends at 0.7. When each takes its own half it falls
+#    more slowly, and ends at 1.5.
 
 # %%
 # .. drawing::
 
 figure, axis = plt.subplots(figsize=(4.4, 2.6), layout="constrained")
 axis.plot(half_losses, "C1--", label="each rank its own half")
-axis.plot(result["losses"], "C0", label="both ranks the whole batch")
+axis.plot(losses, "C0", label="both ranks the whole batch")
 axis.set(xlabel="step", ylabel="training loss of rank 0", ylim=(0, 2.9))
 axis.legend(fontsize=8)
 
 # %%
-# There is no error, and the loss falls, so this may go unnoticed for long. For
-# each digit, a rank computes half of the hidden numbers. The other half comes
-# from a different digit, which the other rank had in that place.
+# There is no error, and the loss falls, so this may go unnoticed for long. On
+# all digits, both ranks have the same input again, so nothing is mixed there.
+# But the weights have learned from mixed outputs.
 #
 # So with tensor parallelism, all ranks must get the same batch.
-# :func:`handbook.fit` and :func:`handbook.evaluate` deal each rank its own part
-# of every batch, as DDP and FSDP need it, and therefore refuse such a network
-# with an error. This is why we keep our own loop.
+# :func:`handbook.fit` and :func:`handbook.evaluate` deal each rank its own
+# part, as DDP and FSDP need it, and therefore refuse such a network with an
+# error.
 
 # %%
 # .. check::
 
 assert (2 * x @ first @ second).item() == 90, "90 for 2x"
-assert different == [85, 85], "5 + 80 on both ranks"
+assert (part_0 + part_of_2x).item() == 85, "5 + 80"
 assert half_losses[-1] < half_losses[0] - 0.4, "the loss falls"
-assert half_losses[-1] > 1.5 * result["losses"][-1], "but stays higher"
-assert half_loss > result["loss"] + 0.05, "and is worse on all digits"
+assert half_losses[-1] > 1.5 * losses[-1], "but stays higher"
+assert half_loss > loss + 0.05, "and is worse on all digits"
 
 # %%
 # Recipe
 # ------
-# A script ends with ``work()`` in place of the call of ``torchrun`` below, and
-# is started as in the lesson on FSDP.
+# Save this as ``script.py``, with ``work()`` in place of the last two lines,
+# and start it as in the lesson on FSDP.
 
 import torch
 import torch.distributed as dist
@@ -384,8 +373,8 @@ def tensor_parallel(mesh):
 
 
 # %%
-# The generator has the same seed on every rank, so all of them draw the same
-# batches. There is no ``DistributedSampler``.
+# With the same seed, all ranks draw the same batches. There is no
+# ``DistributedSampler``.
 
 
 def train(net):
@@ -401,8 +390,7 @@ def train(net):
 
 
 # %%
-# In the evaluation, too, every rank must call the network, and with the same
-# digits.
+# In the evaluation, too, every rank must call the network with the same digits.
 
 
 def work():
@@ -424,8 +412,8 @@ print("the new digit is a", new.y[0].item())
 
 # %%
 # This page ran on a CPU. For NVIDIA GPUs, write ``"nccl"`` for ``"gloo"`` and
-# ``"cuda"`` for ``"cpu"``, and move the network and every batch to the GPU of
-# the rank, as in :doc:`/lessons/advanced/14_ddp`.
+# ``"cuda"`` for ``"cpu"``, and move the network and all digits and labels to
+# the GPU of the rank, as in :doc:`/lessons/advanced/14_ddp`.
 
 # %%
 # .. check::
@@ -441,16 +429,18 @@ assert guesses[0] == guesses[1], "both ranks agree"
 #   rank computes whole hidden numbers, and the output is a sum of parts.
 # - ``parallelize_module`` with the plan ``ColwiseParallel``, then
 #   ``RowwiseParallel``, needs one all-reduce for the two layers in the forward
-#   pass. The training is that of one process, except for rounding.
-# - All ranks must get the same batch. With different ones, nothing raises an
-#   error, and the loss even falls.
+#   pass, and one in the backward pass if there are layers before them.
+# - The training is that of one process, except for rounding, and for dropout
+#   between the two layers.
+# - All ranks must get the same batch. With different ones of the same size,
+#   nothing raises an error, and the loss even falls.
 #
 # Exercises
 # ---------
 # 1. **Predict.** How many bytes of weights does each rank have if there are
 #    four ranks?
-# 2. **Change.** Give the second layer of the toy a bias of 10, by hand. What is
-#    the output if each rank adds it to its own part?
+# 2. **Change.** Give the second of the small layers a bias of 10, by hand. What
+#    is the output if each rank adds it to its own part?
 # 3. **Extend.** An attention layer computes query, key and value in one
 #    ``nn.Linear``. Its weight has 12 rows, 4 for the query, then 4 for the key,
 #    then 4 for the value. There are two heads, and rank 0 is to compute the
@@ -475,25 +465,27 @@ assert 4 * own_numbers == all_bytes / 4 + 30, "a quarter, and 30 bytes"
 # .. answer:: 2
 #
 #    The sum then contains the bias twice, 65 in place of 55. This is why
-#    ``RowwiseParallel`` adds it only once.
+#    ``RowwiseParallel`` lets each of two ranks add only half of the bias.
 
 bias = 10
-print("once", (part_0 + part_1 + bias).item())
-print("on each rank", ((part_0 + bias) + (part_1 + bias)).item())
+half = bias / 2
+print("half on each rank", ((part_0 + half) + (part_1 + half)).item())
+print("all on each rank", ((part_0 + bias) + (part_1 + bias)).item())
 
 # %%
 # .. check::
 
-assert (part_0 + part_1 + bias).item() == 55, "once"
+assert ((part_0 + half) + (part_1 + half)).item() == 55, "once"
 assert ((part_0 + bias) + (part_1 + bias)).item() == 65, "twice"
 
 # %%
 # .. answer:: 3
 #
 #    It needs the first two rows for the query, for the key and for the value.
-#    It would get the first six rows, which are all for the query and half for
+#    It would get the first six rows, which are all four of the query and two of
 #    the key. They have the same shape, so nothing fails, but the output is
-#    wrong.
+#    wrong. So give query, key and value a ``Linear`` each, cut all three by
+#    ``ColwiseParallel``, and the layer after the heads by ``RowwiseParallel``.
 
 attention = nn.functional.scaled_dot_product_attention
 tokens = torch.randn(5, 4)
