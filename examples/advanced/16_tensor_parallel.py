@@ -127,7 +127,8 @@ assert (hidden_0.relu() + hidden_1.relu()).tolist() == [5, 12], "and 12 for 8"
 # ``parallelize_module`` takes a network, the mesh of the ranks
 # (:doc:`/lessons/advanced/15_fsdp`) and a *plan*, a dictionary that says for
 # each layer, by its name, how to cut it. In a ``Sequential``, the name of a
-# layer is its position, from "0".
+# layer is its position, from "0". A name that does not exist only gives a
+# warning.
 #
 # - ``ColwiseParallel`` cuts a layer into columns, and leaves each rank with its
 #   own part of the output.
@@ -235,6 +236,7 @@ def work():
     found["weight"] = net[1].weight.full_tensor().detach()
     second_net = tensor_parallel(mesh)
     found["halves"] = train(second_net, dist.get_rank(), dist.get_world_size())
+    found["half bias"] = second_net[3].bias.to_local().detach()
     dist.destroy_process_group()
     return found
 
@@ -244,8 +246,8 @@ results = torchrun(work, processes=2)
 # %%
 # Of the first layer, each rank has half of the rows of ``weight``
 # (``Shard(dim=0)``) and half of the bias. Of the second, it has half of the
-# columns, and the whole bias. It adds half of this bias to its own part, so the
-# sum contains the bias once.
+# columns (``Shard(dim=1)``) and the whole bias (``Replicate()``). It adds half of
+# this bias to its own part, so the sum contains the bias once.
 
 result = results[0]
 net = network()
@@ -262,18 +264,19 @@ print(f"bytes of each rank {result['bytes']:,}, all {all_bytes:,}")
 # between the two layers would be an exception. With the same seed, all ranks
 # drop the same positions of their parts.) Each rank has half of the weights,
 # and 20 bytes more for the other half of the last bias. The gradients and
-# Adam's moments have the shapes of the pieces.
+# Adam's moments are cut in the same way.
 #
 # The only collective of a step is the sum of the outputs. If there are layers
 # before the two, their gradient is a sum of parts as well, so there is an
 # all-reduce in the backward pass, too. Such a sum grows with the batch. What
-# FSDP collects does not.
+# FSDP collects does not depend on it.
 #
-# The price is that all ranks must wait for each sum, while FSDP can collect the
-# next layer during the computation of this one. So PyTorch's `tutorial
+# The price is that all ranks must wait for each sum. FSDP can collect the next
+# layer while this one computes. So PyTorch's `tutorial
 # <https://docs.pytorch.org/tutorials/intermediate/TP_tutorial.html>`__ uses
 # tensor parallelism within one machine, where the GPUs are well connected, and
-# FSDP between machines.
+# FSDP between machines. Then only the ranks of one machine must get the same
+# batch.
 
 # %%
 # .. check::
@@ -318,14 +321,19 @@ axis.set(xlabel="step", ylabel="training loss of rank 0", ylim=(0, 2.9))
 axis.legend(fontsize=8)
 
 # %%
-# There is no error, and the loss falls, so this may go unnoticed for long. On
-# all digits, both ranks have the same input again, so nothing is mixed there.
-# But the weights have learned from mixed outputs.
-#
+# There is no error, and the loss falls, so this may go unnoticed for a long
+# time. On all digits, both ranks have the same input again, so no digits are
+# mixed. But the weights have learned from mixed outputs, and the last bias, of
+# which each rank has a copy, is no longer the same on both.
+
+bias_0 = results[0]["half bias"]
+bias_1 = results[1]["half bias"]
+print("the same bias:", torch.allclose(bias_0, bias_1, atol=1e-4))
+
+# %%
 # So with tensor parallelism, all ranks must get the same batch.
-# :func:`handbook.fit` and :func:`handbook.evaluate` deal each rank its own
-# part, as DDP and FSDP need it, and therefore refuse such a network with an
-# error.
+# :func:`handbook.fit` and :func:`handbook.evaluate` give each rank its own part,
+# as DDP and FSDP need, and therefore refuse such a network with an error.
 
 # %%
 # .. check::
@@ -335,6 +343,9 @@ assert (part_0 + part_of_2x).item() == 85, "5 + 80"
 assert half_losses[-1] < half_losses[0] - 0.4, "the loss falls"
 assert half_losses[-1] > 1.5 * losses[-1], "but stays higher"
 assert half_loss > loss + 0.05, "and is worse on all digits"
+assert not torch.allclose(bias_0, bias_1, atol=1e-4), (
+    "another bias on each rank"
+)
 
 # %%
 # Recipe
@@ -486,6 +497,7 @@ assert ((part_0 + bias) + (part_1 + bias)).item() == 65, "twice"
 #    the key. They have the same shape, so nothing fails, but the output is
 #    wrong. So give query, key and value a ``Linear`` each, cut all three by
 #    ``ColwiseParallel``, and the layer after the heads by ``RowwiseParallel``.
+#    Each rank then computes half of the heads.
 
 attention = nn.functional.scaled_dot_product_attention
 tokens = torch.randn(5, 4)
