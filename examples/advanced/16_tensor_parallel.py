@@ -91,9 +91,10 @@ axis.set(xlim=(-0.6, 10.4), ylim=(2.3, -1.3))
 axis.axis("off")
 
 # %%
-# Each rank needs all of ``x``, but only half of the weights. A single
-# :term:`all-reduce` (:doc:`/lessons/advanced/13_collectives`) then adds the
-# parts. This is called :term:`tensor parallelism`.
+# Here rank 0 is blue, and rank 1 is orange. Each rank needs all of ``x``, but
+# only half of the weights. A single :term:`all-reduce`
+# (:doc:`/lessons/advanced/13_collectives`) then adds the parts. This is called
+# :term:`tensor parallelism`.
 #
 # Why columns for the first layer? Suppose that we cut it into rows, too. Then
 # each rank has a part of *both* hidden numbers.
@@ -246,8 +247,8 @@ results = torchrun(work, processes=2)
 # %%
 # Of the first layer, each rank has half of the rows of ``weight``
 # (``Shard(dim=0)``) and half of the bias. Of the second, it has half of the
-# columns (``Shard(dim=1)``) and the whole bias (``Replicate()``). It adds half of
-# this bias to its own part, so the sum contains the bias once.
+# columns (``Shard(dim=1)``) and the whole bias (``Replicate()``). It adds half
+# of this bias to its own part, so the sum contains the bias once.
 
 result = results[0]
 net = network()
@@ -332,8 +333,8 @@ print("the same bias:", torch.allclose(bias_0, bias_1, atol=1e-4))
 
 # %%
 # So with tensor parallelism, all ranks must get the same batch.
-# :func:`handbook.fit` and :func:`handbook.evaluate` give each rank its own part,
-# as DDP and FSDP need, and therefore refuse such a network with an error.
+# :func:`handbook.fit` and :func:`handbook.evaluate` give each rank its own
+# part, as DDP and FSDP need, and therefore refuse such a network with an error.
 
 # %%
 # .. check::
