@@ -79,6 +79,7 @@ program = export(center, (three,), dynamic_shapes=up_to_four)
 onnx_options = {"verbose": False, "external_data": False}
 path = folder / "center.onnx"
 torch.onnx.export(program, f=path, dynamic_shapes=up_to_four, **onnx_options)
+print("written:", path.name)
 
 # %%
 # Such a file is run by a *runtime*. We take ONNX Runtime, a C++ library, which
@@ -252,6 +253,7 @@ options = {
 aoti_compile_and_package(
     program, package_path=package, inductor_configs=options
 )
+print("written:", Path(package).name)
 
 # %%
 
