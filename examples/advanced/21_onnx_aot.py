@@ -41,7 +41,7 @@ from handbook import Batches, classification_step, datasets, fit
 torch.manual_seed(0)
 
 # %%
-# All files go into a temporary folder, and so does the compiler's cache, which
+# Our files go into a temporary folder, and so does the compiler's cache, which
 # would otherwise stay.
 
 temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -70,11 +70,10 @@ program = export(center, (three,), dynamic_shapes=up_to_four)
 
 # %%
 # ONNX is a file format for networks. A file holds the weights and a graph of
-# standard operators. ``torch.onnx.export`` translates our program. (It needs
-# the packages onnx and onnxscript. We repeat ``dynamic_shapes``, because
-# otherwise the varying size would get a name like ``s77`` in the file. Without
-# ``external_data=False`` the weights would go into a second file, which
-# networks of more than 2 GB need.)
+# standard operators. ``torch.onnx.export`` translates ``program``. (It needs
+# the packages onnx and onnxscript. Repeating ``dynamic_shapes`` keeps the name
+# ``rows``, and ``external_data=False`` keeps the weights in the same file, up
+# to 2 GB.)
 
 onnx_options = {"verbose": False, "external_data": False}
 path = folder / "center.onnx"
@@ -90,12 +89,12 @@ session = onnxruntime.InferenceSession(path)
 print(session.get_inputs()[0])
 
 # %%
-# It knows a name, a dtype and a shape. But ``rows`` is only a name, and the
-# limit of four is gone. (If two inputs both had ``rows`` rows, ONNX Runtime
-# would not check that they have equally many, see exercise 1.) ``run`` takes
-# the inputs as NumPy arrays and returns a list of outputs, here all of them
-# (``None``). We give six rows to the original, to the exported module and to
-# ONNX, and look at the first row:
+# It lists a name, a dtype (``float`` means float32) and a shape. But ``rows``
+# is only a name, and the limit of four is gone. (Nor does ONNX Runtime compare
+# two inputs with ``rows`` rows, see exercise 1.) ``run`` takes the names of the
+# outputs that we want (``None`` for all) and a dictionary of NumPy arrays, and
+# returns a list of outputs. We give six rows to the original, to the exported
+# module and to ONNX, and look at the first row:
 
 six = torch.arange(12.0).reshape(6, 2)
 print("original:", center(six)[0].tolist())
@@ -163,8 +162,8 @@ torch.onnx.export(program, f=path, dynamic_shapes=batch, **onnx_options)
 onnx_size = path.stat().st_size
 
 # %%
-# Now we start a new process, without PyTorch and the class ``Reader``. It reads
-# seven images from a file, and prints whether torch was loaded, and the
+# Now we start a new process, with neither PyTorch nor the class ``Reader``. It
+# reads seven images from a file, and prints whether torch was loaded, and the
 # :term:`logits`:
 
 images = test.x[:7]
@@ -218,16 +217,17 @@ assert little_larger, "little larger than the weights"
 # we know from :doc:`/lessons/advanced/11_compile`, and compiles it. This
 # happens *ahead of time* (AOT), before the first input.
 # ``aoti_compile_and_package`` writes a *package*, one file that a C++ program
-# can load with PyTorch's C++ library, libtorch. We load it from Python, with
-# ``aoti_load_package``. (AOTInductor is still a prototype, and may change.)
+# can load with PyTorch's C++ library, libtorch: ``run`` of
+# ``torch::inductor::AOTIModelPackageLoader`` calls the network. We load it from
+# Python, with ``aoti_load_package``. (AOTInductor is still a prototype, and may
+# change.)
 #
 # An ONNX file runs wherever there is a runtime for it. A package is machine
 # code, so compile it for the system, processor and device that will run it, and
 # load only packages that you trust.
 #
-# AOTInductor needs a C++ compiler (see :doc:`/install`). What if there is none?
-# Here we name one that does not exist (and ``None``, which stands for one that
-# conda may install):
+# AOTInductor needs a C++ compiler (see :doc:`/install`). Here we name one that
+# does not exist:
 
 package = str(folder / "reader.pt2")
 complaint = ""
@@ -276,7 +276,7 @@ print("larger than the ONNX file:", package_size > onnx_size)
 # %%
 # .. check::
 
-assert "No working C++ compiler" in complaint, "it needs a compiler"
+assert "No working C++ compiler found" in complaint, "it needs a compiler"
 assert aot_gap < 1e-5, "the same logits"
 assert package_size > onnx_size, "larger than the ONNX file"
 assert load_seconds < 5, "both are loaded within 5 s"
@@ -307,6 +307,8 @@ messages = []
 def judge(call, x):
     try:
         logits = call(x)
+    except NameError:
+        raise  # without a compiler, there is no ``compiled``
     except Exception as error:
         messages.append(str(error))
         return "refused"
@@ -332,7 +334,7 @@ table = {}
 for name, call in calls.items():
     table[name] = [judge(call, case) for case in cases.values()]
     print(f"{name:8}", *table[name])
-print(messages[1])
+print(messages[1])  # exported, float64
 
 # %%
 
@@ -340,13 +342,13 @@ table["AOT"] = [judge(compiled, case) for case in cases.values()]
 print("AOT     ", *table["AOT"])
 
 # %%
-# As the message says, the exported module refuses float64 only because a matrix
-# product fails. No guard looks at the dtype. ONNX has lost the limit of 1,000,
-# and AOTInductor does not check it by default, but this graph is right for any
-# number of images. ONNX still refuses float64 and another image size.
-# AOTInductor refuses nothing, and is wrong three times. It takes the memory of
-# the input for float32 numbers, image after image, 28 × 28 pixels each. If that
-# is so, it has read the first 100 images instead of every second one:
+# In the exported module, the matrix product refuses float64. No guard looks at
+# the dtype. ONNX has lost the limit of 1,000, and AOTInductor does not check it
+# by default, but this graph is right for any number of images. ONNX still
+# refuses float64 and another image size. AOTInductor refuses nothing, and is
+# wrong three times. It reads the memory of the input as float32 numbers, image
+# after image, 28 × 28 pixels each. If that is so, it has read the first 100
+# images instead of ``x[:200:2]``:
 
 first = torch.equal(compiled(x[:200:2]), compiled(x[:100]))
 print("it read the first 100:", first)
@@ -529,8 +531,8 @@ assert predict(new.numpy()).argmax() == network(new).argmax(), "the same"
 #   compiler.
 # - ONNX Runtime checks the dtype and the fixed sizes, but the limits of a
 #   ``Dim`` are lost, and so is that two sizes are equal. AOTInductor checks
-#   neither dtype, shape nor layout unless asked, and reads the memory as if the
-#   input were like the example.
+#   neither dtype, shape, layout nor device unless asked, and reads the memory
+#   as if the input were like the example.
 # - So compare with the original on inputs that are not like the example, and
 #   put the checks that are missing before the call.
 #
@@ -653,9 +655,9 @@ assert right == list(range(1, 9)), "one row to eight"
 # %%
 # .. answer:: 3
 #
-#    The file names the line of the source code from which each node came, so
-#    look into a file before you give it away. Without ``stack_trace`` the line
-#    is gone, but the name of the class is still there.
+#    The file names the line of the source code from which each node came, and
+#    the path of that file. So look into a file before you give it away. Without
+#    ``stack_trace`` both are gone, but the name of the class is still there.
 
 word = b"return self.layers"
 counts = []
