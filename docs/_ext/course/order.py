@@ -97,6 +97,7 @@ ORDER = [
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
     "advanced/20_export",
+    "advanced/21_onnx_aot",
     "advanced/22_quantize",
 ]
 
