@@ -95,6 +95,7 @@ ORDER = [
     "advanced/15_fsdp",
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
+    "advanced/19_cpp_operator",
     "advanced/20_export",
     "advanced/22_quantize",
 ]

@@ -1,0 +1,637 @@
+"""
+Custom operators in C++
+=======================
+
+How do you write a loop in C++ and call it from PyTorch, and which mistakes does
+C++ not report?
+
+Some loops cannot be written as a few operations on whole tensors, because each
+step needs the result of the step before. In Python, such a loop calls PyTorch
+again and again. In C++, it is an ordinary loop over numbers in memory. We make
+a custom operator of it, and add its shape and its gradient in Python. But a
+tensor may lie in memory in another order than the loop expects. Then the result
+is wrong, and there is no error.
+
+After this lesson you can
+
+- write a short loop in C++, compile it, and call it as an operator
+- give it a shape and a gradient from Python, and check them
+- prevent wrong numbers for a transposed input
+"""
+
+# %%
+# Setup
+# -----
+# A *compiler* turns C++ into machine code. On Linux, install ``g++``, on macOS
+# the Xcode command-line tools, and on Windows the Visual Studio Build Tools
+# (:doc:`/install`). On Windows, also start Python from their "x64 Native Tools
+# Command Prompt", or the compiler is not found. We ran this page on Linux only.
+
+import os
+import shutil
+import sys
+import tempfile
+
+import matplotlib.pyplot as plt
+import ninja
+import torch
+from torch.autograd import gradcheck
+from torch.library import opcheck, register_autograd, register_fake
+from torch.utils.cpp_extension import get_cxx_compiler, load_inline
+
+from handbook import datasets, plots
+
+torch.manual_seed(0)
+
+# %%
+# ``get_cxx_compiler`` returns the name of the compiler that PyTorch will call.
+# If there is no such program, the script says so and ends. PyTorch also needs
+# ``ninja``, a program that runs compilers, so we add its folder to those where
+# programs are looked for. What is compiled goes into a temporary folder, which
+# we delete at the end.
+
+if shutil.which(get_cxx_compiler()) is None:
+    sys.exit("No C++ compiler found. The section Setup says how to get one.")
+os.environ["PATH"] += os.pathsep + ninja.BIN_DIR
+folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+# %%
+# Each step needs the one before
+# ------------------------------
+# We want running totals of each row. Before a number is added, the total so far
+# is multiplied by a factor. With the factor 10, the row 1, 2, 3 becomes 1, 12,
+# 123. The velocity of an optimizer (:doc:`/lessons/networks/04_optimizers`) is
+# such a total, and its factor is the momentum. In Python, we go through the
+# columns, which are the rows of ``x.mT``:
+
+
+def running_python(x, factor):
+    total = torch.zeros(len(x), dtype=x.dtype)
+    columns = []
+    for column in x.mT:
+        total = total * factor + column
+        columns.append(total)
+    return torch.stack(columns, dim=1)
+
+
+x = torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.float64)
+print(running_python(x, 10))
+
+# %%
+# .. check::
+
+assert running_python(x, 10)[0].tolist() == [1, 12, 123], "1, 12, 123"
+
+# %%
+# The loop in C++
+# ---------------
+# We write the C++ code into strings. Each ``#include`` is like an ``import``.
+# The last line lets us write ``Tensor`` for a longer name.
+
+headers = """
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+using torch::stable::Tensor;
+"""
+
+# %%
+# Here is the loop. The six numbers of ``x`` lie in memory one after the other,
+# row by row, so we go through all of them, and begin a new total with each row.
+
+draft_code = """
+Tensor running(Tensor x, double factor) {
+    Tensor y = torch::stable::new_empty(x, x.sizes());
+    const double* source = x.const_data_ptr<double>();
+    double* target = y.mutable_data_ptr<double>();
+    double total = 0;
+    for (int64_t i = 0; i < x.numel(); i++) {
+        if (i % x.size(1) == 0) total = 0;
+        total = total * factor + source[i];
+        target[i] = total;
+    }
+    return y;
+}
+"""
+
+# %%
+# - Braces hold what Python indents, and a semicolon ends each statement.
+# - The type stands before the name. ``double`` is what Python calls ``float``,
+#   and ``int64_t`` is a whole number. ``running`` returns a ``Tensor``.
+# - ``new_empty`` makes a :term:`contiguous` tensor with the dtype of ``x``. Its
+#   numbers are arbitrary until we fill it.
+# - ``double*`` is a *pointer*: the place in memory where numbers begin. That of
+#   ``const_data_ptr`` is for reading, and that of ``mutable_data_ptr`` for
+#   writing. ``source[i]`` is the number ``i`` places further on. Nobody checks
+#   that it still belongs to ``x``.
+# - The line with ``for`` means ``for i in range(x.numel())``.
+#
+# Then we register the function. ``def`` gives the name of the operator and its
+# *schema*: the types of its arguments and of its result. (``float`` is Python's
+# word here.) ``impl`` says which function to call for tensors on the CPU, and
+# ``TORCH_BOX`` adapts it to the way in which PyTorch calls operators.
+
+registration = """
+STABLE_TORCH_LIBRARY(draft, m) {
+    m.def("running(Tensor x, float factor) -> Tensor");
+}
+STABLE_TORCH_LIBRARY_IMPL(draft, CPU, m) {
+    m.impl("running", TORCH_BOX(&running));
+}
+"""
+
+# %%
+# :func:`~torch.utils.cpp_extension.load_inline` joins the strings, compiles
+# them and loads the result. The last two options tell it to add no header of its
+# own, and to expect no Python module. The operator is then found in
+# ``torch.ops``.
+
+load_inline(
+    name="draft",
+    cpp_sources=[headers, draft_code, registration],
+    build_directory=folder.name,
+    no_implicit_headers=True,
+    is_python_module=False,
+)
+draft = torch.ops.draft.running
+print(draft(x, 10))
+
+# %%
+# The totals are right. ``const_data_ptr<double>`` also refuses another dtype:
+
+refused = ""
+try:
+    draft(x.float(), 10)
+except RuntimeError as error:
+    refused = str(error)
+print(refused[-74:])
+
+# %%
+# .. check::
+
+assert torch.equal(draft(x, 10), running_python(x, 10)), "the totals are right"
+assert "but found Float" in refused, "another dtype is refused"
+
+# %%
+# What goes wrong
+# ---------------
+# Now we want the totals down the columns, so we transpose ``x``. Its columns 1,
+# 4 and 2, 5 and 3, 6 become rows, and the totals should be 1, 14 and 2, 25 and
+# 3, 36.
+
+turned = x.mT
+print(running_python(turned, 10))
+print(draft(turned, 10))
+
+# %%
+# The draft says 1, 12 and 3, 34 and 5, 56. The shape is right, and there was no
+# error. As :doc:`/lessons/tensors/06_views` explains, ``mT`` moves no numbers,
+# and only exchanges the strides. Our loop never looks at strides. It reads the
+# memory from the first place to the last.
+#
+# .. alt:: Two grids above the same six memory cells, which hold 1 to 6 in this
+#    order. The grid of x has two rows, 1 2 3 and 4 5 6. The grid of x.mT has
+#    three rows, 1 4, 2 5 and 3 6. Below it, the memory still reads 1 2 3 4 5 6.
+
+figure = plots.memory_layout(x, turned, names=["x", "x.mT"], ncols=2)
+
+# %%
+# The same happens with any input that is not contiguous (exercise 1). One line
+# cures it: ``contiguous`` returns a copy in row order, and a contiguous tensor
+# as it is. Another line refuses a tensor without rows and columns:
+# ``STD_TORCH_CHECK`` raises an error if its condition is false.
+
+cure = """{
+    STD_TORCH_CHECK(x.dim() == 2, "x needs rows and columns");
+    x = torch::stable::contiguous(x);"""
+code = draft_code.replace("{", cure, 1)  # in the place of the first brace
+print(code)
+
+# %%
+# A loaded library stays until Python ends. When we loaded a second one that
+# registers ``draft``, Python crashed. So after a change, start Python again, or
+# use another name. We call this one ``lesson``.
+
+load_inline(
+    name="lesson",
+    cpp_sources=[headers, code, registration.replace("draft", "lesson")],
+    build_directory=folder.name,
+    no_implicit_headers=True,
+    is_python_module=False,
+)
+running = torch.ops.lesson.running
+print(running(turned, 10))
+
+# %%
+
+refused = ""
+try:
+    running(x[0], 10)
+except RuntimeError as error:
+    refused = str(error)
+print(refused[-24:])
+
+# %%
+# .. check::
+
+assert draft(turned, 10)[:, 1].tolist() == [12, 34, 56], "what the draft says"
+assert running(turned, 10)[:, 1].tolist() == [14, 25, 36], "contiguous cures it"
+assert refused.endswith("x needs rows and columns"), "refuses one dimension"
+
+# %%
+# Shape and gradient in Python
+# ----------------------------
+# The rest is as in :doc:`/lessons/advanced/18_custom_operator`. There, the
+# decorator ``custom_op`` made an object with methods. Here,
+# :func:`~torch.library.register_fake` and
+# :func:`~torch.library.register_autograd` are functions, and take the name of
+# the operator. We use them for both versions.
+
+
+@register_fake("draft::running")
+@register_fake("lesson::running")
+def _(x, factor):
+    return torch.empty(x.shape, dtype=x.dtype)
+
+
+# %%
+# For the gradient, look at three numbers with the factor ½. The first number is
+# in all three totals, with the weights 1, ½ and ¼. So its gradient is that of
+# the first total, plus ½ of the second, plus ¼ of the third. This is a running
+# total from the right, so we turn the gradients around, call the operator, and
+# turn back. The factor gets no gradient, hence the ``None``.
+
+
+def keep(ctx, inputs, output):
+    ctx.factor = inputs[1]
+
+
+def backward(ctx, grad_output):
+    from_right = running(grad_output.flip(1), ctx.factor)
+    return from_right.flip(1), None
+
+
+register_autograd("draft::running", backward, setup_context=keep)
+register_autograd("lesson::running", backward, setup_context=keep)
+row = torch.tensor([[1, 2, 3]], dtype=torch.float64, requires_grad=True)
+running(row, 0.5).sum().backward()
+print(row.grad)
+
+# %%
+# That is 1 + ½ + ¼, 1 + ½, and 1. Now the checks, with a transposed input. We
+# also compare the results with those of the Python loop.
+
+points = torch.randn(2, 3, dtype=torch.float64, requires_grad=True).mT
+python = running_python(points, 0.5)
+draft_report = opcheck(draft, (points, 0.5))
+report = opcheck(running, (points, 0.5))
+print(set(draft_report.values()), torch.allclose(draft(points, 0.5), python))
+print(set(report.values()), torch.allclose(running(points, 0.5), python))
+
+# %%
+# ``opcheck`` succeeds for the draft, too, since its shape is as promised. The
+# comparison finds the mistake. Then comes ``gradcheck``, with random weights:
+
+weights = torch.randn(3, 2, dtype=torch.float64)
+
+
+def weighted(x):
+    return (running(x, 0.5) * weights).sum()
+
+
+print("gradcheck:", gradcheck(weighted, points))
+
+# %%
+# .. check::
+
+assert row.grad.tolist() == [[1.75, 1.5, 1]], "1 + ½ + ¼, 1 + ½, and 1"
+assert set(draft_report.values()) == {"SUCCESS"}, "opcheck passes the draft"
+assert set(report.values()) == {"SUCCESS"}, "opcheck passes the second version"
+assert not torch.allclose(draft(points, 0.5), python), "the draft is wrong"
+assert torch.allclose(running(points, 0.5), python), "the second one is right"
+assert gradcheck(weighted, points), "gradcheck with random weights"
+
+# %%
+# On real data
+# ------------
+# With the factor 0.8, every pixel leaves a fading trail to its right. A
+# transposed digit, transposed back afterwards, gets its trail downwards.
+
+train, test = datasets.mnist()
+digits = train.x[:100, 0].double()  # (100, 28, 28)
+digit = digits[0]
+pictures = {
+    "digit": digit,
+    "to the right": running(digit, 0.8),
+    "down": running(digit.mT, 0.8).mT,
+    "down, draft": draft(digit.mT, 0.8).mT,
+}
+
+# %%
+# .. alt:: Four pictures of a handwritten 5. The first is the digit itself. In
+#    the second, every stroke has a fading trail to the right, in the third a
+#    trail downwards. In the fourth, by the draft, the digit is reflected at its
+#    diagonal, so that it lies on its side.
+
+# %%
+# .. drawing::
+
+figure, axes = plt.subplots(1, 4, figsize=(6.4, 2), layout="constrained")
+for axis, name in zip(axes, pictures, strict=True):
+    axis.imshow(pictures[name].numpy(), cmap="gray_r")
+    axis.set_title(name, fontsize=10)
+    axis.axis("off")
+
+# %%
+# In the fourth picture, the draft took the rows of the digit for its columns,
+# so the digit lies on its side. We see it in a picture. Deep inside a network,
+# nobody would.
+#
+# Under ``torch.compile``, the operator is part of one graph. We call
+# ``weighted`` with all rows of 100 digits and new weights, and compare the
+# gradient with that of the Python loop. The backend ``aot_eager`` runs the
+# graphs as they are.
+
+rows = digits.reshape(-1, 28).requires_grad_()
+weights = torch.randn(rows.shape, dtype=torch.float64)
+(running_python(rows, 0.5) * weights).sum().backward()
+python_grad = rows.grad
+rows.grad = None
+in_one = torch.compile(weighted, fullgraph=True, backend="aot_eager")
+in_one(rows).backward()
+gap = (rows.grad - python_grad).abs().max().item()
+print(rows.shape, "the same gradient:", gap < 1e-12)
+
+# %%
+# .. check::
+
+assert torch.allclose(pictures["down"], running_python(digit.mT, 0.8).mT), (
+    "the trail goes down"
+)
+assert torch.equal(pictures["down, draft"], running(digit, 0.8).mT), (
+    "the draft's digit lies on its side"
+)
+assert gap < 1e-12, "the same gradient except for rounding"
+
+# %%
+# Recipe
+# ------
+# Here is an operator with two tensors, :math:`a \cdot b + c`. It refuses
+# different shapes, because its loop would read beyond the smaller tensor.
+
+import os
+import tempfile
+
+import ninja
+import torch
+from torch.library import opcheck, register_autograd, register_fake
+from torch.utils.cpp_extension import load_inline
+
+muladd_code = """
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+using torch::stable::Tensor;
+"""
+
+# %%
+
+muladd_code += """
+Tensor muladd(Tensor a, Tensor b, double c) {
+    STD_TORCH_CHECK(a.sizes() == b.sizes(), "a and b differ in shape");
+    a = torch::stable::contiguous(a);
+    b = torch::stable::contiguous(b);
+    Tensor y = torch::stable::new_empty(a, a.sizes());
+    const double* from_a = a.const_data_ptr<double>();
+    const double* from_b = b.const_data_ptr<double>();
+    double* target = y.mutable_data_ptr<double>();
+    for (int64_t i = 0; i < a.numel(); i++) {
+        target[i] = from_a[i] * from_b[i] + c;
+    }
+    return y;
+}
+"""
+
+# %%
+# The registration, and the compilation:
+
+muladd_code += """
+STABLE_TORCH_LIBRARY(mine, m) {
+    m.def("muladd(Tensor a, Tensor b, float c) -> Tensor");
+}
+STABLE_TORCH_LIBRARY_IMPL(mine, CPU, m) {
+    m.impl("muladd", TORCH_BOX(&muladd));
+}
+"""
+os.environ["PATH"] += os.pathsep + ninja.BIN_DIR
+build = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+load_inline(
+    name="mine", cpp_sources=muladd_code, build_directory=build.name,
+    no_implicit_headers=True, is_python_module=False,
+)  # fmt: skip
+build.cleanup()
+
+# %%
+# Shape and gradient:
+
+
+@register_fake("mine::muladd")
+def _(a, b, c):
+    return torch.empty(a.shape, dtype=a.dtype)
+
+
+def keep(ctx, inputs, output):
+    ctx.save_for_backward(inputs[0], inputs[1])
+
+
+def backward(ctx, grad_output):
+    a, b = ctx.saved_tensors
+    return grad_output * b, grad_output * a, None
+
+
+register_autograd("mine::muladd", backward, setup_context=keep)
+
+# %%
+# And the checks, with one transposed input. The recipe of the lesson before
+# shows ``gradcheck`` for two inputs.
+
+muladd = torch.ops.mine.muladd
+a = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+b = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+print(set(opcheck(muladd, (a.mT, b, 10.0)).values()))
+result = muladd(a.mT, b, 10)
+print(torch.allclose(result, a.mT * b + 10))
+mix = torch.randn(2, 3, dtype=torch.float64)
+(result * mix).sum().backward()
+print(torch.allclose(a.grad.mT, b * mix))
+print(torch.allclose(b.grad, a.mT * mix))
+
+# %%
+# .. check::
+
+assert torch.allclose(result, a.mT * b + 10), "a · b + c"
+assert torch.allclose(a.grad.mT, b * mix), "the gradient of a"
+assert torch.allclose(b.grad, a.mT * mix), "the gradient of b"
+
+# %%
+# What you learned
+# ----------------
+# - ``load_inline`` compiles C++ and loads it. ``STABLE_TORCH_LIBRARY`` gives
+#   the operator its schema, and the operator is then found in ``torch.ops``.
+# - ``register_fake`` and ``register_autograd`` add shape and gradient in
+#   Python, so that autograd and ``torch.compile`` can use the operator.
+# - A pointer knows the memory, and neither shape nor strides. Call
+#   ``contiguous`` first, and check shapes with ``STD_TORCH_CHECK``.
+# - ``opcheck`` does not notice wrong numbers. Compare with a known result, for
+#   a transposed input, too.
+#
+# Exercises
+# ---------
+# 1. **Predict.** ``x[:, 1:]`` leaves out the first column of ``x``. What does
+#    ``draft`` make of it, with the factor 10? What should it be? Check with
+#    ``running``.
+# 2. **Change.** Another cure is to refuse. Put ``STD_TORCH_CHECK`` with
+#    ``x.is_contiguous()`` in the place of ``contiguous``, in a library of
+#    another name. What happens with ``turned``? When would you prefer this?
+# 3. **Extend.** Write an operator ``longest(Tensor x) -> Tensor`` in C++. It
+#    returns, for each row, how many pixels above 0.5 stand next to each other
+#    at most. Compare it with a Python loop on the rows of the digits. It needs
+#    no gradient.
+
+# %%
+# .. answer:: 1
+#
+#    The view begins at the 2, and has four numbers. The draft reads the four
+#    that lie there in memory, 2, 3, 4 and 5, and makes 2, 23 and 4, 45 of them.
+#    It should be 2, 23 and 5, 56.
+
+print(draft(x[:, 1:], 10))
+print(running(x[:, 1:], 10))
+
+# %%
+# .. check::
+
+assert draft(x[:, 1:], 10).tolist() == [[2, 23], [4, 45]], "2, 3, 4 and 5"
+assert running(x[:, 1:], 10).tolist() == [[2, 23], [5, 56]], "as it should be"
+
+# %%
+# .. answer:: 2
+#
+#    There is an error, and whoever calls the operator has to write
+#    ``contiguous()``. This is better where a hidden copy would be a surprise,
+#    for instance because the tensor fills half of the memory.
+
+copy_line = "x = torch::stable::contiguous(x);"
+check_line = 'STD_TORCH_CHECK(x.is_contiguous(), "x must be contiguous");'
+strict_code = code.replace(copy_line, check_line)
+load_inline(
+    name="strict",
+    cpp_sources=[headers, strict_code, registration.replace("draft", "strict")],
+    build_directory=folder.name,
+    no_implicit_headers=True,
+    is_python_module=False,
+)
+strict = torch.ops.strict.running
+
+# %%
+
+refused = ""
+try:
+    strict(turned, 10)
+except RuntimeError as error:
+    refused = str(error)
+print(refused[-20:])
+print(strict(turned.contiguous(), 10))
+
+# %%
+# .. check::
+
+assert refused.endswith("x must be contiguous"), "there is an error"
+assert torch.equal(strict(turned.contiguous(), 10), running(turned, 10)), (
+    "right with contiguous()"
+)
+
+# %%
+# .. answer:: 3
+#
+#    The result has one number for each row, so its size is
+#    ``{x.size(0)}``, a list in braces. ``i / x.size(1)`` is the number of the
+#    row, because C++ drops the fraction when it divides whole numbers.
+
+longest_code = """
+Tensor longest(Tensor x) {
+    STD_TORCH_CHECK(x.dim() == 2, "x needs rows and columns");
+    x = torch::stable::contiguous(x);
+    Tensor y = torch::stable::new_zeros(x, {x.size(0)});
+    const double* source = x.const_data_ptr<double>();
+    double* best = y.mutable_data_ptr<double>();
+    double run = 0;
+    for (int64_t i = 0; i < x.numel(); i++) {
+        if (i % x.size(1) == 0) run = 0;
+        if (source[i] > 0.5) run = run + 1; else run = 0;
+        if (run > best[i / x.size(1)]) best[i / x.size(1)] = run;
+    }
+    return y;
+}
+"""
+
+# %%
+
+longest_registration = """
+STABLE_TORCH_LIBRARY(stroke, m) {
+    m.def("longest(Tensor x) -> Tensor");
+}
+STABLE_TORCH_LIBRARY_IMPL(stroke, CPU, m) {
+    m.impl("longest", TORCH_BOX(&longest));
+}
+"""
+load_inline(
+    name="stroke",
+    cpp_sources=[headers, longest_code, longest_registration],
+    build_directory=folder.name,
+    no_implicit_headers=True,
+    is_python_module=False,
+)
+longest = torch.ops.stroke.longest
+
+# %%
+
+
+def longest_python(x):
+    lengths = []
+    for values in x.tolist():
+        best = 0
+        run = 0
+        for value in values:
+            run = run + 1
+            if value <= 0.5:
+                run = 0
+            best = max(best, run)
+        lengths.append(best)
+    return torch.tensor(lengths, dtype=x.dtype)
+
+
+# %%
+
+pixels = digits.reshape(-1, 28)
+print(longest(torch.tensor([[0, 1, 1, 0, 1]], dtype=torch.float64)))
+print(torch.equal(longest(pixels), longest_python(pixels)))
+print(torch.equal(longest(digit.mT), longest_python(digit.mT)))
+folder.cleanup()
+
+# %%
+# .. check::
+
+assert torch.equal(longest(pixels), longest_python(pixels)), "on all rows"
+assert torch.equal(longest(digit.mT), longest_python(digit.mT)), "transposed"
+
+# %%
+# .. earlier::
+#
+#    Many tutorials include ``torch/extension.h``, and register with
+#    ``TORCH_LIBRARY`` or through ``functions=[...]``. That still works. Our
+#    headers belong to the `stable ABI
+#    <https://docs.pytorch.org/docs/stable/notes/libtorch_stable_abi.html>`__:
+#    it is meant to let a compiled operator run with later versions of PyTorch,
+#    too. With ``functions=[...]`` you get a Python function and no operator, so
+#    ``torch.compile`` breaks the graph there.
