@@ -142,8 +142,8 @@ STABLE_TORCH_LIBRARY_IMPL(draft, CPU, m) {
 
 # %%
 # :func:`~torch.utils.cpp_extension.load_inline` joins the strings, compiles
-# them and loads the result. The last two options tell it to add no header of its
-# own, and to expect no Python module. The operator is then found in
+# them and loads the result. The last two options tell it to add no header of
+# its own, and to expect no Python module. The operator is then found in
 # ``torch.ops``.
 
 load_inline(
