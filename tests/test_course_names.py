@@ -145,7 +145,7 @@ def test_apply_of_an_own_class_is_no_method_of_modules(tmp_path):
 
 def test_an_own_operator_is_no_name_of_torch(tmp_path):
     head = SCRIPT.partition("# %%")[0]
-    code = "torch.ops.lesson.muladd(1)\ntorch.ops.lesson.sum(1)"
+    code = "import torch\n\ntorch.ops.lesson.muladd(1)\ntorch.ops.lesson.sum(1)"
     assert list(names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\n{code}\n"))) == ["torch.ops"]
 
 

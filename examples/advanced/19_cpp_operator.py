@@ -120,10 +120,10 @@ Tensor running(Tensor x, double factor) {
 #   and ``int64_t`` is a whole number. ``running`` returns a ``Tensor``.
 # - ``new_empty`` makes a :term:`contiguous` tensor with the dtype of ``x``. Its
 #   numbers are arbitrary until we fill it.
-# - ``double*`` is a *pointer*: the place in memory where numbers begin. That of
-#   ``const_data_ptr`` is for reading, and that of ``mutable_data_ptr`` for
-#   writing. ``source[i]`` is the number ``i`` places further on. Nobody checks
-#   that it still belongs to ``x``.
+# - ``double*`` is a *pointer*: the place in memory where numbers begin.
+#   ``const_data_ptr`` returns one for reading, and ``mutable_data_ptr`` one for
+#   writing. ``source[i]`` is the number ``i`` places further on. C++ does not
+#   check that this place still belongs to ``x``.
 # - The line with ``for`` means ``for i in range(x.numel())``.
 #
 # Then we register the function. ``def`` gives the name of the operator and its
@@ -344,8 +344,8 @@ for axis, name in zip(axes, pictures, strict=True):
 
 # %%
 # In the fourth picture, the draft took the rows of the digit for its columns,
-# so the digit lies on its side. We see it in a picture. Deep inside a network,
-# nobody would.
+# so the digit lies on its side. In a picture, we see it. Deep inside a network,
+# it would be hard to notice.
 #
 # Under ``torch.compile``, the operator is part of one graph. We call
 # ``weighted`` with all rows of 100 digits and new weights, and compare the
@@ -377,7 +377,7 @@ assert gap < 1e-12, "the same gradient except for rounding"
 # Recipe
 # ------
 # Here is an operator with two tensors, :math:`a \cdot b + c`. It refuses
-# different shapes, because its loop would read beyond the smaller tensor.
+# different shapes, or its loop might read beyond the end of ``b``.
 
 import os
 import tempfile
