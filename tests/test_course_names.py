@@ -143,6 +143,12 @@ def test_apply_of_an_own_class_is_no_method_of_modules(tmp_path):
     ]
 
 
+def test_an_own_operator_is_no_name_of_torch(tmp_path):
+    head = SCRIPT.partition("# %%")[0]
+    code = "import torch\n\ntorch.ops.lesson.muladd(1)\ntorch.ops.lesson.sum(1)"
+    assert list(names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\n{code}\n"))) == ["torch.ops"]
+
+
 def test_a_name_is_explained_where_the_text_has_it(tmp_path):
     found = lesson(tmp_path)
     assert names.mentioned(found, "Tensor.reshape") and names.mentioned(found, "torch.full")

@@ -147,7 +147,12 @@ def _full_name(node: ast.AST, modules: dict[str, str]) -> str:
 
 
 def _canonical(full: str) -> str:
-    """Give a function of torch that is also a method the name of the method."""
+    """Give a function of torch that is also a method the name of the method.
+
+    Below ``torch.ops`` are operators that the lesson has registered itself.
+    """
+    if full.startswith("torch.ops."):
+        return "torch.ops"
     owner, _, name = full.rpartition(".")
     method = _methods().get(name, "")
     return method if owner in ("torch", "torch.Tensor") and method.startswith("Tensor.") else full

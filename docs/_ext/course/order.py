@@ -96,6 +96,7 @@ ORDER = [
     "advanced/16_tensor_parallel",
     "advanced/17_distributed_checkpoint",
     "advanced/18_custom_operator",
+    "advanced/19_cpp_operator",
     "advanced/20_export",
     "advanced/21_onnx_aot",
     "advanced/22_quantize",

@@ -24,6 +24,7 @@ PACKAGES = {  # what the extras lessons, applications, advanced and project brin
     "gymnasium",
     "handbook",
     "matplotlib",
+    "ninja",
     "numpy",
     "onnx",
     "onnxruntime",
