@@ -20,12 +20,6 @@ After this lesson you can
 # %%
 # Setup
 # -----
-# Notebooks often begin with ``from fastai.vision.all import *``. This brings in
-# more than a thousand names. Among them are ``DataLoader``, ``Adam`` and
-# ``SGD``, which are then fastai's and no longer PyTorch's. So we import only
-# the names that we need. While it is imported, fastai 2.8.12 itself sets off
-# warnings of PyTorch and pandas. They are meant for its authors, so we hide
-# them.
 
 import warnings
 from pathlib import Path
@@ -38,14 +32,28 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim.lr_scheduler import OneCycleLR
 
-with warnings.catch_warnings(action="ignore"):
-    import fastai.vision.all
-    from fastai.vision.all import DataLoaders, Learner, default_device
-    from fastai.vision.all import minimum, valley
-
 from handbook import Batches, datasets
 
 torch.manual_seed(0)
+
+# %%
+# Notebooks often begin with ``from fastai.vision.all import *``. This brings in
+# more than a thousand names. Among them are ``DataLoader``, ``Adam`` and
+# ``SGD``, which are then fastai's and no longer PyTorch's. So we import only
+# the names that we need. While it is imported, fastai 2.8.12 itself sets off
+# warnings of PyTorch and pandas. They are meant for its authors, so we hide
+# them.
+
+with warnings.catch_warnings(action="ignore"):
+    import fastai.vision.all
+    from fastai.vision.all import (
+        DataLoaders,
+        Learner,
+        default_device,
+        minimum,
+        valley,
+    )
+
 default_device(False)  # the CPU; otherwise fastai moves the net to a GPU
 digits, test = datasets.mnist()
 
@@ -74,8 +82,8 @@ rates = {"fastai": learn.recorder.lrs}
 # %%
 # ``fit_one_cycle`` raises the rate and lets it fall again, as PyTorch's
 # ``OneCycleLR`` does (:doc:`/lessons/networks/04_optimizers`). We print the
-# rates of ``OneCycleLR`` too, with its defaults and matched to fastai's by three
-# options.
+# rates of ``OneCycleLR`` too, with its defaults and matched to fastai's by
+# three options.
 
 matched = {
     "total_steps": 11,
@@ -124,9 +132,9 @@ axis.legend(fontsize="small")
 #   divides the *first* rate by ``final_div_factor``, 10,000. The first rate is
 #   already 25 times smaller, so fastai's 100,000 is 4,000 here.
 #
-# ``OneCycleLR`` has its highest rate ``pct_start * total_steps - 1`` steps after
-# the first. For fastai that is 2.5 steps, so ``pct_start`` is 3.5 / 11. With
-# these options, all ten rates agree.
+# ``OneCycleLR`` has its highest rate ``pct_start * total_steps - 1`` steps
+# after the first. For fastai that is 2.5 steps, so ``pct_start`` is 3.5 / 11.
+# With these options, all ten rates agree.
 
 # %%
 # .. check::
@@ -293,8 +301,8 @@ assert abs((results["fastai"] - plain).mean()) < 0.3, (
 # - Adam's second *beta*, which averages the squared gradients, is 0.99 instead
 #   of 0.999.
 # - ``eps``, the small number in the denominator, is 1e-5 instead of 1e-8.
-# - :term:`Weight decay` is 0.01 in both, but fastai leaves out the biases and
-#   the batch normalization.
+# - :term:`Weight decay <weight decay>` is 0.01 in both, but fastai leaves out
+#   the biases and the batch normalization.
 #
 # Let us give our loop these values. In ``float32``, rounding errors grow during
 # the training, so we compare in ``float64``.
@@ -384,11 +392,11 @@ assert same_gap < 1e-5, "the same values give the same weights"
 # %%
 # A suggested rate
 # ----------------
-# ``lr_find`` trains for up to 100 steps with a growing rate, looks at the losses
-# and suggests a rate. Then it puts back the old weights. It saves them in a
-# folder ``models``, so we give it a temporary place. (The warning that we hide
-# is for fastai's authors again.) We ask two of its methods: ``valley`` is the
-# default, and ``minimum`` takes a tenth of the rate with the lowest loss.
+# ``lr_find`` trains for up to 100 steps with a growing rate, looks at the
+# losses and suggests a rate. Then it puts back the old weights. It saves them
+# in a folder ``models``, so we give it a temporary place. (The warning that we
+# hide is for fastai's authors again.) We ask two of its methods: ``valley`` is
+# the default, and ``minimum`` takes a tenth of the rate with the lowest loss.
 
 suggested = {"valley": [], "minimum": []}
 for seed in seeds:
@@ -405,7 +413,7 @@ for seed in seeds:
 
 # %%
 # .. alt:: Validation accuracy over the learning rate: about 90% at 0.003, the
-#    highest value at 0.1, and less at 0.3. The five rates of valley lie at the
+#    highest point at 0.1, and less at 0.3. The five rates of valley lie at the
 #    left, between 0.001 and 0.005, and those of minimum between 0.03 and 0.1.
 
 # %%
@@ -542,9 +550,9 @@ print(f"new digit: {guess}, true {images.y[4000]}")
 # %%
 # When is it worth it? fastai writes the loop for you and counts the batches. It
 # also has ready-made parts that we did not test, such as augmentation and
-# fine-tuning. Take it if you need several of them. If you only need a loop, your
-# own or :func:`handbook.fit` keeps every default in sight. Before you compare
-# fastai with another loop, compare the defaults.
+# fine-tuning. Take it if you need several of them. If you only need a loop,
+# your own or :func:`handbook.fit` keeps every default in sight. Before you
+# compare fastai with another loop, compare the defaults.
 
 # %%
 # .. check::
@@ -562,8 +570,8 @@ assert used[-1] < 0.01 / 100, "the schedule went through"
 # - With the defaults of each, we could not tell the accuracies apart.
 # - By default, ``lr_find`` suggested rates that were too low here. Compare with
 #   others on validation data.
-# - A schedule for batches must be stepped once a batch. Nothing warns if it is
-#   not.
+# - If a schedule counts batches, call its ``step`` once a batch. Nothing warns
+#   you otherwise.
 #
 # Exercises
 # ---------
