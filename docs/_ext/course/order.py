@@ -85,6 +85,7 @@ ORDER = [
     "advanced/02_lora",
     "advanced/03_feature_maps",
     "advanced/04_attribution",
+    "advanced/05_fastai",
     "advanced/06_initialization_normalization",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
