@@ -86,6 +86,7 @@ ORDER = [
     "advanced/03_feature_maps",
     "advanced/04_attribution",
     "advanced/06_initialization_normalization",
+    "advanced/07_ablation",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
     "advanced/11_compile",

@@ -1,0 +1,517 @@
+"""
+Schedules, clipping, EMA: an ablation
+=====================================
+
+A network with a training trick is better than the same network without it. Is
+that due to the trick, or does it only suit the learning rate?
+
+To find out what a trick is worth, one trains with it and without it, and leaves
+everything else as it is. That is called an :term:`ablation`. We test three
+common tricks, and see that "everything else" must not include the learning
+rate.
+
+After this lesson you can
+
+- compare tricks fairly, each at its own best learning rate
+- average the weights of a network during training
+- tell an effect from the luck of the seeds, and say "no effect seen"
+"""
+
+# %%
+# Setup
+# -----
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from handbook import datasets
+
+torch.manual_seed(0)
+
+# %%
+# A trick on one number
+# ---------------------
+# We minimize x², which has the gradient 2x, and start at x = 8. Our trick is to
+# multiply each gradient by one half. After three steps, how far are we?
+
+
+def after_three_steps(factor, lr):
+    x = 8.0
+    for _ in range(3):
+        x = x - lr * factor * 2 * x
+    return x
+
+
+toy = {}
+for lr in [0.25, 0.5, 1.0]:
+    toy["plain", lr] = after_three_steps(1.0, lr)
+    toy["trick", lr] = after_three_steps(0.5, lr)
+    print(f"lr {lr}: plain {toy['plain', lr]}, trick {toy['trick', lr]}")
+
+# %%
+# At a rate of 1, the plain steps jump from 8 to −8 and back, and the trick
+# arrives at the minimum, 0. At a rate of 0.5, it is the other way round: plain
+# arrives, and the trick has only come to 1. So what is the trick worth? Each of
+# the two arrives at its own best rate, and neither can do better. The trick is
+# worth nothing. It only moves the best rate from 0.5 to 1.
+
+# %%
+# .. check::
+
+assert toy["plain", 1.0] == -8, "to −8 and back"
+assert toy["trick", 1.0] == 0, "the trick arrives"
+assert toy["plain", 0.5] == 0, "plain arrives"
+assert toy["trick", 0.5] == 1, "has only come to 1"
+
+# %%
+# Three tricks
+# ------------
+# You know two of our three tricks. A cosine schedule
+# (:doc:`/lessons/networks/04_optimizers`) lets the learning rate fall to 0 on
+# the way. Gradient clipping (:doc:`/lessons/architectures/08_lstm`) shortens a
+# gradient that is longer than a limit.
+#
+# The third is an :term:`exponential moving average` (EMA) of the weights. After
+# each step, the average is moved a little towards the new weights:
+#
+# .. math:: \text{average} \leftarrow
+#    \text{decay} \cdot \text{average} + (1 - \text{decay}) \cdot \text{weights}
+#
+# The training does not notice it. In the end, one uses the averaged weights
+# instead of the last ones. :class:`torch.optim.swa_utils.AveragedModel` keeps
+# such a copy of a model, and ``get_ema_multi_avg_fn`` gives it the formula with
+# a decay. We let one weight be 8, 0 and 4, with a decay of 0.5.
+
+one_weight = nn.Linear(1, 1, bias=False)
+averaged = AveragedModel(one_weight, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+averages = []
+for value in [8.0, 0.0, 4.0]:
+    with torch.no_grad():
+        one_weight.weight.fill_(value)
+    averaged.update_parameters(one_weight)
+    averages.append(averaged.module.weight.item())
+print("weight 8, 0, 4, average", averages)
+
+# %%
+# The first call copies 8. Then comes ½ · 8 + ½ · 0 = 4, and ½ · 4 + ½ · 4 = 4.
+# The weight jumps about, and the average is calmer.
+
+# %%
+# .. check::
+
+assert averages == [8, 4, 4], "the average is calmer"
+
+# %%
+# On real data
+# ------------
+# We take digits, with every second pixel of every second row. Of the 10,000
+# images, 8,000 are for training, and the other 2,000 choose the learning rates.
+
+train_set, test_set = datasets.mnist()
+pixels = train_set.x[:, 0, ::2, ::2].flatten(1)  # (10000, 196)
+mean = pixels[:8000].mean()
+std = pixels[:8000].std()
+images = (pixels - mean) / std
+labels = train_set.y
+test_images = (test_set.x[:, 0, ::2, ::2].flatten(1) - mean) / std
+
+# %%
+# One training step takes 16 random images. We note whether a gradient was cut.
+
+limit = 2.0
+cuts = []
+
+
+def training_step(model, optimizer, clipping):
+    rows = torch.randint(8000, (16,))
+    loss = cross_entropy(model(images[rows]), labels[rows])
+    optimizer.zero_grad()
+    loss.backward()
+    if clipping:
+        norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+        cuts.append((norm > limit).item())
+    optimizer.step()
+
+
+# %%
+# A training has 400 steps of plain SGD, with one of the three tricks or none.
+# The limit 2 and the decay 0.95 stay fixed. (With that decay, about the last 20
+# steps count.) The seed decides the first weights and the images, so with the
+# same seed all four see the same.
+
+
+def train(arm, lr, seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(196, 32), nn.ReLU(), nn.Linear(32, 10))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.95))
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, fused=True)
+    schedule = CosineAnnealingLR(optimizer, T_max=400)
+    for _ in range(400):
+        training_step(model, optimizer, clipping=arm == "clipping")
+        if arm == "cosine":
+            schedule.step()
+        if arm == "EMA":
+            average.update_parameters(model)
+    if arm == "EMA":
+        return average.module
+    return model
+
+
+# %%
+# For several seeds, we count the right answers in percent. (A variant in such
+# a comparison is called an *arm*.)
+
+
+def accuracies(arm, lr, seeds, x, y):
+    results = []
+    for seed in seeds:
+        model = train(arm, lr, seed)
+        with torch.no_grad():
+            answers = model(x).argmax(dim=1)
+        results.append(100 * (answers == y).float().mean().item())
+    return torch.tensor(results)
+
+
+# %%
+# Each arm tries five learning rates, with the seeds 0 to 4.
+
+arms = ["plain", "clipping", "cosine", "EMA"]
+rates = [0.06, 0.12, 0.25, 0.5, 1.0]
+validation = {}
+best_rate = {}
+for arm in arms:
+    means = []
+    for lr in rates:
+        five = accuracies(arm, lr, range(5), images[8000:], labels[8000:])
+        validation[arm, lr] = five
+        means.append(five.mean().item())
+    best_rate[arm] = rates[means.index(max(means))]
+print(best_rate)
+
+# %%
+# .. alt:: The accuracy on validation images against five learning rates, with
+#    error bars. Up to 0.25, plain and clipping lie on each other, near 88% at
+#    the most. EMA and cosine rise to about 90% at 0.25. At 1.0, plain and EMA
+#    have fallen below the panel, cosine to about 62%, and clipping to about
+#    72%.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+styles = {"plain": "o-", "clipping": "s--", "cosine": "^-.", "EMA": "v:"}
+for i, arm in enumerate(arms):
+    five = torch.stack([validation[arm, lr] for lr in rates])
+    shifted = [lr * 1.03 ** (i - 1.5) for lr in rates]
+    axis.errorbar(
+        shifted, five.mean(dim=1), five.std(dim=1), fmt=styles[arm],
+        markersize=5, capsize=3, label=arm,
+    )  # fmt: skip
+axis.set(xlabel="learning rate", ylabel="right, in percent", xscale="log")
+axis.set(ylim=(55, 95))
+axis.set_xticks(rates, [str(lr) for lr in rates])
+axis.minorticks_off()
+axis.legend(loc="lower left", ncols=2)
+
+# %%
+# The best rate of the cosine and of the EMA is twice that of plain SGD. None of
+# the best rates lies at the edge, or we would have to try further ones.
+
+# %%
+# .. check::
+
+assert all(lr not in (0.06, 1.0) for lr in best_rate.values()), "no edge"
+assert best_rate["cosine"] > best_rate["plain"], "cosine: higher"
+assert best_rate["EMA"] > best_rate["plain"], "EMA: higher"
+
+# %%
+# Each at its own best
+# --------------------
+# Now ten other seeds, 5 to 14, and the test images. For each seed, we subtract
+# the result without a trick from that with the trick. The mean of these
+# differences ± its :term:`standard error` is in brackets, behind the mean
+# accuracy ± the standard deviation of the ten networks.
+
+test = {}
+own = {}
+for arm in arms:
+    lr = best_rate[arm]
+    ten = accuracies(arm, lr, range(5, 15), test_images, test_set.y)
+    test[arm] = ten
+    own[arm] = ten - test["plain"]
+    error = own[arm].std() / 10**0.5
+    print(f"{arm}, lr {lr}: {ten.mean():.1f} ± {ten.std():.1f}", end=" ")
+    print(f"({own[arm].mean():+.1f} ± {error:.1f})")
+print(f"clipping cut {sum(cuts) / len(cuts):.0%} of all gradients")
+
+# %%
+# .. alt:: Three rows of ten dots, the differences from plain, one dot a seed.
+#    Clipping: around 0, on both sides, none further than 1 point away. Cosine
+#    and EMA: all dots right of 0, up to about 3 points, and the two rows
+#    overlap.
+
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
+for i, arm in enumerate(arms[1:]):
+    axis.plot(own[arm], 10 * [i], "o", alpha=0.5)
+    axis.plot(own[arm].mean(), i, "k|", markersize=24)
+axis.axvline(0, color="gray", linestyle="--")
+axis.set_yticks(range(3), arms[1:])
+axis.set(xlabel="difference from plain, in points", ylim=(2.5, -0.5))
+
+# %%
+# As a rule of thumb, an effect is seen if the mean difference is further from 0
+# than two standard errors. For the cosine and the EMA it is: they gain almost
+# two points. Which of them is better, we cannot say, since one seed prefers
+# this, another that. For clipping, the mean is nearer to 0 than that, and some
+# seeds gain and some lose. The right words for this are *no effect seen*.
+#
+# They do not mean that clipping never helps. The result holds for these
+# networks, 400 steps and this limit. And it only means something because
+# clipping was at work, on almost half of the gradients. A trick that never acts
+# has no effect either. (The ± contains the luck of the seeds, but not that of
+# the 2,000 test images.)
+
+# %%
+# .. check::
+
+assert abs(own["clipping"].mean()) < 2 * own["clipping"].std() / 10**0.5, (
+    "clipping: no effect seen"
+)
+assert own["clipping"].min() < 0 < own["clipping"].max(), "gain and lose"
+assert 1 < own["cosine"].mean() < 2.6, "cosine: almost two points"
+assert 1 < own["EMA"].mean() < 2.6, "EMA: almost two points"
+assert own["cosine"].mean() > 2 * own["cosine"].std() / 10**0.5, "seen"
+assert own["EMA"].mean() > 2 * own["EMA"].std() / 10**0.5, "seen"
+assert (own["cosine"] > own["EMA"]).any(), "one prefers the cosine"
+assert (own["cosine"] < own["EMA"]).any(), "another the EMA"
+assert 0.35 < sum(cuts) / len(cuts) < 0.55, "almost half"
+
+# %%
+# What goes wrong
+# ---------------
+# An ablation at one common rate looks fair, and nothing warns you. First, we
+# take the best rate of plain SGD, as one does who has tuned the old code and
+# then adds a trick. Then we take 1.0, as one does who has tuned nothing. The
+# validation results are all there already, so we only subtract.
+
+wrong = {}
+for arm in arms[1:]:
+    for lr in [best_rate["plain"], 1.0]:
+        gains = validation[arm, lr] - validation["plain", lr]
+        wrong[arm, lr] = gains
+        error = gains.std() / 5**0.5
+        print(f"{arm}, both at {lr}: {gains.mean():+.1f} ± {error:.1f}")
+
+# %%
+# At the best rate of plain SGD, most of the cosine's gain is gone, and one
+# might throw it away. At 1.0, clipping and the cosine each seem to gain 20
+# points or more, and the EMA hardly anything. But the first figure shows that
+# all four are far below their best there, and that plain SGD fails. So the
+# table only says that plain SGD must not take this rate. That clipping copes
+# better with a rate that is too high may be useful, but "gives better networks"
+# is another claim.
+#
+# The second mistake is to train one network an arm. In the dots above, the
+# cosine gains anything from almost nothing to about three points, and with some
+# seeds clipping would have won.
+
+# %%
+# .. check::
+
+low = best_rate["plain"]
+assert wrong["cosine", low].mean() < 0.5 * own["cosine"].mean(), "gone"
+assert wrong["clipping", 1.0].mean() > 18, "20 points or more"
+assert wrong["cosine", 1.0].mean() > 15, "20 points or more"
+assert abs(wrong["EMA", 1.0].mean()) < 5, "the EMA hardly anything"
+assert validation["plain", 1.0].mean() < 55, "plain fails"
+assert all(
+    validation[arm, 1.0].mean() < validation[arm, best_rate[arm]].mean() - 8
+    for arm in arms
+), "far below their best"
+assert own["cosine"].min() < 1, "almost nothing"
+assert own["cosine"].max() > 2.5, "about three points"
+assert own["clipping"].max() > 0, "clipping would have won"
+
+# %%
+# Recipe
+# ------
+# Does a cosine schedule help? The question for the network is whether a point
+# lies in a circle.
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+points = torch.randn(900, 2)
+inside = ((points**2).sum(dim=1) < 1.4).long()
+
+
+def fit(cosine, lr, seed):
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
+    for _ in range(60):
+        rows = torch.randint(300, (20,))
+        loss = nn.functional.cross_entropy(net(points[rows]), inside[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if cosine:
+            schedule.step()
+    return net
+
+
+# %%
+# The points 300 to 599 choose the rate of each arm, and the rest is for the
+# test.
+
+
+def right_share(cosine, lr, seed, rows):
+    net = fit(cosine, lr, seed)
+    with torch.no_grad():
+        answers = net(points[rows]).argmax(dim=1)
+    return (answers == inside[rows]).float().mean().item()
+
+
+best_lr = {}
+for cosine in [False, True]:
+    shares = {}
+    for lr in [0.03, 0.1, 0.3, 1.0]:
+        five = [
+            right_share(cosine, lr, seed, range(300, 600)) for seed in range(5)
+        ]
+        shares[lr] = sum(five) / 5
+    best_lr[cosine] = max(shares, key=shares.get)
+print("best rates:", best_lr)
+
+# %%
+# Five other seeds give the verdict, and one network a guess for a new point.
+# (Here, the gain is less than two standard errors: no effect seen.)
+
+gains = []
+for seed in range(5, 10):
+    without = right_share(False, best_lr[False], seed, range(600, 900))
+    with_trick = right_share(True, best_lr[True], seed, range(600, 900))
+    gains.append(100 * (with_trick - without))
+gains = torch.tensor(gains)
+print(f"gain: {gains.mean():.1f} ± {gains.std() / 5**0.5:.1f} points")
+net = fit(True, best_lr[True], seed=5)
+chance = torch.softmax(net(torch.tensor([[0.1, 0.2]])), dim=1)
+print(f"new point inside: {chance[0, 1]:.2f}")
+
+# %%
+# .. check::
+
+assert gains.mean() < 2 * gains.std() / 5**0.5, "less than two"
+assert all(0.03 < lr < 1.0 for lr in best_lr.values()), "not at the edge"
+assert chance[0, 1] > 0.5, "inside"
+
+# %%
+# What you learned
+# ----------------
+# - A trick that changes the size of the steps moves the best learning rate. So
+#   each arm of an ablation gets its own.
+# - Choose the rate on validation data, and compare with other seeds on the test
+#   data, seed by seed.
+# - Here, a cosine schedule and an EMA each gained almost two points. For
+#   clipping, no effect was seen.
+# - "No effect seen" is a result, if the trick was at work. It is not a rule for
+#   other networks.
+#
+# Exercises
+# ---------
+# 1. **Predict.** Another trick doubles each gradient of x². What is its best
+#    rate, and where does it end after three steps at a rate of 0.5?
+# 2. **Change.** Set ``limit`` to 1000, and compare clipping with plain at the
+#    rate 0.12, for the seeds 5 to 9. What do the differences say about
+#    clipping?
+# 3. **Extend.** Do the gains add up? Train with the cosine schedule *and* an
+#    EMA. Choose the rate among 0.12, 0.25 and 0.5, and compare with the cosine
+#    alone.
+
+# %%
+# .. answer:: 1
+#
+#    A step multiplies x by 1 − 4 · rate, so it arrives at once with the rate
+#    0.25. At 0.5, x jumps from 8 to −8 and back, and ends at −8.
+
+print(after_three_steps(2.0, 0.25), after_three_steps(2.0, 0.5))
+
+# %%
+# .. check::
+
+assert after_three_steps(2.0, 0.25) == 0, "arrives"
+assert after_three_steps(2.0, 0.5) == -8, "back and forth"
+
+# %%
+# .. answer:: 2
+#
+#    Each difference is exactly 0, because no gradient is that long, and the
+#    two trainings are the same. That says nothing about clipping. Count how
+#    often a trick acts, before you call it useless.
+
+limit = 1000.0
+cuts.clear()
+clipped = accuracies("clipping", 0.12, range(5, 10), test_images, test_set.y)
+unclipped = accuracies("plain", 0.12, range(5, 10), test_images, test_set.y)
+print((clipped - unclipped).tolist(), "cuts:", sum(cuts))
+
+# %%
+# .. check::
+
+assert torch.equal(clipped, unclipped), "exactly 0"
+assert sum(cuts) == 0, "no gradient is that long"
+
+# %%
+# .. answer:: 3
+#
+#    No further effect is seen. Both calm the last steps, and after the
+#    cosine there is nothing left to calm: its last steps are so small that the
+#    average is almost the same as the last network.
+
+
+def train_both(lr, seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(196, 32), nn.ReLU(), nn.Linear(32, 10))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.95))
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, fused=True)
+    schedule = CosineAnnealingLR(optimizer, T_max=400)
+    for _ in range(400):
+        training_step(model, optimizer, clipping=False)
+        schedule.step()
+        average.update_parameters(model)
+    return average.module
+
+
+def both(lr, seeds, x, y):
+    results = []
+    for seed in seeds:
+        model = train_both(lr, seed)
+        with torch.no_grad():
+            answers = model(x).argmax(dim=1)
+        results.append(100 * (answers == y).float().mean().item())
+    return torch.tensor(results)
+
+
+means = {}
+for lr in [0.12, 0.25, 0.5]:
+    means[lr] = both(lr, range(5), images[8000:], labels[8000:]).mean()
+lr = max(means, key=means.get)
+five = both(lr, range(5, 10), test_images, test_set.y)
+further = five - test["cosine"][:5]  # the same seeds
+error = further.std() / 5**0.5
+print(f"lr {lr}: further gain {further.mean():+.2f} ± {error:.2f}")
+
+# %%
+# .. check::
+
+assert lr == 0.25, "not at the edge"
+assert abs(further.mean()) < 0.15, "no further effect"
