@@ -218,8 +218,8 @@ axis.minorticks_off()
 axis.legend(loc="lower left", ncols=2)
 
 # %%
-# The best rate of the cosine and of the EMA is twice that of plain SGD. None of
-# the best rates lies at the edge, or we would have to try further ones.
+# The best rate of the cosine and of the EMA is about twice that of plain SGD.
+# None of the best rates lies at the edge, or we would have to try further ones.
 
 # %%
 # .. check::
@@ -259,7 +259,7 @@ print(f"clipping cut {sum(cuts) / len(cuts):.0%} of all gradients")
 
 figure, axis = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
 for i, arm in enumerate(arms[1:]):
-    axis.plot(own[arm], 10 * [i], "o", alpha=0.5)
+    axis.plot(own[arm], 10 * [i], f"C{i + 1}o", alpha=0.5)
     axis.plot(own[arm].mean(), i, "k|", markersize=24)
 axis.axvline(0, color="gray", linestyle="--")
 axis.set_yticks(range(3), arms[1:])
