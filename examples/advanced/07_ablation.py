@@ -311,8 +311,8 @@ for arm in arms[1:]:
 
 # %%
 # At the best rate of plain SGD, most of the cosine's gain is gone, and one
-# might throw it away. At 1.0, clipping and the cosine each seem to gain 20
-# points or more, and the EMA hardly anything. But the first figure shows that
+# might throw it away. At 1.0, clipping and the cosine each seem to gain more
+# than ten points, and the EMA hardly anything. But the first figure shows that
 # all four are far below their best there, and that plain SGD fails. So the
 # table only says that plain SGD must not take this rate. That clipping copes
 # better with a rate that is too high may be useful, but "gives better networks"
@@ -328,8 +328,8 @@ for arm in arms[1:]:
 assert (
     wrong["cosine", best_rate["plain"]].mean() < 0.5 * own["cosine"].mean()
 ), "most of the gain is gone"
-assert wrong["clipping", 1.0].mean() > 18, "20 points or more"
-assert wrong["cosine", 1.0].mean() > 15, "20 points or more"
+assert wrong["clipping", 1.0].mean() > 10, "more than ten points"
+assert wrong["cosine", 1.0].mean() > 10, "more than ten points"
 assert abs(wrong["EMA", 1.0].mean()) < 5, "the EMA hardly anything"
 assert validation["plain", 1.0].mean() < 55, "plain fails"
 assert all(
