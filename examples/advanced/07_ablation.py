@@ -2,8 +2,8 @@
 Schedules, clipping, EMA: an ablation
 =====================================
 
-With a training trick, your network got better. Was it the trick, or only a
-learning rate that happens to suit it?
+You tried a training trick, and your network got better. Was it the trick, or
+only a learning rate that happens to suit it?
 
 To find out what a trick is worth, you train with it and without it, and leave
 everything else as it is. That is called an :term:`ablation`. We test three
@@ -13,7 +13,7 @@ After this lesson you can
 
 - compare tricks fairly, each at its own best learning rate
 - average the weights of a network during training
-- tell an effect from the luck of the seeds, and say "no effect seen"
+- tell an effect from the luck of the seeds, and say "no gain seen"
 """
 
 # %%
@@ -54,9 +54,9 @@ for lr in [0.25, 0.5, 1.0]:
 # %%
 # At a rate of 1, the plain steps jump from 8 to −8 and back, while the trick
 # leads to the minimum, 0. At a rate of 0.5, the plain steps reach it, and with
-# the trick we have only come to 1. So is the trick good or bad? With its own
-# best rate, each of the two reaches the minimum, so the trick is worth nothing.
-# It only moves the best rate from 0.5 to 1.
+# the trick we only get to 1. But with its own best rate, each of the two
+# reaches the minimum, so the trick is worth nothing. It only moves the best
+# rate from 0.5 to 1.
 
 # %%
 # .. check::
@@ -64,15 +64,16 @@ for lr in [0.25, 0.5, 1.0]:
 assert toy["plain", 1.0] == -8, "to −8 and back"
 assert toy["trick", 1.0] == 0, "the trick leads to the minimum"
 assert toy["plain", 0.5] == 0, "the plain steps reach it"
-assert toy["trick", 0.5] == 1, "only come to 1"
+assert toy["trick", 0.5] == 1, "only get to 1"
 
 # %%
 # Three tricks
 # ------------
 # You know two of our three tricks. A cosine schedule
-# (:doc:`/lessons/networks/04_optimizers`) lets the learning rate fall to 0 on
-# the way. Gradient clipping (:doc:`/lessons/architectures/08_lstm`) shortens a
-# gradient that is longer than a limit.
+# (:doc:`/lessons/networks/04_optimizers`) lets the learning rate fall to 0 by
+# the end of the training. Gradient clipping
+# (:doc:`/lessons/architectures/08_lstm`) shortens a gradient that is longer
+# than a limit.
 #
 # The third is an :term:`exponential moving average` (EMA) of the weights. After
 # each step, the average is moved a little towards the new weights:
@@ -80,7 +81,7 @@ assert toy["trick", 0.5] == 1, "only come to 1"
 # .. math:: \text{average} \leftarrow
 #    \text{decay} \cdot \text{average} + (1 - \text{decay}) \cdot \text{weights}
 #
-# The training does not notice it. In the end, one uses the averaged weights
+# The training does not notice it. In the end, we use the averaged weights
 # instead of the last ones. :class:`torch.optim.swa_utils.AveragedModel` keeps
 # such a copy of a model, and ``get_ema_multi_avg_fn`` gives it the formula with
 # a decay. We let one weight be 8, 0 and 4, with a decay of 0.5.
@@ -119,10 +120,11 @@ labels = train_set.y
 test_images = (test_set.x[:, 0, ::2, ::2].flatten(1) - mean) / std
 
 # %%
-# One training step takes 16 random images. We note whether a gradient was cut.
+# One training step takes 16 random images. For clipping, we note the length of
+# each gradient, which ``clip_grad_norm_`` returns as it was before the cut.
 
-limit = 2.0
-cuts = []
+limit = float("inf")  # nothing is cut until we have chosen a limit
+norms = []
 
 
 def training_step(model, optimizer, clipping):
@@ -132,16 +134,15 @@ def training_step(model, optimizer, clipping):
     loss.backward()
     if clipping:
         norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-        cuts.append((norm > limit).item())
+        norms.append(norm.item())
     optimizer.step()
 
 
 # %%
-# A training has 400 steps of plain SGD, with one of the three tricks or none.
-# The seed decides the first weights and the images, so with the same seed, all
-# four start from the same weights and see the same images. The limit 2 and the
-# decay 0.95 stay as they are. (We could tune them, too. With this decay, the
-# last 20 steps make up 64% of the average.)
+# Each network is trained for 400 steps of SGD, with one of the three tricks or
+# none (plain). Each way of training in such a comparison is called an *arm*.
+# The seed decides the first weights and the images, so all arms with one seed
+# share them. (``fused`` does the same step faster.)
 
 
 def train(arm, lr, seed):
@@ -151,7 +152,7 @@ def train(arm, lr, seed):
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, fused=True)
     schedule = CosineAnnealingLR(optimizer, T_max=400)
     for _ in range(400):
-        training_step(model, optimizer, clipping=arm == "clipping")
+        training_step(model, optimizer, clipping=(arm == "clipping"))
         if arm == "cosine":
             schedule.step()
         if arm == "EMA":
@@ -162,8 +163,7 @@ def train(arm, lr, seed):
 
 
 # %%
-# For several seeds, we count the right answers in percent. (Each way of
-# training in such a comparison is called an *arm*.)
+# For several seeds, we count the right answers in percent.
 
 
 def accuracies(arm, lr, seeds, x, y):
@@ -179,17 +179,30 @@ def accuracies(arm, lr, seeds, x, y):
 # %%
 # Each arm tries five learning rates, with the seeds 0 to 4.
 
-arms = ["plain", "clipping", "cosine", "EMA"]
 rates = [0.06, 0.12, 0.25, 0.5, 1.0]
 validation = {}
-best_rate = {}
-for arm in arms:
+
+
+def choose_rate(arm):
     means = []
     for lr in rates:
-        five = accuracies(arm, lr, range(5), images[8000:], labels[8000:])
-        validation[arm, lr] = five
-        means.append(five.mean().item())
-    best_rate[arm] = rates[means.index(max(means))]
+        results = accuracies(arm, lr, range(5), images[8000:], labels[8000:])
+        validation[arm, lr] = results
+        means.append(results.mean().item())
+    return rates[means.index(max(means))]
+
+
+# %%
+# Plain SGD comes first, because its gradients give us the limit. We take their
+# median, so that about half of them are cut. This rule looks at no accuracy.
+
+best_rate = {"plain": choose_rate("plain")}
+train("clipping", best_rate["plain"], seed=0)  # still cuts nothing
+limit = torch.tensor(norms).median().item()
+print(f"limit {limit:.2f}")
+arms = ["plain", "clipping", "cosine", "EMA"]
+for arm in arms[1:]:
+    best_rate[arm] = choose_rate(arm)
 print(best_rate)
 
 # %%
@@ -197,7 +210,7 @@ print(best_rate)
 #    error bars. Up to 0.25, plain and clipping lie close together, at 88% or a
 #    little below. EMA and cosine rise to about 90% at 0.25. At 1.0, plain and
 #    EMA have fallen below the panel, cosine to about 62%, and clipping to about
-#    72%.
+#    70%.
 
 # %%
 # .. drawing::
@@ -205,10 +218,10 @@ print(best_rate)
 figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 styles = {"plain": "o-", "clipping": "s--", "cosine": "^-.", "EMA": "v:"}
 for i, arm in enumerate(arms):
-    five = torch.stack([validation[arm, lr] for lr in rates])
+    results = torch.stack([validation[arm, lr] for lr in rates])
     shifted = [lr * 1.03 ** (i - 1.5) for lr in rates]
     axis.errorbar(
-        shifted, five.mean(dim=1), five.std(dim=1), fmt=styles[arm],
+        shifted, results.mean(dim=1), results.std(dim=1), fmt=styles[arm],
         markersize=5, capsize=3, label=arm,
     )  # fmt: skip
 axis.set(xlabel="learning rate", ylabel="right, in percent", xscale="log")
@@ -218,13 +231,13 @@ axis.minorticks_off()
 axis.legend(loc="lower left", ncols=2)
 
 # %%
-# The best rate of the cosine and of the EMA is about twice that of plain SGD.
-# None of the best rates lies at the edge, or we would have to try further ones.
+# Of our five rates, the cosine and the EMA do best with a higher one than plain
+# SGD. None of the best rates lies at the edge, or we would have to try further
+# ones.
 
 # %%
 # .. check::
 
-assert round(1 - 0.95**20, 2) == 0.64, "the last 20 steps"
 assert all(lr not in (0.06, 1.0) for lr in best_rate.values()), "no edge"
 assert best_rate["cosine"] > best_rate["plain"], "cosine: higher"
 assert best_rate["EMA"] > best_rate["plain"], "EMA: higher"
@@ -232,22 +245,26 @@ assert best_rate["EMA"] > best_rate["plain"], "EMA: higher"
 # %%
 # Each at its own best
 # --------------------
-# Now ten other seeds, 5 to 14, and the test images. For each seed, we subtract
-# the result without a trick from that with the trick. The mean of these
-# differences ± its :term:`standard error` is in brackets, behind the mean
-# accuracy ± the standard deviation of the ten networks.
+# Now ten other seeds, 5 to 14, and the test images. We compare seed by seed,
+# since a part of the luck is in both results, and their difference removes it.
+# We print the mean accuracy ± the standard deviation of the ten networks. Below
+# it is the gain, the mean of the ten differences from plain ± its
+# :term:`standard error`.
 
+norms.clear()
 test = {}
-own = {}
+gain_at_best = {}
 for arm in arms:
     lr = best_rate[arm]
-    ten = accuracies(arm, lr, range(5, 15), test_images, test_set.y)
-    test[arm] = ten
-    own[arm] = ten - test["plain"]
-    error = own[arm].std() / 10**0.5
-    print(f"{arm}, lr {lr}: {ten.mean():.1f} ± {ten.std():.1f}", end=" ")
-    print(f"({own[arm].mean():+.1f} ± {error:.1f})")
-print(f"clipping cut {sum(cuts) / len(cuts):.0%} of all gradients")
+    results = accuracies(arm, lr, range(5, 15), test_images, test_set.y)
+    test[arm] = results
+    gains = results - test["plain"]
+    gain_at_best[arm] = gains
+    error = gains.std() / 10**0.5
+    print(f"{arm}, lr {lr}: {results.mean():.1f} ± {results.std():.1f}")
+    print(f"  gain {gains.mean():+.1f} ± {error:.1f}")
+cut = (torch.tensor(norms) > limit).float().mean().item()
+print(f"clipping cut {cut:.0%} of the gradients")
 
 # %%
 # .. alt:: Three rows of ten dots, the differences from plain, one dot a seed.
@@ -259,86 +276,101 @@ print(f"clipping cut {sum(cuts) / len(cuts):.0%} of all gradients")
 
 figure, axis = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
 for i, arm in enumerate(arms[1:]):
-    axis.plot(own[arm], 10 * [i], f"C{i + 1}o", alpha=0.5)
-    axis.plot(own[arm].mean(), i, "k|", markersize=24)
+    axis.plot(gain_at_best[arm], 10 * [i], f"C{i + 1}o", alpha=0.5)
+    axis.plot(gain_at_best[arm].mean(), i, "k|", markersize=24)
 axis.axvline(0, color="gray", linestyle="--")
 axis.set_yticks(range(3), arms[1:])
 axis.set(xlabel="difference from plain, in points", ylim=(2.5, -0.5))
 
 # %%
 # As a rule of thumb, an effect is seen if the mean difference is further from 0
-# than two standard errors. For the cosine and the EMA it is: they gain almost
-# two points. Which of them is better, we cannot say, since one seed prefers
-# this, another that. For clipping, the mean is nearer to 0 than that, and some
-# seeds gain and some lose. The right words for this are *no effect seen*.
+# than two standard errors. For the cosine and the EMA it is: they gain about
+# two points. For clipping, the mean is not above 0 by that much, and some seeds
+# gain and some lose. The right words for this are *no gain seen*. What that
+# rules out depends on the standard error. Here, we would have seen a gain of
+# half a point.
 #
-# They do not mean that clipping never helps. The result holds for these
+# It does not mean that clipping never helps. The result holds for these
 # networks, 400 steps and this limit. And it only means something because
-# clipping was at work, on almost half of the gradients. A trick that never acts
-# has no effect either. (The ± contains the luck of the seeds, but not that of
-# the 2,000 test images.)
-
-# %%
-# .. check::
-
-assert abs(own["clipping"].mean()) < 2 * own["clipping"].std() / 10**0.5, (
-    "clipping: no effect seen"
-)
-assert own["clipping"].min() < 0 < own["clipping"].max(), "gain and lose"
-assert 1 < own["cosine"].mean() < 2.6, "cosine: almost two points"
-assert 1 < own["EMA"].mean() < 2.6, "EMA: almost two points"
-assert own["cosine"].mean() > 2 * own["cosine"].std() / 10**0.5, "seen"
-assert own["EMA"].mean() > 2 * own["EMA"].std() / 10**0.5, "seen"
-assert (own["cosine"] > own["EMA"]).any(), "one prefers the cosine"
-assert (own["cosine"] < own["EMA"]).any(), "another the EMA"
-assert 0.35 < sum(cuts) / len(cuts) < 0.55, "almost half"
-
-# %%
-# What goes wrong
-# ---------------
-# An ablation at one common rate looks fair, and nothing warns you. First, we
-# take the best rate of plain SGD, as one does who has tuned the old code and
-# then adds a trick. Then we take 1.0, as one does who has tuned nothing. The
-# validation results are all there already, so we only subtract.
-
-wrong = {}
-for arm in arms[1:]:
-    for lr in [best_rate["plain"], 1.0]:
-        gains = validation[arm, lr] - validation["plain", lr]
-        wrong[arm, lr] = gains
-        error = gains.std() / 5**0.5
-        print(f"{arm}, both at {lr}: {gains.mean():+.1f} ± {error:.1f}")
-
-# %%
-# At the best rate of plain SGD, most of the cosine's gain is gone, and one
-# might throw it away. At 1.0, clipping and the cosine each seem to gain more
-# than ten points, and the EMA hardly anything. But the first figure shows that
-# all four are far below their best there, and that plain SGD fails. So the
-# table only says that plain SGD must not take this rate. That clipping copes
-# better with a rate that is too high may be useful, but "gives better networks"
-# is another claim.
-#
-# The second mistake is to train only one network for each arm. In the dots
-# above, the cosine gains anything from almost nothing to about three points,
-# and with some seeds, clipping would have beaten plain SGD.
+# clipping was at work, on about half of the gradients. A trick that never acts
+# has no effect either. (The ± contains the luck of these ten seeds, but neither
+# that of the test images nor that of the seeds that chose the rates.)
 
 # %%
 # .. check::
 
 assert (
-    wrong["cosine", best_rate["plain"]].mean() < 0.5 * own["cosine"].mean()
-), "most of the gain is gone"
-assert wrong["clipping", 1.0].mean() > 10, "more than ten points"
-assert wrong["cosine", 1.0].mean() > 10, "more than ten points"
-assert abs(wrong["EMA", 1.0].mean()) < 5, "the EMA hardly anything"
-assert validation["plain", 1.0].mean() < 55, "plain fails"
+    gain_at_best["clipping"].mean()
+    < 2 * gain_at_best["clipping"].std() / 10**0.5
+), "no gain seen"
+assert (
+    gain_at_best["clipping"].mean()
+    + 2 * gain_at_best["clipping"].std() / 10**0.5
+    < 0.5
+), "we would have seen a gain of half a point"
+assert gain_at_best["clipping"].max() > 0, "some seeds gain"
+assert gain_at_best["clipping"].min() < 0, "some lose"
+assert all(1 < gain_at_best[arm].mean() < 3 for arm in ["cosine", "EMA"]), (
+    "about two points"
+)
+assert all(
+    gain_at_best[arm].mean() > 2 * gain_at_best[arm].std() / 10**0.5
+    for arm in ["cosine", "EMA"]
+), "an effect is seen"
+assert 0.4 < cut < 0.65, "about half of the gradients"
+
+# %%
+# What goes wrong
+# ---------------
+# An ablation at one common rate looks fair, and nothing warns you. First, we
+# take the best rate of plain SGD, like someone who tuned the old code and then
+# adds a trick. Then we take 1.0, like someone who tuned nothing. The validation
+# results are all there, so we only subtract.
+
+gain_at_common = {}
+for arm in arms[1:]:
+    for lr in [best_rate["plain"], 1.0]:
+        gains = validation[arm, lr] - validation["plain", lr]
+        gain_at_common[arm, lr] = gains
+        error = gains.std() / 5**0.5
+        print(f"{arm}, both at {lr}: {gains.mean():+.1f} ± {error:.1f}")
+at_one = validation["plain", 1.0].mean()
+print(f"plain at 1.0: {at_one:.0f}% right")
+
+# %%
+# At the best rate of plain SGD, most of the cosine's gain is gone, and one
+# might throw it away. (The EMA keeps more of its gain.) At 1.0, clipping and
+# the cosine each seem to gain more than ten points. But all four are far below
+# their best there, and plain SGD fails. So these lines only say that plain SGD
+# must not take this rate. That clipping copes better with a rate that is too
+# high may be useful, but "gives better networks" is another claim.
+#
+# The second mistake is to train only one network for each arm. In the dots
+# above, the gains of the cosine are spread over more than a point, and with
+# some seeds, clipping would have beaten plain SGD.
+
+# %%
+# .. check::
+
+assert gain_at_common["cosine", best_rate["plain"]].mean() < 0.5 * (
+    validation["cosine", best_rate["cosine"]].mean()
+    - validation["plain", best_rate["plain"]].mean()
+), "most of the cosine's gain is gone"
+assert (
+    gain_at_common["EMA", best_rate["plain"]].mean()
+    > gain_at_common["cosine", best_rate["plain"]].mean()
+), "the EMA keeps more"
+assert gain_at_common["clipping", 1.0].mean() > 10, "more than ten points"
+assert gain_at_common["cosine", 1.0].mean() > 10, "more than ten points"
+assert at_one < 60, "plain SGD fails"
 assert all(
     validation[arm, 1.0].mean() < validation[arm, best_rate[arm]].mean() - 8
     for arm in arms
 ), "far below their best"
-assert own["cosine"].min() < 1, "almost nothing"
-assert own["cosine"].max() > 2.5, "about three points"
-assert own["clipping"].max() > 0, "clipping would have beaten plain SGD"
+assert gain_at_best["cosine"].max() - gain_at_best["cosine"].min() > 1, (
+    "spread over more than a point"
+)
+assert gain_at_best["clipping"].max() > 0, "clipping would have beaten plain"
 
 # %%
 # Recipe
@@ -361,9 +393,9 @@ def fit(cosine, lr, seed):
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
-    for _ in range(60):
-        rows = torch.randint(300, (20,))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=120)
+    for _ in range(120):
+        rows = torch.randint(300, (5,))
         loss = nn.functional.cross_entropy(net(points[rows]), inside[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -397,16 +429,17 @@ for cosine in [False, True]:
 print("best rates:", best_lr)
 
 # %%
-# Five other seeds give the verdict, and one network a guess for a new point.
-# (Here, the gain is less than two standard errors: no effect seen.)
+# Ten other seeds give the verdict. (The gain is further from 0 than two
+# standard errors, so an effect is seen.) At the end, one network judges a new
+# point.
 
 gains = []
-for seed in range(5, 10):
+for seed in range(5, 15):
     without = right_share(False, best_lr[False], seed, range(600, 900))
     with_trick = right_share(True, best_lr[True], seed, range(600, 900))
     gains.append(100 * (with_trick - without))
 gains = torch.tensor(gains)
-print(f"gain: {gains.mean():.1f} ± {gains.std() / 5**0.5:.1f} points")
+print(f"gain: {gains.mean():.1f} ± {gains.std() / 10**0.5:.1f} points")
 net = fit(True, best_lr[True], seed=5)
 chance = torch.softmax(net(torch.tensor([[0.1, 0.2]])), dim=1)
 print(f"new point inside: {chance[0, 1]:.2f}")
@@ -414,7 +447,7 @@ print(f"new point inside: {chance[0, 1]:.2f}")
 # %%
 # .. check::
 
-assert gains.mean() < 2 * gains.std() / 5**0.5, "less than two"
+assert gains.mean() > 2 * gains.std() / 10**0.5, "further from 0 than two"
 assert all(0.03 < lr < 1.0 for lr in best_lr.values()), "not at the edge"
 assert chance[0, 1] > 0.5, "inside"
 
@@ -425,17 +458,17 @@ assert chance[0, 1] > 0.5, "inside"
 #   own.
 # - Choose the rate on validation data, and compare with other seeds on the test
 #   data, seed by seed.
-# - Here, a cosine schedule and an EMA each gained almost two points. For
-#   clipping, no effect was seen.
-# - "No effect seen" is a result, if the trick was at work. It is not a rule for
-#   other networks.
+# - Here, a cosine schedule and an EMA each gained about two points. For
+#   clipping, no gain was seen.
+# - "No gain seen" is a result, if the trick was at work and the standard error
+#   is small. It is not a rule for other networks.
 #
 # Exercises
 # ---------
 # 1. **Predict.** Another trick doubles each gradient of x². What is its best
 #    rate, and where does it end after three steps at a rate of 0.5?
 # 2. **Change.** Set ``limit`` to 1000, and compare clipping with plain at the
-#    rate 0.12, for the seeds 5 to 9. What do the differences say about
+#    best rate of plain, for the seeds 5 to 9. What do the differences say about
 #    clipping?
 # 3. **Extend.** Do the gains add up? Train with the cosine schedule *and* an
 #    EMA. Choose the rate among 0.12, 0.25 and 0.5, and compare with the cosine
@@ -463,23 +496,24 @@ assert after_three_steps(2.0, 0.5) == -8, "back and forth"
 #    often a trick acts, before you call it useless.
 
 limit = 1000.0
-cuts.clear()
-clipped = accuracies("clipping", 0.12, range(5, 10), test_images, test_set.y)
-unclipped = accuracies("plain", 0.12, range(5, 10), test_images, test_set.y)
-print((clipped - unclipped).tolist(), "cuts:", sum(cuts))
+norms.clear()
+lr = best_rate["plain"]
+clipped = accuracies("clipping", lr, range(5, 10), test_images, test_set.y)
+unclipped = test["plain"][:5]  # the same seeds
+print((clipped - unclipped).tolist(), "longest gradient:", round(max(norms)))
 
 # %%
 # .. check::
 
 assert torch.equal(clipped, unclipped), "exactly 0"
-assert sum(cuts) == 0, "no gradient is that long"
+assert max(norms) < limit, "no gradient is that long"
 
 # %%
 # .. answer:: 3
 #
-#    No further effect is seen. At the end of the cosine schedule, the steps
-#    are so small that the average is almost the same as the last network. So
-#    two tricks that help alone need not help more together.
+#    There is hardly any further gain. At the end of the cosine schedule, the
+#    steps are so small that the average is almost the same as the last network.
+#    So two tricks that help alone need not help more together.
 
 
 def train_both(lr, seed):
@@ -507,10 +541,10 @@ def both(lr, seeds, x, y):
 
 means = {}
 for lr in [0.12, 0.25, 0.5]:
-    means[lr] = both(lr, range(5), images[8000:], labels[8000:]).mean()
+    means[lr] = both(lr, range(3), images[8000:], labels[8000:]).mean()
 lr = max(means, key=means.get)
-five = both(lr, range(5, 10), test_images, test_set.y)
-further = five - test["cosine"][:5]  # the same seeds
+results = both(lr, range(5, 10), test_images, test_set.y)
+further = results - test["cosine"][:5]  # the same seeds
 error = further.std() / 5**0.5
 print(f"lr {lr}: further gain {further.mean():+.2f} ± {error:.2f}")
 
@@ -518,4 +552,4 @@ print(f"lr {lr}: further gain {further.mean():+.2f} ± {error:.2f}")
 # .. check::
 
 assert lr == 0.25, "not at the edge"
-assert abs(further.mean()) < 0.15, "no further effect"
+assert abs(further.mean()) < 0.15, "hardly any further gain"
