@@ -87,6 +87,7 @@ ORDER = [
     "advanced/04_attribution",
     "advanced/05_fastai",
     "advanced/06_initialization_normalization",
+    "advanced/07_ablation",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
     "advanced/11_compile",
