@@ -1,0 +1,533 @@
+"""
+Profiling a training loop
+=========================
+
+Where does the time of a training loop go, and which part is worth making
+faster?
+
+It is easy to spend a day on a part that takes a tenth of the time. So we go in
+this order: predict where the time goes, measure it, explain what we see, and
+change one thing. Then we begin again.
+
+After this lesson you can
+
+- say how much a faster part can gain at most
+- find the slow part with :mod:`torch.profiler`
+- compare two versions so that other programs disturb both alike
+"""
+
+# %%
+# Setup
+# -----
+# PyTorch may split one operation among several threads. When the computer is
+# busy, they wait for one another, and times vary a lot. So
+# :func:`torch.set_num_threads` chooses one thread.
+
+import statistics
+import tempfile
+import time
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.profiler import profile, record_function
+from torch.utils.data import DataLoader, default_collate
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from handbook import Batches, datasets
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+
+# %%
+# The most you can gain
+# ---------------------
+# A loop takes 10 seconds: 9 to load the data, and 1 to train with them. How
+# much faster does the loop become if only one of the two parts does? ``share``
+# is the part's share of the time, and the part becomes ``factor`` times as
+# fast.
+
+
+def speedup(share, factor):
+    return 1 / (1 - share + share / factor)
+
+
+print(f"training takes no time at all: {speedup(0.1, torch.inf):.2f}")
+print(f"loading is 9 times as fast:    {speedup(0.9, 9):.2f}")
+print(f"loading takes no time at all:  {speedup(0.9, torch.inf):.2f}")
+
+# %%
+# If training took no time, 9 of the 10 seconds would be left, so the loop would
+# be 1.11 times as fast, whatever trick we use. If loading took 1 second instead
+# of 9, there would be 2 left, and the loop would be 5 times as fast. This is
+# *Amdahl's law*. A part with the share :math:`s` gains at most
+# :math:`1 / (1 - s)`, the dashed lines in the figure.
+
+# %%
+# .. alt:: Speed of the whole loop over the speed of one part, from 1 to 100
+#    times, both on logarithmic axes. With a share of 0.9 the curve rises to 9
+#    below its dashed limit of 10, with 0.5 to almost 2, and with 0.1 it stays
+#    flat at about 1.1.
+
+# %%
+# .. drawing::
+
+factors = torch.logspace(0, 2, 100)
+figure, axis = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
+for share, color in [(0.9, "#004488"), (0.5, "#EE7733"), (0.1, "#009988")]:
+    axis.plot(factors, speedup(share, factors), color=color, label=share)
+    axis.axhline(1 / (1 - share), color=color, ls="--", lw=1)
+axis.set(xscale="log", yscale="log")
+axis.set_xticks([1, 10, 100], ["1", "10", "100"])
+axis.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+axis.yaxis.minorticks_off()
+axis.set(xlabel="the part: times as fast", ylabel="the loop: times as fast")
+axis.grid(alpha=0.4)
+axis.legend(title="share of the part")
+
+# %%
+# .. check::
+
+assert round(speedup(0.1, torch.inf), 2) == 1.11, "9 of 10 seconds are left"
+assert abs(speedup(0.9, 9) - 5) < 1e-9, "2 of 10 seconds are left"
+assert abs(speedup(0.9, torch.inf) - 10) < 1e-9, "1 of 10 seconds is left"
+assert speedup(0.9, 100) < 1 / (1 - 0.9), "below the limit"
+
+# %%
+# On real data: a slow loop
+# -------------------------
+# Here is a loop as many people write it. 1,000 digits lie in a folder as PNG
+# files, and ``ImageFolder`` opens a file each time its image is asked for
+# (:doc:`/lessons/networks/06_transforms`).
+
+work = tempfile.TemporaryDirectory()  # the last line of the page deletes it
+root = datasets.write_image_folder(work.name + "/digits", per_class=100)
+to_tensor = v2.Compose(
+    [v2.Grayscale(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+)
+data = ImageFolder(root, to_tensor)
+loader = DataLoader(data, batch_size=100, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)
+)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+# %%
+# A :term:`confusion matrix` counts the answers, one after another:
+
+confusion = torch.zeros(10, 10, dtype=torch.int64)
+
+
+def count_one_by_one(y, answers):
+    for digit, answer in zip(y, answers, strict=True):
+        confusion[digit, answer] += 1
+
+
+# %%
+# In the loop, :class:`torch.profiler.record_function` gives each part a name.
+# The names change nothing in the calculation. We shall need them soon.
+
+
+def epoch(batches, count, use_item=True):
+    for x, y in batches:
+        with record_function("forward"):
+            scores = model(x)
+            loss = nn.functional.cross_entropy(scores, y)
+        with record_function("backward"):
+            optimizer.zero_grad()
+            loss.backward()
+        with record_function("step"):
+            optimizer.step()
+        with record_function("count"):
+            count(y, scores.argmax(dim=1))
+        if use_item:
+            loss.item()  # for a progress bar, for example
+
+
+# %%
+
+epoch(loader, count_one_by_one)
+print(confusion.sum().item(), "answers counted")
+
+# %%
+# **Predict.** Which part takes longest? Perhaps the one with the most
+# arithmetic. ``FlopCounterMode`` counts *floating-point operations* (FLOPs) of
+# matrix products (:doc:`/lessons/autograd/06_jacobian`).
+
+from torch.utils.flop_counter import FlopCounterMode
+
+with FlopCounterMode(display=False) as counter:
+    list(loader)
+loading_flops = counter.get_total_flops()
+with FlopCounterMode(display=False) as counter:
+    epoch(loader, count_one_by_one)
+epoch_flops = counter.get_total_flops()
+print("loading:", loading_flops, " whole epoch:", epoch_flops)
+
+# %%
+# There are 102 million in the network and none in loading. So if arithmetic
+# decides, forward and backward take longest.
+
+# %%
+# .. check::
+
+assert confusion.sum() == 2000, "two epochs of 1,000 answers"
+assert loading_flops == 0, "no matrix product in loading"
+assert round(epoch_flops / 1e6) == 102, "102 million"
+
+# %%
+# Measure: the profiler
+# ---------------------
+# :class:`torch.profiler.profile` notes when each operator begins and ends, and
+# each named part. ``key_averages()`` returns a row for each name, with the
+# number of its calls and their total time. We put a name around everything,
+# ``"epoch"``, whose time is the whole. The loader names its own part.
+
+LOADING = "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"
+
+
+def profiled(batches, count):
+    with profile() as profiler, record_function("epoch"):
+        epoch(batches, count)
+    return {row.key: row for row in profiler.key_averages()}
+
+
+parts = ["forward", "backward", "step", "count"]
+slow_rows = profiled(loader, count_one_by_one)
+times = {name: slow_rows[name].cpu_time_total for name in [LOADING, *parts]}
+loading_share = times[LOADING] / slow_rows["epoch"].cpu_time_total
+print("longest:", max(times, key=times.get))
+print("more than two thirds of the epoch:", loading_share > 2 / 3)
+
+# %%
+# Our prediction was wrong: loading takes more than two thirds of the time. (To
+# see the whole table, print
+# ``profiler.key_averages().table(sort_by="cpu_time_total")``. Here we print
+# only what is the same in every run.)
+#
+# **Explain.** To load an image, Python opens a file, decodes it, and calls one
+# small operator after another, 1,000 times in each epoch. None of this is a
+# matrix product, and all of it takes time.
+
+# %%
+# .. check::
+
+assert max(times, key=times.get) == LOADING, "loading takes longest"
+assert loading_share > 2 / 3, "more than two thirds"
+
+# %%
+# Change one thing
+# ----------------
+# All images take only 3 MB as tensors. So we load them once, and ``Batches``
+# takes 100 at a time with one indexing operation
+# (:doc:`/lessons/networks/05_data`). By Amdahl's law, without a part of two
+# thirds the loop is 3 times as fast. We expect more than that. Then we profile
+# again.
+
+x = torch.stack([image for image, label in data])
+y = torch.tensor(data.targets)
+ready = Batches(x, y, batch_size=100, shuffle=True)
+print(x.nbytes / 1e6, "MB")
+
+rows = profiled(ready, count_one_by_one)
+times = {name: rows[name].cpu_time_total for name in parts}
+print("longest:", max(times, key=times.get))
+print("calls of item:", rows["aten::item"].count)
+print("matrix products:", rows["aten::addmm"].count + rows["aten::mm"].count)
+
+# %%
+# Now counting takes longest. Before, loading hid it. For each of the 1,000
+# answers, Python reads a number from a tensor 4 times, and it calls other
+# operators as well. Each does almost nothing, but Python has to call it, and
+# PyTorch has to look up what to run. The time for this is called *overhead*.
+# The network needs only 50 matrix products. (``aten`` is the library of
+# PyTorch's operators. The 10 other calls read the loss.)
+#
+# The cure is one operator for the whole batch. A digit 3 with the answer 5 gets
+# the number 35, and ``bincount`` counts how often each number occurs.
+
+
+def count_at_once(y, answers):
+    pairs = (10 * y + answers).bincount(minlength=100)
+    confusion.add_(pairs.reshape(10, 10))
+
+
+answers = model(x).argmax(dim=1)
+confusion.zero_()
+count_one_by_one(y, answers)
+one_by_one = confusion.clone()
+confusion.zero_()
+count_at_once(y, answers)
+same_table = torch.equal(confusion, one_by_one)
+print("same table:", same_table)
+quick_rows = profiled(ready, count_at_once)
+print("calls of item:", quick_rows["aten::item"].count)
+
+# %%
+# .. check::
+
+assert round(x.nbytes / 1e6) == 3, "3 MB"
+assert abs(speedup(2 / 3, torch.inf) - 3) < 1e-9, "the prediction"
+assert max(times, key=times.get) == "count", "counting takes longest"
+assert rows["aten::item"].count == 4010, "4 for each answer, 10 for the loss"
+assert rows["aten::addmm"].count == 20, "two layers in ten batches"
+assert rows["aten::mm"].count == 30, "and backward"
+assert same_table, "the same table"
+assert quick_rows["aten::item"].count == 10, "only those of the loss"
+
+# %%
+# Measure the gain
+# ----------------
+# The profiler has to note each operator, which takes time, too, so we measure
+# gains without it. Other programs may slow our computer down for a while.
+# Therefore we do not run one version 11 times and then the next, but take them
+# in turn, and compare the medians. (The first run of a version is sometimes
+# slow. The median ignores it.)
+
+versions = {
+    "as it was": (loader, count_one_by_one),
+    "only counting": (loader, count_at_once),
+    "only loading": (ready, count_one_by_one),
+    "both": (ready, count_at_once),
+    "both, no item": (ready, count_at_once, False),
+}
+seconds = {name: [] for name in versions}
+for _ in range(11):
+    for name, version in versions.items():
+        start = time.perf_counter()
+        epoch(*version)
+        seconds[name].append(time.perf_counter() - start)
+
+
+# %%
+
+
+def gain(before, after):
+    medians = [statistics.median(seconds[name]) for name in (before, after)]
+    return medians[0] / medians[1]
+
+
+print("loading:         > 3 times:  ", gain("as it was", "only loading") > 3)
+print("then counting:   > 1.4 times:", gain("only loading", "both") > 1.4)
+print("counting first:  > 1.4 times:", gain("as it was", "only counting") > 1.4)
+
+# %%
+# With tensors instead of files, the loop is more than 3 times as fast, as
+# predicted. After that, counting at once makes it more than 1.4 times as fast.
+# In the loop as it was, the same change does not, although it saves the same
+# work, because there counting has a small share. So the order matters.
+#
+# **What did not help.** People often advise against ``item()`` in the loop. Is
+# the loop faster without it? We also look whether the ranges of the times
+# overlap, from the fastest run of a version to its slowest.
+
+with_item = seconds["both"]
+without = seconds["both, no item"]
+overlap = min(with_item) < max(without) and min(without) < max(with_item)
+print("no item: > 1.4 times:", gain("both", "both, no item") > 1.4)
+print("no item: times overlap:", overlap)
+clear = max(seconds["only loading"]) < min(seconds["as it was"])
+print("loading: times overlap:", not clear)
+
+# %%
+# Here the 10 calls of ``item()`` make no clear difference. On a GPU they might,
+# as the next section explains.
+
+# %%
+# .. check::
+
+assert gain("as it was", "only loading") > 3, "as predicted"
+assert gain("only loading", "both") > 1.4, "more than 1.4 times"
+assert gain("as it was", "only counting") < 1.4, "a small share"
+assert gain("both", "both, no item") < 1.4, "no such gain"
+assert overlap, "no clear difference"
+assert clear, "a clear one"
+
+# %%
+# What goes wrong
+# ---------------
+# **A part without a name.** Suppose that we collect the batches ourselves,
+# without a ``DataLoader``, and look for the longest part. (A function with
+# ``yield`` is a *generator*. The ``for`` loop in ``epoch`` gets one batch after
+# another from it, and each is loaded only when its turn has come.)
+
+
+def by_hand():
+    for chosen in torch.randperm(1000).split(100):
+        yield default_collate([data[i] for i in chosen.tolist()])
+
+
+rows = profiled(by_hand(), count_one_by_one)
+times = {name: rows[name].cpu_time_total for name in parts}
+print("longest:", max(times, key=times.get))
+
+# %%
+# Now it looks as if counting were the slow part, and we have just seen how
+# little that change gains at first. Opening and decoding files is not an
+# operator of PyTorch, and it has no name here, so it has no row of its own. The
+# percentages in the printed table do not reveal it, because without a name
+# around the whole loop, they are shares of the sum of the rows.
+#
+# The name around the whole reveals it. Its *self* time is what no row inside it
+# accounts for:
+
+unnamed = rows["epoch"].self_cpu_time_total / rows["epoch"].cpu_time_total
+print("more than half of the epoch is in no other row:", unnamed > 0.5)
+
+# %%
+# If this share is large, name more parts before you change anything.
+#
+# **A GPU is not waited for.** A call `returns before the GPU has finished
+# <https://docs.pytorch.org/docs/stable/notes/cuda.html>`__,
+# so a clock may show only how long it took to hand over the work. Call
+# :func:`torch.accelerator.synchronize` before you read the clock.
+# (:class:`torch.utils.benchmark.Timer`, which repeats one statement, does so by
+# itself.) ``item()``
+# has to wait for its number, which is where that advice comes from. This lesson
+# was not run on a GPU.
+
+# %%
+# .. check::
+
+assert max(times, key=times.get) == "count", "counting seems to be slow"
+assert LOADING not in rows, "no row for loading"
+assert unnamed > 0.5, "more than half is in no other row"
+
+# %%
+# Recipe
+# ------
+
+import torch
+from torch import nn
+from torch.profiler import profile, record_function
+
+net = nn.Linear(20, 1)
+sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def train_steps(steps):
+    for _ in range(steps):
+        with record_function("load"):
+            inputs = torch.randn(64, 20)
+            targets = inputs.sum(dim=1, keepdim=True)
+        with record_function("train"):
+            sgd.zero_grad()
+            nn.functional.mse_loss(net(inputs), targets).backward()
+            sgd.step()
+
+
+# %%
+
+train_steps(3)  # warm up
+with profile() as profiler, record_function("all"):  # a name around the whole
+    train_steps(20)
+averages = profiler.key_averages()
+# print(averages.table(sort_by="cpu_time_total", row_limit=10))
+for row in averages:
+    if row.key in ("all", "load", "train"):
+        print(row.key, row.count)
+
+# %%
+# .. check::
+
+assert {"all", "load", "train"} <= {row.key for row in averages}, "the rows"
+
+# %%
+# What you learned
+# ----------------
+# - A part with the share s of the time gains at most 1 / (1 − s).
+# - Most arithmetic does not mean most time. Profile, then change the longest
+#   part, and profile again.
+# - Many small operators cost overhead. Use one for the whole batch.
+# - Measure the gain without the profiler, with the versions in turn.
+# - Put a name around the whole loop, and look at its self time.
+#
+# Exercises
+# ---------
+# 1. **Predict.** An epoch takes 60 seconds: loading 20, forward 15, backward
+#    20, the step 5. Which makes it faster, loading that takes no time, or
+#    forward and backward that become twice as fast?
+# 2. **Change.** Is the Python loop to blame? Write ``count_in_a_list``, which
+#    turns ``y`` and ``answers`` into lists with ``tolist()`` first, and counts in
+#    a list of 100 integers, still one by one.
+# 3. **Extend.** Give the loading in ``by_hand`` a name, and profile it again.
+#    Which part takes longest now?
+
+# %%
+# .. answer:: 1
+#
+#    Loading without time leaves 40 seconds, so it is 1.5 times as fast. The
+#    other way leaves 42.5 seconds, which is 1.41 times.
+
+without_loading = speedup(20 / 60, torch.inf)
+faster_network = speedup(35 / 60, 2)
+print(f"{without_loading:.2f} {faster_network:.2f}")
+
+# %%
+# .. check::
+
+assert abs(without_loading - 60 / 40) < 1e-9, "40 seconds are left"
+assert abs(faster_network - 60 / 42.5) < 1e-9, "42.5 seconds are left"
+
+# %%
+# .. answer:: 2
+#
+#    It counts more than 3 times as fast. The loop is the same, but it calls no
+#    operator for a single number.
+
+counts = 100 * [0]
+
+
+def count_in_a_list(y, answers):
+    for digit, answer in zip(y.tolist(), answers.tolist(), strict=True):
+        counts[10 * digit + answer] += 1
+
+
+one_times = []
+list_times = []
+for _ in range(15):
+    start = time.perf_counter()
+    count_one_by_one(y, answers)
+    middle = time.perf_counter()
+    count_in_a_list(y, answers)
+    one_times.append(middle - start)
+    list_times.append(time.perf_counter() - middle)
+ratio = statistics.median(one_times) / statistics.median(list_times)
+print("more than 3 times as fast:", ratio > 3)
+list_rows = profiled(ready, count_in_a_list)
+print("calls of item:", list_rows["aten::item"].count)
+
+# %%
+# .. check::
+
+assert ratio > 3, "more than 3 times as fast"
+assert list_rows["aten::item"].count == 10, "only those of the loss"
+assert counts[11] >= 50, "it counts"
+
+# %%
+# .. answer:: 3
+#
+#    Now the longest part is ``load``. The name ends before the ``yield``, so
+#    that it does not include the training.
+
+
+def by_hand_named():
+    for chosen in torch.randperm(1000).split(100):
+        with record_function("load"):
+            batch = default_collate([data[i] for i in chosen.tolist()])
+        yield batch
+
+
+named_rows = profiled(by_hand_named(), count_one_by_one)
+named_times = {
+    name: named_rows[name].cpu_time_total for name in ["load", *parts]
+}
+print("longest:", max(named_times, key=named_times.get))
+work.cleanup()
+
+# %%
+# .. check::
+
+assert max(named_times, key=named_times.get) == "load", "now it has a row"
