@@ -126,7 +126,7 @@ def count_one_by_one(y, answers):
 
 
 # %%
-# In the loop, :class:`torch.profiler.record_function` gives each part a name.
+# In the loop, ``torch.profiler.record_function`` gives each part a name.
 # The names change nothing in the calculation. We shall need them soon.
 
 
@@ -167,15 +167,15 @@ epoch_flops = counter.get_total_flops()
 print("loading:", loading_flops, " whole epoch:", epoch_flops)
 
 # %%
-# There are 102 million in the network and none in loading. So if arithmetic
-# decides, forward and backward take longest.
+# All of the 102,272,000 are in the network, and none in loading. So if
+# arithmetic decides, forward and backward take longest.
 
 # %%
 # .. check::
 
 assert confusion.sum() == 2000, "two epochs of 1,000 answers"
 assert loading_flops == 0, "no matrix product in loading"
-assert round(epoch_flops / 1e6) == 102, "102 million"
+assert epoch_flops == 102_272_000, "all in the network"
 
 # %%
 # Measure: the profiler
@@ -447,11 +447,11 @@ assert {"all", "load", "train"} <= {row.key for row in averages}, "the rows"
 # Exercises
 # ---------
 # 1. **Predict.** An epoch takes 60 seconds: loading 20, forward 15, backward
-#    20, the step 5. Which makes it faster, loading that takes no time, or
+#    20, the update 5. Which makes it faster, loading that takes no time, or
 #    forward and backward that become twice as fast?
 # 2. **Change.** Is the Python loop to blame? Write ``count_in_a_list``, which
-#    turns ``y`` and ``answers`` into lists with ``tolist()`` first, and counts in
-#    a list of 100 integers, still one by one.
+#    turns ``y`` and ``answers`` into lists with ``tolist()`` first, and counts
+#    in a list of 100 integers, still one by one.
 # 3. **Extend.** Give the loading in ``by_hand`` a name, and profile it again.
 #    Which part takes longest now?
 
