@@ -61,8 +61,8 @@ print(f"loading takes no time at all:  {speedup(0.9, torch.inf):.2f}")
 # If training took no time, 9 of the 10 seconds would be left, so the loop would
 # be 1.11 times as fast, whatever trick we use. If loading took 1 second instead
 # of 9, there would be 2 left, and the loop would be 5 times as fast. This is
-# *Amdahl's law*. A part with the share :math:`s` gains at most
-# :math:`1 / (1 - s)`, the dashed lines in the figure.
+# *Amdahl's law*. If a part has the share :math:`s`, the loop becomes at most
+# :math:`1 / (1 - s)` times as fast, the dashed lines in the figure.
 
 # %%
 # .. alt:: Speed of the whole loop over the speed of one part, from 1 to 100
@@ -126,8 +126,8 @@ def count_one_by_one(y, answers):
 
 
 # %%
-# In the loop, ``torch.profiler.record_function`` gives each part a name.
-# The names change nothing in the calculation. We shall need them soon.
+# In the loop, ``torch.profiler.record_function`` gives each part a name. The
+# names change nothing in the calculation. We shall need them soon.
 
 
 def epoch(batches, count, use_item=True):
@@ -237,8 +237,8 @@ assert loading_share > 2 / 3, "more than two thirds"
 # All images take only 3 MB as tensors. So we load them once, and ``Batches``
 # takes 100 at a time with one indexing operation
 # (:doc:`/lessons/networks/05_data`). By Amdahl's law, without a part of two
-# thirds the loop is 3 times as fast. We expect more than that. Then we profile
-# again.
+# thirds the loop is 3 times as fast. We expect more than that. (The time for
+# loading once, before the first epoch, is not counted.) Then we profile again.
 
 x = torch.stack([image for image, label in data])
 y = torch.tensor(data.targets)
@@ -389,14 +389,13 @@ print("more than half of the epoch is in no other row:", unnamed > 0.5)
 # %%
 # If this share is large, name more parts before you change anything.
 #
-# **A GPU is not waited for.** A call `returns before the GPU has finished
-# <https://docs.pytorch.org/docs/stable/notes/cuda.html>`__,
-# so a clock may show only how long it took to hand over the work. Call
+# **The clock does not wait for a GPU.** A call `returns before the GPU has
+# finished <https://docs.pytorch.org/docs/stable/notes/cuda.html>`__, so a clock
+# may show only how long it took to hand over the work. Call
 # :func:`torch.accelerator.synchronize` before you read the clock.
 # (:class:`torch.utils.benchmark.Timer`, which repeats one statement, does so by
-# itself.) ``item()``
-# has to wait for its number, which is where that advice comes from. This lesson
-# was not run on a GPU.
+# itself.) ``item()`` has to wait for its number, which is where that advice
+# comes from. This lesson was not run on a GPU.
 
 # %%
 # .. check::
@@ -443,7 +442,8 @@ assert {"all", "load", "train"} <= {row.key for row in averages}, "the rows"
 # %%
 # What you learned
 # ----------------
-# - A part with the share s of the time gains at most 1 / (1 − s).
+# - If a part has the share s of the time, a faster part makes the whole at most
+#   1 / (1 − s) times as fast.
 # - Most arithmetic does not mean most time. Profile, then change the longest
 #   part, and profile again.
 # - Many small operators cost overhead. Use one for the whole batch.
