@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parent / "helpers/rank_functions.py"
 
 NAMES = ["even", "odd", "one_alone", "single", "straight", "half", "rest"]
 NAMES += ["masks", "loader", "methods", "stopping", "order"]
-NAMES += ["sharded", "sharded_uneven", "sharded_faults"]
+NAMES += ["sharded", "sharded_uneven", "sharded_faults", "hybrid", "tensor_parallel_faults"]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,23 @@ def test_what_cannot_be_done_with_a_sharded_model_is_said(result):
         assert "is not finite after epoch 1" in nan, "both ranks, though one of them has the nan"
 
 
+def test_a_mesh_of_two_dimensions_gives_the_numbers_of_one_process(result):
+    for rank in (0, 1):
+        for row, expected in zip(result("hybrid", rank), ranks.hybrid(None), strict=True):
+            assert row == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_model_whose_ranks_need_the_same_batch_is_refused(result):
+    """Their losses and scores would be wrong in silence, since each would have its own part."""
+    for rank in (0, 1):
+        *cut, trained_alone, evaluated_alone = result("tensor_parallel_faults", rank)
+        assert len(cut) == 4
+        for line in cut:
+            assert line.startswith("0.weight is cut by tensor parallelism"), line
+        assert trained_alone == evaluated_alone
+        assert trained_alone.startswith("0.weight is spread over 1 of 2 processes")
+
+
 def test_a_sharded_model_is_not_that_of_an_optimizer_made_before(monkeypatch):
     """In one process, which is a group of its own: there, too, nothing would be trained."""
     for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": 0}.items():
@@ -90,7 +107,7 @@ def test_a_sharded_model_is_not_that_of_an_optimizer_made_before(monkeypatch):
     torch.distributed.init_process_group("gloo")
     try:
         model, early = ranks.plain()
-        ranks.shard(model, processes=1)
+        ranks.shard(model, mesh=(1,))
         model(ranks.X)
         late = torch.optim.SGD(model.parameters(), lr=1e-2)  # of the whole weights
         for optimizer in (early, late):

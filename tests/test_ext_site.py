@@ -46,7 +46,8 @@ def test_comments_are_translated_and_code_is_not(page):
     assert [ast.dump(ast.parse(code)) for code in english] == [
         ast.dump(ast.parse(code)) for code in chinese
     ]
-    assert "side = 3  # 行尾的注释" in chinese[0] and "# fmt: skip" in chinese[0]
+    assert "side = 3  # 行尾的注释" in chinese[0]
+    assert "fmt: skip" not in english[0] + chinese[0], "a formatter reads it, and no learner"
     assert "    # 在函数里，有缩进。" in chinese[0]
     assert not any(re.search("[a-z]{4}", c.text) for c in find_comments(chinese[0])[:2])
     assert "# 正文里的注释" in code_of(page("zh", "index"))[0]
@@ -161,8 +162,12 @@ def test_pages_follow_what_they_show(tiny, tmp_path):
     shutil.copytree(tiny, root)
     (root / "docs/lesson_times.json").write_text('{"part/02_second": 10}')
     (root / "examples/introduces.toml").write_text('"part/02_second" = ["Python: try"]')
-    build.build_sites(root / "docs")
     html = root / "docs/_build/html/zh"
+    images = html / "_images/lessons/part"
+    shown = sorted(images.iterdir())
+    (images / "sphx_glr_02_second_009_card.webp").write_bytes(b"of an earlier build")
+    build.build_sites(root / "docs")
+    assert shown == sorted(images.iterdir()), "what is shown stays, and nothing else"
     assert "不到 10 秒" in (html / f"{SECOND}.html").read_text("utf-8")
     assert "不到 30 秒" not in (html / f"{FIRST}.html").read_text("utf-8")
     assert "01_first.html" not in (html / "where.html").read_text("utf-8").split("</ul>")[-2]

@@ -174,6 +174,35 @@ def is_sharded(model: nn.Module) -> bool:
     return bool(_sharded_modules(model))
 
 
+def validate_placement(model: nn.Module) -> None:
+    """Refuse a model whose processes must not each have a part of the batch of their own.
+
+    Raises
+    ------
+    ValueError
+        If a parameter was distributed without ``fully_shard``, or besides it, as tensor parallelism
+        does, or over some of the processes only.
+    """
+    tensor = sys.modules.get("torch.distributed.tensor")  # imported by whoever makes a DTensor
+    if tensor is None or world_size() == 1:
+        return
+    for name, parameter in model.named_parameters():
+        if not isinstance(parameter, tensor.DTensor):
+            continue
+        cuts = [place for place in parameter.placements if not place.is_replicate()]
+        if len(cuts) > 1 or not is_sharded(model):
+            raise ValueError(
+                f"{name} is cut by tensor parallelism, whose processes need the same batch, while "
+                "fit and evaluate give each its own part: write the loop of this model yourself"
+            )
+        members = parameter.device_mesh.size()
+        if members != world_size():
+            raise ValueError(
+                f"{name} is spread over {members} of {world_size()} processes, so they would not "
+                "stay equal: call fully_shard with a mesh of all of them"
+            )
+
+
 def validate_sharding(model: nn.Module, checkpoint: bool) -> None:
     """Refuse what `fit` cannot do with a model after ``fully_shard``.
 
@@ -182,8 +211,9 @@ def validate_sharding(model: nn.Module, checkpoint: bool) -> None:
     TypeError
         If a checkpoint is wanted.
     ValueError
-        If a parameter that is trained is not sharded.
+        If a parameter that is trained is not sharded, or not as `validate_placement` wants it.
     """
+    validate_placement(model)
     if not is_sharded(model):
         return
     if checkpoint:

@@ -185,7 +185,7 @@ def evaluate(
     Raises
     ------
     ValueError
-        If there are no batches.
+        If there are no batches, or if the model is cut by tensor parallelism.
 
     Examples
     --------
@@ -196,6 +196,7 @@ def evaluate(
     """
     device = distributed.init(device)
     model.to(device)
+    distributed.validate_placement(model)
     forward = annotate_errors(step)
     means = RunningMeans()
     try:

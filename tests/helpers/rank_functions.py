@@ -76,13 +76,14 @@ def single(folder):
     return without_dropout(folder, 1)
 
 
-def shard(model, *layers, processes=2):
+def shard(model, *layers, mesh=(2,)):
     """Apply fully_shard to these layers, and then to the whole model."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     distributed.init("cpu")
-    mesh = init_device_mesh("cpu", (processes,))
+    names = ("replica", "share")[-len(mesh) :]
+    mesh = init_device_mesh("cpu", mesh, mesh_dim_names=names)
     for module in (*layers, model):
         fully_shard(module, mesh=mesh)
 
@@ -115,6 +116,50 @@ def sharded_uneven(folder):
         sampler = DistributedSampler(data, shuffle=False)
     loader = DataLoader(data, batch_size=1, sampler=sampler)
     return evaluate(model, loader, classification_step, device="cpu")
+
+
+def hybrid(folder):
+    """Return the history of a model of which each rank has a replica: the mesh is of two."""
+    model, _ = plain()
+    if folder is not None:
+        shard(model, mesh=(2, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    batches = Batches(X, Y, batch_size=20, shuffle=True)
+    return fit(model, batches, classification_step, optimizer=optimizer, epochs=2, device="cpu")
+
+
+def tensor_parallel_faults(folder):
+    """Return what `fit` and `evaluate` say where a rank must not have its own part of a batch."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor.parallel import (
+        ColwiseParallel,
+        RowwiseParallel,
+        parallelize_module,
+    )
+
+    distributed.init("cpu")
+    mesh = init_device_mesh("cpu", (1, 2), mesh_dim_names=("data", "tensor"))
+    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
+    batches = Batches(X, Y, batch_size=50)
+    cut, _ = plain()
+    parallelize_module(cut, mesh["tensor"], plan)
+    both, _ = plain()
+    parallelize_module(both, mesh["tensor"], plan)
+    fully_shard(both, mesh=mesh["data"])
+    alone, _ = plain()
+    fully_shard(alone, mesh=mesh["data"])
+
+    said = []
+    for model in (cut, both, alone):
+        sgd = torch.optim.SGD(model.parameters(), lr=1e-2)
+        calls = {fit: {"optimizer": sgd}, evaluate: {}}
+        for call, options in calls.items():
+            try:
+                call(model, batches, classification_step, device="cpu", **options)
+            except ValueError as error:
+                said.append(str(error))
+    return said
 
 
 def sharded_faults(folder):

@@ -19,6 +19,7 @@ from sphinx.transforms import SphinxTransform
 from bilingual import catalogs, transform_priorities
 from bilingual.line_wrapping import MAX_WIDTH, wrap
 
+FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)
 DIRECTIVE = re.compile(r"(noqa|type:|fmt:|ruff:|pragma:|sphinx_gallery_)")
 ITEM = re.compile(r"[-*•] |\d+[.)] ")
 
@@ -109,7 +110,10 @@ class literal_block(nodes.literal_block, addnodes.translatable):
 
 
 class MarkCodeComments(SphinxTransform):
-    """Make Python code translatable, before Sphinx notes the messages."""
+    """Make Python code translatable, before Sphinx notes the messages.
+
+    What a line says to a formatter is not shown; the downloads keep it.
+    """
 
     default_priority = transform_priorities.MARK_CODE_COMMENTS
 
@@ -117,7 +121,8 @@ class MarkCodeComments(SphinxTransform):
         """Replace the plain nodes."""
         for node in list(self.document.findall(nodes.literal_block)):
             if node.get("language") in ("python", "Python", "py"):
-                new = literal_block(node.rawsource, *node.children, **node.attributes)
+                code = FORMATTER.sub("", node.rawsource)
+                new = literal_block(code, code, **node.attributes)
                 new.source, new.line = node.source, node.line
                 node.replace_self(new)
         for formula in self.document.findall(nodes.math_block):

@@ -7,6 +7,7 @@ Cards show the first figure of their lesson, in a small version.
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 from html import escape
 from pathlib import Path
@@ -25,6 +26,7 @@ from sphinx_gallery.directives import imgsgnode
 from bilingual import shared_words, transform_priorities
 
 ENLARGE, CLOSE = "Enlarge the figure", "Close"
+DRAWING = re.compile(r"sphx_glr_[\w.-]+")
 THEMES = {"light": "", "dark": "_dark"}
 
 
@@ -91,6 +93,19 @@ def publish(self: HTML5Translator, source: str) -> str:
     return posixpath.relpath(name, posixpath.dirname(page) or ".")
 
 
+def remove_unshown(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the drawings that no page shows any more: Sphinx leaves those of the last build."""
+    if exception or app.builder.name != "html":
+        return
+    site = Path(app.outdir)
+    shown = {
+        name for page in site.rglob("*.html") for name in DRAWING.findall(page.read_text("utf-8"))
+    }
+    for file in Path(site, app.builder.imagedir).rglob("sphx_glr_*"):
+        if file.name not in shown:
+            file.unlink()
+
+
 def pair(self: HTML5Translator, uri: str, attributes: str) -> str:
     """Return both drawings, the light one being the one that is named."""
     stem, suffix = posixpath.splitext(uri)
@@ -144,4 +159,5 @@ def setup(app: Sphinx) -> None:
     app.add_node(first_figure)
     app.add_transform(ReplaceThumbnails)
     app.connect("doctree-resolved", put_first_figures)
+    app.connect("build-finished", remove_unshown)
     app.add_js_file("enlarge.js", defer="defer")
