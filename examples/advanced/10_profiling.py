@@ -340,7 +340,7 @@ print("counting first gains less:          ", first_gain < counting_gain)
 
 # %%
 # In our runs, the loop became 13 to 24 times as fast by the first change, and
-# then about twice as fast by the second. In the loop as it was, the second
+# then 1.7 to 2.1 times as fast by the second. In the loop as it was, the second
 # change gained only a few percent. It saves the same work, but at that point
 # counting had only a small share. So the order matters.
 #
@@ -386,7 +386,7 @@ print("longest:", max(times, key=times.get))
 # little is gained by changing it first. Opening and decoding files is not an
 # operator of PyTorch, and it has no name here, so it has no row of its own.
 # Without a name around the whole loop, the percentages in the table do not
-# reveal it: they are shares of its own sum.
+# reveal it, because they are shares of the sum of its rows.
 #
 # The name around the whole reveals it. Its *self* time is what no row inside it
 # accounts for:
