@@ -6,7 +6,7 @@ Where does the time of a training loop go, and which part is worth making
 faster?
 
 We predict where the time goes, measure it, explain what we see, and change one
-thing. Then we begin again.
+thing.
 
 After this lesson you can
 
@@ -19,7 +19,8 @@ After this lesson you can
 # Setup
 # -----
 # On a busy computer, several threads wait for one another, and times vary a
-# lot. So :func:`torch.set_num_threads` chooses one.
+# lot. So :func:`torch.set_num_threads` chooses one. For your own loop, keep the
+# number you train with.
 
 import statistics
 import tempfile
@@ -94,9 +95,8 @@ assert speedup(0.9, 100) < 1 / (1 - 0.9), "below the limit"
 # %%
 # On real data: a slow loop
 # -------------------------
-# Here is a loop as many people write it. 1,000 digits lie in a folder as PNG
-# files, and ``ImageFolder`` opens a file each time its image is asked for
-# (:doc:`/lessons/networks/06_transforms`).
+# 1,000 digits lie in a folder as PNG files, and ``ImageFolder`` opens a file
+# each time its image is asked for (:doc:`/lessons/networks/06_transforms`).
 
 work = tempfile.TemporaryDirectory()  # deleted at the end
 root = datasets.write_image_folder(work.name + "/digits", per_class=100)
@@ -221,7 +221,7 @@ print("more than two thirds of the sum:", loading_share > 2 / 3)
 #
 # **Explain.** To load an image, Python opens a file, decodes it, and calls one
 # small operator after another, 1,000 times in each epoch. None of this is a
-# matrix product, and all of it takes time.
+# matrix product.
 
 # %%
 # .. check::
@@ -235,8 +235,9 @@ assert loading_share > 2 / 3, "more than two thirds"
 # All the images together take only 3 MB as tensors. So we load them once, and
 # ``Batches`` takes 100 at a time with one indexing operation
 # (:doc:`/lessons/networks/05_data`). By Amdahl's law, without a part of two
-# thirds the loop is 3 times as fast. We expect more than that. (The time for
-# loading once, before the first epoch, is not counted.)
+# thirds the loop is 3 times as fast. Loading has an even larger share, so we
+# expect more. (This works because no step of ``to_tensor`` is random. The time
+# for loading once, before the first epoch, is not counted.)
 #
 # If memory is too small, other processes can load (``num_workers``). The name
 # of the row then contains ``_MultiProcessing``, and its time is only the
@@ -258,10 +259,10 @@ print("matrix products:", rows["aten::addmm"].count + rows["aten::mm"].count)
 # Now counting takes longest. The line ``confusion[digit, answer] += 1`` reads
 # both numbers twice, once to get the entry and once to set it. That is 4 calls
 # of ``item`` for each of the 1,000 answers, and it calls other operators as
-# well. Each does almost nothing, but Python has to call it, and PyTorch has to
-# look up what to run. This time is called *overhead*. The network needs only 50
-# matrix products. (``aten`` is the library of PyTorch's operators. The 10 other
-# calls read the loss.)
+# well. Each does almost nothing, but for every call PyTorch has to check the
+# inputs and look up what to run. This time is called *overhead*. The network
+# needs only 50 matrix products. (``aten`` is the library of PyTorch's
+# operators. The 10 other calls read the loss.)
 #
 # The cure is one operator for the whole batch. A digit 3 with the answer 5 gets
 # the number 35, and ``bincount`` counts how often each number occurs.
@@ -319,7 +320,7 @@ versions = {
 
 names = list(versions)
 seconds = {name: [] for name in names}
-for _ in range(71):  # odd, so the median is one of the times
+for _ in range(71):
     for i in torch.randperm(len(names)).tolist():
         batches, count = versions[names[i]]
         start = time.perf_counter()
@@ -339,10 +340,10 @@ print("then counting, more than 1.25 times:", counting_gain > 1.25)
 print("counting first gains less:          ", first_gain < counting_gain)
 
 # %%
-# In our runs, the loop became 13 to 24 times as fast by the first change, and
-# then 1.7 to 2.1 times as fast by the second. In the loop as it was, the second
-# change gained only a few percent. It saves the same work, but at that point
-# counting had only a small share. So the order matters.
+# Both changes help, and the first one helps more. In the loop as it was, the
+# second change gains less. It saves the same work, but at that point counting
+# has only a small share. So measure again after each change: what gains little
+# now may gain much later.
 #
 # **What would not help.** People often advise against ``item()`` in the loop.
 # What can we gain at most without it?
@@ -361,6 +362,7 @@ print("less than 1.05 times:", speedup(item_share, torch.inf) < 1.05)
 
 assert loading_gain > 3, "as predicted"
 assert counting_gain > 1.25, "more than 1.25"
+assert loading_gain > counting_gain, "the first one helps more"
 assert first_gain < counting_gain, "it gains less if it comes first"
 assert speedup(item_share, torch.inf) < 1.05, "almost nothing to gain"
 
@@ -382,11 +384,9 @@ times = times_of(profiler, parts)
 print("longest:", max(times, key=times.get))
 
 # %%
-# Now it looks as if counting were the slow part, although we have just seen how
-# little is gained by changing it first. Opening and decoding files is not an
-# operator of PyTorch, and it has no name here, so it has no row of its own.
-# Without a name around the whole loop, the percentages in the table do not
-# reveal it, because they are shares of the sum of its rows.
+# Now it looks as if counting were the slow part. But we know that loading is.
+# Opening and decoding files is not an operator of PyTorch, and it has no name
+# here, so it has no row of its own.
 #
 # The name around the whole reveals it. Its *self* time is what no row inside it
 # accounts for:
@@ -405,7 +405,8 @@ print("more than half of the epoch is in no other row:", unnamed > 0.5)
 # :func:`torch.accelerator.synchronize` before you read the clock, at the start
 # and at the end. (:class:`torch.utils.benchmark.Timer`, which repeats one
 # statement, does so by itself.) ``item()`` has to wait for its number, which is
-# where that advice comes from. This lesson was not run on a GPU.
+# where that advice comes from. In the profiler, the GPU's time is in
+# ``device_time_total``. This lesson was not run on a GPU.
 
 # %%
 # .. check::
@@ -417,6 +418,7 @@ assert unnamed > 0.5, "more than half is in no other row"
 # %%
 # Recipe
 # ------
+# Profile a few batches, not a whole training: every call is kept in memory.
 
 import torch
 from torch import nn
