@@ -90,6 +90,7 @@ ORDER = [
     "advanced/07_ablation",
     "advanced/08_accumulation_checkpointing",
     "advanced/09_mixed_precision",
+    "advanced/10_profiling",
     "advanced/11_compile",
     "advanced/12_function_transforms",
     "advanced/13_collectives",
