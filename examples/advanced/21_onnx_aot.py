@@ -308,7 +308,7 @@ def judge(call, x):
     try:
         logits = call(x)
     except NameError:
-        raise  # without a compiler, there is no ``compiled``
+        raise  # without a compiler, "compiled" is missing
     except Exception as error:
         messages.append(str(error))
         return "refused"
