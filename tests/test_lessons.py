@@ -62,6 +62,15 @@ BREAKS = {
 }
 
 
+def test_what_a_drawing_returns_is_not_shown(tmp_path):
+    (tmp_path / "examples/part").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    file = tmp_path / "examples/part/01_lesson.py"
+    file.write_text(GOOD.replace("figure, axes", 'axis.axis("off")\nfigure, axes', 1), "utf-8")
+    found = list(Lesson(file).faults({"code": page.RULES["code"]}))
+    assert len(found) == 1 and "set_axis_off()" in found[0]
+
+
 @pytest.mark.parametrize("name", page.RULES)
 def test_each_rule_finds_what_breaks_it(name, tmp_path):
     old, new, said = BREAKS[name]

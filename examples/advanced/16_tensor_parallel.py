@@ -88,7 +88,7 @@ for column, name in zip([0.5, 3.1, 5.7, 7.8, 9.4], names, strict=True):
 axis.text(9.4, 1.9, "sum 45", ha="center", va="center")
 axis.text(3.6, 1.9, "blue: rank 0, orange: rank 1", ha="center", va="center")
 axis.set(xlim=(-0.6, 10.4), ylim=(2.3, -1.3))
-axis.axis("off")
+axis.set_axis_off()
 
 # %%
 # Here rank 0 is blue, and rank 1 is orange. Each rank needs all of ``x``, but

@@ -345,7 +345,7 @@ figure, axes = plt.subplots(1, 4, figsize=(6.4, 2), layout="constrained")
 for axis, name in zip(axes, pictures, strict=True):
     axis.imshow(pictures[name].numpy(), cmap="gray_r")
     axis.set_title(name, fontsize=10)
-    axis.axis("off")
+    axis.set_axis_off()
 
 # %%
 # In the draft's picture, the digit lies on its side. Deep inside a network,

@@ -195,6 +195,10 @@ def code(lesson: Lesson) -> Iterator[Fault]:
     for number, line in enumerate(lesson.lines, 1):
         if found := re.search(r"plt\.show\(|def main\(|warnings\.(filter|simple)", line):
             yield Fault(number, f"a lesson does without `{found[0].rstrip('(')}`; remove it")
+        if re.match(r"[\w.]+\.axis\(", line):
+            yield Fault(
+                number, "the page would show the limits that `axis` returns: set_axis_off()"
+            )
     for node in ast.walk(lesson.tree):
         if isinstance(node, ast.Name) and node.id == "__name__":
             yield Fault(node.lineno, "a guard belongs into scripts that a lesson writes")
