@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests too
+# A forked process has none of the threads of OpenMP, and would wait for them without an end.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("house", deadline=None, derandomize=True)  # the same on a busy machine
 settings.load_profile("house")
 
