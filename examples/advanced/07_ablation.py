@@ -84,7 +84,7 @@ assert toy["trick", 0.5] == 1, "only get to 1"
 # In the end, we use the averaged weights instead of the last ones.
 # :class:`torch.optim.swa_utils.AveragedModel` keeps such a copy of a model, and
 # ``get_ema_multi_avg_fn`` gives it the formula with a decay. (With batch
-# normalization, ``update_bn`` must compute the statistics anew.) We let one
+# normalization, ``update_bn`` must compute the statistics again.) We let one
 # weight be 8, 0 and 4, with a decay of 0.5.
 
 one_weight = nn.Linear(1, 1, bias=False)

@@ -156,13 +156,16 @@ STABLE_TORCH_LIBRARY_IMPL(draft, CPU, m) {
 # for fast code. The last two options tell PyTorch to add no header of its own,
 # and to expect no Python module.
 
+options = {
+    "build_directory": folder.name,
+    "extra_cflags": ["-O2"],
+    "no_implicit_headers": True,
+    "is_python_module": False,
+}
 load_inline(
     name="draft",
     cpp_sources=[headers, draft_code, registration],
-    build_directory=folder.name,
-    extra_cflags=["-O2"],
-    no_implicit_headers=True,
-    is_python_module=False,
+    **options,
 )
 draft = torch.ops.draft.running
 print(draft(x, 10))
@@ -176,7 +179,7 @@ try:
     draft(x.float(), 10)
 except RuntimeError as error:
     refused = str(error)
-print("but found Float" in refused)
+print("refused:", "but found Float" in refused)
 
 # %%
 # .. check::
@@ -224,10 +227,7 @@ code = draft_code.replace("{", cure, 1)  # in the place of the first brace
 load_inline(
     name="lesson",
     cpp_sources=[headers, code, registration.replace("draft", "lesson")],
-    build_directory=folder.name,
-    extra_cflags=["-O2"],
-    no_implicit_headers=True,
-    is_python_module=False,
+    **options,
 )
 running = torch.ops.lesson.running
 print(running(transposed, 10))
@@ -544,10 +544,7 @@ strict_code = code.replace(copy_line, check_line)
 load_inline(
     name="strict",
     cpp_sources=[headers, strict_code, registration.replace("draft", "strict")],
-    build_directory=folder.name,
-    extra_cflags=["-O2"],
-    no_implicit_headers=True,
-    is_python_module=False,
+    **options,
 )
 strict = torch.ops.strict.running
 
@@ -607,10 +604,7 @@ STABLE_TORCH_LIBRARY_IMPL(stroke, CPU, m) {
 load_inline(
     name="stroke",
     cpp_sources=[headers, longest_code, longest_registration],
-    build_directory=folder.name,
-    extra_cflags=["-O2"],
-    no_implicit_headers=True,
-    is_python_module=False,
+    **options,
 )
 longest = torch.ops.stroke.longest
 

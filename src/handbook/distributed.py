@@ -183,14 +183,15 @@ def validate_placement(model: nn.Module) -> None:
         If a parameter was distributed without ``fully_shard``, or besides it, as tensor parallelism
         does, or over some of the processes only.
     """
-    tensor = sys.modules.get("torch.distributed.tensor")  # imported by whoever makes a DTensor
+    tensor = sys.modules.get("torch.distributed.tensor")  # imported by the code that makes one
     if tensor is None or world_size() == 1:
         return
+    sharded = is_sharded(model)
     for name, parameter in model.named_parameters():
         if not isinstance(parameter, tensor.DTensor):
             continue
         cuts = [place for place in parameter.placements if not place.is_replicate()]
-        if len(cuts) > 1 or not is_sharded(model):
+        if len(cuts) > 1 or not sharded:
             raise ValueError(
                 f"{name} is cut by tensor parallelism, whose processes need the same batch, while "
                 "fit and evaluate give each its own part: write the loop of this model yourself"
