@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from helpers import library_methods
 
-from course import methods, names
+from course import names
 from course.introductions import Introductions
 from course.lesson import Lesson
 from course.order import NOT_YET, ORDER
@@ -67,12 +66,6 @@ def lesson(folder, source=SCRIPT, name="lesson"):
     file.parent.mkdir(exist_ok=True)
     file.write_text(source)
     return Lesson(file)
-
-
-def test_the_list_of_methods_is_that_of_the_libraries():
-    """After an update of one of them: python tests/helpers/library_methods.py."""
-    assert methods.FILE.read_text("utf-8") == library_methods.current()
-    assert methods.read()["sum"] == "Tensor.sum"
 
 
 def test_names_are_found_in_their_order(tmp_path):
