@@ -1,5 +1,6 @@
 """Training under load, in one process: killed, on a full disk, for long, with seeds."""
 
+import builtins
 import errno
 import gc
 import itertools
@@ -312,7 +313,9 @@ def test_a_worker_that_is_killed_is_an_error_within_seconds(tmp_path):
         run.train(4, path, step, on_epoch_end=rows.append)
 
     error = answer(train, tmp_path.parent)  # which ends, or there is no answer
-    assert str(error).startswith("RuntimeError: "), error
+    # The handler of SIGCHLD raises, unless the pipe or the socket of the worker broke before.
+    kind = getattr(builtins, str(error).partition(":")[0], object)
+    assert kind in {RuntimeError, EOFError} or issubclass(kind, OSError), error
     assert len(load_checkpoint(path, Run("workers").model)) == 1
     assert os.listdir(tmp_path) == ["run.pt"]
 

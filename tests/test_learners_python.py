@@ -158,6 +158,10 @@ EXAMPLES = {
         ],
         ["# %%\n# .. check::\n\nassert x, 'x'\nassert 0 < y < 1, 'y is a share'"],
     ),
+    "mail link": (
+        ["# %%\n# The recall@10 of a list."],
+        ["# %%\n# The ``recall@10`` of ``a @ b``.", "# %%\n# .. alt:: recall@10\n\nplot(x)"],
+    ),
     "drawing": (["# %%\n# .. drawing::\n\nprint(x)"], ["# %%\n# .. drawing::\n\nplot(x)"]),
     "name from a fold": (
         [

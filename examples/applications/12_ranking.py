@@ -114,9 +114,9 @@ print(f"{rated.sum():,} ratings in {share:.0f}% of the cells")
 print(f"{liked.sum():,} of them with four stars or more")
 
 # %%
-# ``judge`` returns recall@10 and NDCG@10 for each person with at least one
-# liked film in the test. ``wanted`` are these films, and ``hidden`` are films
-# that may not be listed.
+# ``judge`` returns ``recall@10`` and ``NDCG@10`` for each person with at least
+# one liked film in the test. ``wanted`` are these films, and ``hidden`` are
+# films that may not be listed.
 
 
 def judge(scores, hidden, wanted):
@@ -588,8 +588,8 @@ assert not known[0, scores[0].topk(5).indices].any(), "nothing known is listed"
 # ---------
 #
 # 1. **Predict.** To save time, many papers sort the films that should be found
-#    among only about 100 random others. Does the recall@10 of popularity rise
-#    or fall on the first test, and by how much?
+#    among only about 100 random others. Does the ``recall@10`` of popularity
+#    rise or fall on the first test, and by how much?
 # 2. **Change.** EASE learns the neighbours: it guesses each column of likes
 #    from the others by linear regression. A formula gives the weights; take the
 #    penalty 200. With the matrix P = (XᵀX + 200 I)⁻¹, where X is the table of

@@ -492,7 +492,7 @@ labels[chosen] = digits.y[chosen]  # a person writes these
 model = semi_supervised.LabelSpreading(
     kernel="knn", n_neighbors=10, alpha=0.9, max_iter=100
 )
-model.fit(x.numpy(), labels.numpy())
+model = model.fit(x.numpy(), labels.numpy())
 
 # %%
 # For images, a CNN can learn from the 50 instead, as above.

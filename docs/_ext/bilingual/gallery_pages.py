@@ -37,6 +37,8 @@ def take_over(app: Sphinx) -> None:
     for listener in list(app.events.listeners["builder-inited"]):
         if listener.handler is generate_gallery_rst:
             app.disconnect(listener.id)
+    # It would import Matplotlib, which takes a second, and no build draws anything.
+    gen_gallery._import_matplotlib = lambda: None
     # It warns of a space anywhere in the path of a script, even above the project.
     utils.check_spaces_in_filenames = _check_spaces_in_names
 

@@ -162,8 +162,13 @@ def _packages() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
+@cache
 def _package_of(module: str) -> str:
-    packages = _packages().get(module)
+    """Return the package of a module; only one of another name has to be looked for in all."""
+    try:
+        return str(metadata.metadata(module)["Name"])
+    except metadata.PackageNotFoundError:
+        packages = _packages().get(module)
     if not packages:
         raise ExtensionError(f"no installed package has the module {module}")
     return packages[0]

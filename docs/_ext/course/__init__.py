@@ -19,12 +19,12 @@ HERE = Path(__file__).parent
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part."""
     # Not needed by those who import the rules.
-    from course import cards, earlier, head, home, markdown_pages, neighbours, where
+    from course import book, cards, earlier, head, home, markdown_pages, neighbours, where
 
     app.add_config_value("course_order", [], "env")
     app.add_config_value("course_not_yet", [], "env")
     app.add_config_value("course_times", "lesson_times.json", "env")
-    for part in (head, earlier, where, neighbours, cards, home, markdown_pages):
+    for part in (book, head, earlier, where, neighbours, cards, home, markdown_pages):
         part.setup(app)
     parts = b"".join(file.read_bytes() for file in sorted(HERE.glob("*.py")))
     return {

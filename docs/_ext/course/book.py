@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
@@ -52,9 +53,14 @@ def _scripts(env: BuildEnvironment) -> tuple[Path, Names, Names, tuple[int, ...]
     """Return the folder of the lessons, their order, and when they and this code were changed."""
     folder = Path(env.srcdir, env.config.sphinx_gallery_conf["examples_dirs"])
     order, not_yet = tuple(env.config.course_order), tuple(env.config.course_not_yet)
-    files = [folder / TABLE, *(folder / f"{name}.py" for name in order), *CODE]
-    changed = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
-    return folder, order, not_yet, changed
+    files = (folder / TABLE, *(folder / f"{name}.py" for name in order), *CODE)
+    return folder, order, not_yet, _changed(files)
+
+
+@cache
+def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
+    """Look at the files once in a build: each page asks for them, and most of them twice."""
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
 
 
 @cache
@@ -62,3 +68,8 @@ def _introductions(
     folder: Path, order: Names, not_yet: Names, changed: tuple[int, ...]
 ) -> Introductions:
     return Introductions(folder, list(order), list(not_yet))
+
+
+def setup(app: Sphinx) -> None:
+    """Look at the files again in each build."""
+    app.connect("builder-inited", lambda app: _changed.cache_clear())

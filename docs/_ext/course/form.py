@@ -98,6 +98,19 @@ def fold(lesson: Lesson) -> Iterator[Fault]:
 
 
 @rule
+def mail_link(lesson: Lesson) -> Iterator[Fault]:
+    """The markup takes what has an @ inside for an address, and writes a link for letters to it."""
+    for block in lesson.blocks:
+        if block.type == "text" and ".. alt::" not in block.content:
+            text = re.sub(
+                r"``.+?``|`[^`]+`", lambda code: "\n" * code[0].count("\n"), block.content
+            )
+            for found in re.finditer(r"\w@\w+", text):
+                line = block.lineno + text[: found.start()].count("\n")
+                yield Fault(line, f"write ``{found[0]}`` as code, with two backquotes")
+
+
+@rule
 def check(lesson: Lesson) -> Iterator[Fault]:
     """Asserts stand in checks, and nothing else does; each states one claim."""
     for cell in lesson.cells:
