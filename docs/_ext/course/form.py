@@ -99,15 +99,15 @@ def fold(lesson: Lesson) -> Iterator[Fault]:
 
 @rule
 def mail_link(lesson: Lesson) -> Iterator[Fault]:
-    """The markup takes what has an @ inside for an address, and writes a link for letters to it."""
+    """The markup takes ``recall@10`` for an address, and writes a link for letters to it."""
     for block in lesson.blocks:
-        if block.type == "text" and ".. alt::" not in block.content:
-            text = re.sub(
-                r"``.+?``|`[^`]+`", lambda code: "\n" * code[0].count("\n"), block.content
-            )
-            for found in re.finditer(r"\w@\w+", text):
-                line = block.lineno + text[: found.start()].count("\n")
-                yield Fault(line, f"write ``{found[0]}`` as code, with two backquotes")
+        if block.type != "text" or ".. alt::" in block.content:
+            continue
+        code = r"``.+?``|`[^`]+`"
+        text = re.sub(code, lambda found: "\n" * found[0].count("\n"), block.content)
+        for found in re.finditer(r"\w+@\w{2,}", text):
+            line = block.lineno + text[: found.start()].count("\n")
+            yield Fault(line, f"write ``{found[0]}`` as code, with two backquotes")
 
 
 @rule
