@@ -223,6 +223,11 @@ def test_ranks_with_different_numbers_of_batches_are_refused(ranks, monkeypatch)
         next(iterate_batches(DataLoader(X, batch_size=2, sampler=sampler), CPU, 1))
 
 
+def test_batch_size_takes_any_integer():
+    batches = Batches(X, batch_size=np.int64(4))
+    assert len(batches) == 3 and type(batches.batch_size) is int
+
+
 @pytest.mark.parametrize(
     ("kind", "tensors", "options", "message"),
     [

@@ -94,7 +94,7 @@ def test_a_model_whose_ranks_need_the_same_batch_is_refused(result):
         *cut, trained_alone, evaluated_alone = result("tensor_parallel_faults", rank)
         assert len(cut) == 4
         for line in cut:
-            assert line.startswith("0.weight is cut by tensor parallelism"), line
+            assert line.startswith("0.weight is split by tensor parallelism"), line
         assert trained_alone == evaluated_alone
         assert trained_alone.startswith("0.weight is spread over 1 of 2 processes")
 

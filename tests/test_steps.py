@@ -67,7 +67,12 @@ def test_metrics_hold_no_graph():
         (classification_step, LOGITS, LABELS[:6], r"\(7, 3\) and the labels are \(6,\)"),
         (classification_step, LOGITS[:, 0], LABELS, "one row of logits and one number for each"),
         (classification_step, LOGITS[:, :1], LABELS, "one output, which cannot tell classes apart"),
-        (classification_step, LOGITS[:, :1], LOGITS[:, :1], r"they must be \(B, C\) and \(B,\)"),
+        (
+            classification_step,
+            LOGITS[:, :1],
+            LOGITS[:, :1],
+            "give it two, or write a step with",
+        ),
         (regression_step, LOGITS[:, :1], LOGITS[:, 0], r"shape \(7, 1\), but y has \(7,\)"),
     ],
 )
@@ -85,9 +90,9 @@ ONES = torch.ones(2, 3)
 @pytest.mark.parametrize(
     ("model", "x", "hint"),
     [
-        (nn.Linear(3, 1), ONES.double(), "x is float64, but the model is float32: convert the da"),
-        (nn.Linear(3, 1), ONES.byte(), "x is uint8, but the model is float32: convert the data"),
-        (nn.BatchNorm1d(3), ONES[:1], "BatchNorm cannot train on one example: use drop_last=True"),
+        (nn.Linear(3, 1), ONES.double(), "x is float64, but the model is float32: unless the mod"),
+        (nn.Linear(3, 1), ONES.byte(), "x is uint8, but the model is float32: unless the model"),
+        (nn.BatchNorm1d(3), ONES[:1], "BatchNorm1d cannot train on one example: use drop_last"),
         (nn.Embedding(3, 2), torch.tensor([1, 3]), "an index is 3, but an embedding of 3 rows"),
         (nn.Linear(3, 1), torch.ones(2, 4), None),  # PyTorch names both shapes itself
     ],
@@ -99,6 +104,17 @@ def test_errors_of_models_gain_a_hint_only_where_it_is_certain(model, x, hint):
     assert str(tuple(x.shape)) in where
     assert len(hints) == (hint is not None)
     assert all(found.startswith(hint) for found in hints)
+
+
+@pytest.mark.parametrize("model", [nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)])
+def test_an_error_of_the_step_itself_gains_no_hint_about_what_the_model_takes(model):
+    def step(model, x):
+        model(x.float())
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        annotate_errors(step)(model, torch.ones(1, 1, 4, 4, dtype=torch.uint8))
+    assert caught.value.__notes__ == ["step failed on a batch of uint8 (1, 1, 4, 4)"]
 
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError, KeyError, SystemError])
@@ -121,7 +137,8 @@ def test_errors_keep_their_type_and_message(kind):
         ((torch.tensor(1.0), {"a": 1.0}), "must return"),
         ((torch.ones(2, requires_grad=True), {}), r"the loss of shape \(2,\): return its mean"),
         ((torch.ones((), requires_grad=True), {"a": torch.ones(2)}), r"a of shape \(2,\)"),
-        ((torch.ones((), requires_grad=True), {"loss": torch.ones(())}), "the history needs"),
+        ((torch.ones((), requires_grad=True), {"loss": torch.ones(())}), "choose another name"),
+        ((torch.ones((), requires_grad=True), {"val_a": torch.ones(())}), "a metric 'val_a'"),
         ((torch.ones(()), {}), "does not depend on the model's parameters"),
     ],
 )

@@ -143,6 +143,14 @@ def test_errors_name_the_layer(model, inputs, kind, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")
+def test_a_scripted_layer_takes_no_hooks():
+    scripted = torch.jit.script(nn.Linear(2, 2))
+    for model in (scripted, nn.Sequential(scripted)):
+        with pytest.raises(TypeError, match=r"scripted module: pass it before torch\.jit\.script"):
+            summary(model, torch.zeros(1, 2))
+
+
 def test_a_compiled_model_has_the_names_of_the_model():
     compiled = torch.compile(models.LeNet(), backend="eager")
     images = torch.zeros(2, 1, 28, 28)
@@ -153,6 +161,8 @@ def test_a_lazy_layer_must_have_seen_an_input():
     model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
     with pytest.raises(ValueError, match=r"0.weight has no size yet: run the model once"):
         summary(model, torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"running_mean has no size yet: run the model once"):
+        summary(nn.LazyBatchNorm1d(affine=False), torch.zeros(2, 3))
     model(torch.zeros(2, 3))
     assert summary(model, torch.zeros(2, 3)).total == 3 * 4 + 4 + 4 * 2 + 2
 

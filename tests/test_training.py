@@ -62,6 +62,19 @@ def test_same_parameters_as_a_plain_loop(kind, interval, max_norm):
     assert same(ours, model)
 
 
+def test_what_the_optimizer_does_not_hold_has_no_part_in_clipping():
+    """Nobody clears its gradient, which would grow and leave ever less of the others."""
+
+    def train(frozen):
+        model = network()
+        model[0].requires_grad_(not frozen)
+        sgd = torch.optim.SGD(model[3].parameters(), lr=0.1)
+        options = {"optimizer": sgd, "max_grad_norm": 0.1, "epochs": 3}
+        return fit(model, Batches(X, Y, batch_size=16), classification_step, **options)
+
+    assert train(frozen=False) == train(frozen=True)
+
+
 def test_a_plateau_lowers_the_rate_by_the_loss_of_validation():
     model = network()
     optimizer = adam(model)
@@ -123,7 +136,7 @@ def test_evaluate_does_not_shuffle_and_does_not_count_as_a_pass():
     assert evaluate(network(), batches, classification_step) == ordered
 
 
-def test_on_epoch_sees_each_row_and_ends_the_training():
+def test_on_epoch_end_sees_each_row_and_ends_the_training():
     model, rows = network(), []
 
     def stop_after_two(row):
@@ -136,7 +149,7 @@ def test_on_epoch_sees_each_row_and_ends_the_training():
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
-def test_on_epoch_may_add_to_the_row():
+def test_on_epoch_end_may_add_to_the_row():
     model = network()
     optimizer = adam(model)
 
@@ -283,8 +296,8 @@ def test_wrong_dtype_and_shape():
 def test_one_output_and_labels_of_its_shape_are_refused():
     """As the tutorials of a binary loss have it: cross-entropy would be 0 whatever happens."""
     model, labels = nn.Linear(6, 1), Y[:, None].float()
-    refused(ValueError, r"must be \(B, C\) and \(B,\)", model, Batches(X, labels, batch_size=9))
-    refused(ValueError, "binary_cross_entropy_with_logits", model, Batches(X, Y, batch_size=9))
+    for y in (labels, Y):
+        refused(ValueError, "binary_cross_entropy_with_logits", model, Batches(X, y, batch_size=9))
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -310,8 +323,20 @@ def test_empty_data(batches):
         evaluate(network(), batches, classification_step)
 
 
-def test_a_generator_is_used_up_after_one_epoch():
-    refused(ValueError, "a generator that was used up", network(), iter([(X, Y)]), epochs=2)
+def test_a_generator_is_exhausted_after_one_epoch():
+    refused(ValueError, "or an exhausted generator", network(), iter([(X, Y)]), epochs=2)
+    val = iter([(X, Y)])
+    refused(ValueError, r"evaluate on \(in fit: val\)", network(), [(X, Y)], val=val, epochs=2)
+
+
+def test_an_error_on_val_says_so_and_an_empty_val_comes_before_the_first_step():
+    model = network()
+    before = copy.deepcopy(model)
+    refused(ValueError, "val has no batches", model, Batches(X, Y, batch_size=9), val=[])
+    assert same(model, before)
+    narrow = Batches(X[:, :5], Y, batch_size=25)
+    note = r"failed on a batch of float32 \(25, 5\), int64 \(25,\) in evaluation"
+    refused(RuntimeError, note, model, Batches(X, Y, batch_size=9), val=narrow)
 
 
 def test_parts_that_do_not_belong_together():
@@ -349,6 +374,18 @@ def test_a_lazy_layer_must_have_seen_an_input():
     model(X)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     fit(model, Batches(X, Y, batch_size=9), classification_step, optimizer=sgd)
+
+
+def test_a_lazy_layer_with_buffers_alone_must_have_seen_an_input():
+    model = nn.Sequential(nn.LazyBatchNorm1d(affine=False), nn.Linear(6, 2))
+    message = r"0.running_mean has no size yet: run the model once"
+    refused(ValueError, message, model, Batches(X, Y, batch_size=9))
+
+
+@pytest.mark.parametrize("epochs", [1.5, "3", None])
+def test_epochs_are_a_whole_number(epochs):
+    message = f"epochs is {epochs!r}: it must be a whole number"
+    refused(TypeError, message, network(), Batches(X, Y, batch_size=9), epochs=epochs)
 
 
 @pytest.mark.parametrize("norm", [0, -1, float("nan")])
@@ -440,6 +477,54 @@ def test_a_schedule_that_is_long_enough_runs(interval):
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
 
 
+def test_a_schedule_that_ended_with_a_checkpoint_needs_another_checkpoint(tmp_path):
+    def train(steps, epochs, name):
+        model = network()
+        optimizer = adam(model)
+        scheduler = lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return fit(
+            model, [(X, Y)], classification_step, optimizer=optimizer, scheduler=scheduler,
+            scheduler_interval="epoch", epochs=epochs, checkpoint=tmp_path / name,
+        )  # fmt: skip
+
+    train(2, 2, "short.pt")
+    message = "needs 4, one per epoch: start again with another checkpoint path and T_max=4"
+    with pytest.raises(ValueError, match=message):
+        train(2, 4, "short.pt")
+    assert len(train(4, 4, "long.pt")) == 4
+
+
+def train_by_factor(factor, interval="epoch", epochs=5):
+    """Train with the rate multiplied by ``factor(step)``, four steps an epoch or one."""
+    model = network()
+    optimizer = adam(model)
+    scheduler = lr_scheduler.LambdaLR(optimizer, factor)
+    options = {"scheduler": scheduler, "scheduler_interval": interval, "epochs": epochs}
+    batches = Batches(X, Y, batch_size=13)
+    return fit(model, batches, classification_step, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("interval", ["batch", "epoch"])
+def test_a_rate_below_zero_is_refused_when_an_epoch_begins(interval):
+    per_epoch = 4 if interval == "batch" else 1
+    with pytest.raises(ValueError, match=r"LambdaLR .* -0\.0033\d* before epoch 3"):
+        train_by_factor(lambda step: 1 - step / per_epoch / 1.5, interval)
+
+
+@pytest.mark.filterwarnings("default:LambdaLR has made the learning rate 0")
+@pytest.mark.parametrize("interval", ["batch", "epoch"])
+def test_a_rate_of_zero_before_the_last_epoch_is_a_warning(interval):
+    per_epoch = 4 if interval == "batch" else 1
+    with pytest.warns(UserWarning, match="LambdaLR has made the learning rate 0 while") as caught:
+        train_by_factor(lambda step: max(0, 1 - step / per_epoch / 2), interval)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize("factor", [lambda step: 1 - step / 5, lambda step: step / 5])
+def test_a_rate_that_ends_at_zero_or_begins_there_is_fine(factor):
+    assert len(train_by_factor(factor)) == 5
+
+
 # What on_epoch_end returns
 
 
@@ -499,7 +584,17 @@ def test_a_buffer_that_is_no_longer_finite_is_an_error():
         return classification_step(model, x, y)
 
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, momentum=0.0), nn.Linear(4, 2))
-    refused(RuntimeError, "1.running_var is not finite", model, Batches(X, Y, batch_size=25), step)
+    message = "1.running_var is not finite after .* the model itself wrote nan or inf into this buf"
+    refused(RuntimeError, message, model, Batches(X, Y, batch_size=25), step)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.parametrize("convert", ["to_sparse", "to_sparse_csr", "to_mkldnn"])
+def test_a_buffer_whose_layout_is_not_strided_is_left_out(convert):
+    model = network()
+    model.register_buffer("graph", getattr(torch.eye(3), convert)())
+    batches = Batches(X, Y, batch_size=25)
+    assert len(fit(model, batches, classification_step, optimizer=adam(model))) == 1
 
 
 # Modes
@@ -544,6 +639,36 @@ def test_modes_come_back_after_an_error_too(call, training):
     with pytest.raises(ValueError, match="boom"):
         run()
     assert modes(model) == before
+
+
+def test_each_epoch_begins_with_the_modes_of_the_start():
+    """Else a run that resumes, which begins with them, would not be the same."""
+    model, seen = network(), []
+    model[2].eval()
+    before = modes(model)
+
+    def step(model, x, y):
+        seen.append(modes(model))
+        return classification_step(model, x, y)
+
+    def look(row):
+        model.eval()
+
+    fit(model, [(X, Y)], step, optimizer=adam(model), epochs=3, on_epoch_end=look)
+    assert seen == [before] * 3 and modes(model) == before
+
+
+def test_a_head_in_training_mode_does_not_switch_the_frozen_part():
+    model, seen = network().eval(), []
+    model[3].train()
+    before = modes(model)
+
+    def step(model, x, y):
+        seen.append(modes(model))
+        return classification_step(model, x, y)
+
+    fit(model, [(X, Y)], step, optimizer=adam(model))
+    assert seen == [before]
 
 
 def test_a_model_in_evaluation_mode_is_trained_in_training_mode():

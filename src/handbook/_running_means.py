@@ -59,8 +59,9 @@ class RunningMeans:
             )
         total = sum(examples for examples, _, _ in parts)
         if not total:
+            where = " to evaluate on (in fit: val)" if self.epoch is None else ""
             raise ValueError(
-                "there are no batches: the data is empty, or a generator that was used up "
+                f"there are no batches{where}: the data is empty, or an exhausted generator "
                 "(make it a list, a DataLoader or Batches)"
             )
         names = {name: None for _, sums, _ in parts for name in sums}

@@ -1,8 +1,9 @@
 """Batches: tensors indexed a whole batch at a time, seeded, split over ranks."""
 
+import operator
 import zlib
 from collections.abc import Iterator, Sequence, Sized
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ class Batches:
             raise ValueError("Batches got no examples: axis 0 of each tensor counts them")
         if len({tensor.device for tensor in tensors}) > 1:
             raise ValueError("the tensors are on different devices: move them to one")
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, SupportsIndex) or operator.index(batch_size) < 1:
             raise ValueError(f"batch_size is {batch_size}: it must be a whole number, at least 1")
         if drop_last and lengths[0] < batch_size:
             raise ValueError(
@@ -81,7 +82,7 @@ class Batches:
                 "make batch_size smaller"
             )
         self.tensors = tensors
-        self.batch_size = batch_size
+        self.batch_size = operator.index(batch_size)
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last

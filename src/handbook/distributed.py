@@ -193,8 +193,8 @@ def validate_placement(model: nn.Module) -> None:
         cuts = [place for place in parameter.placements if not place.is_replicate()]
         if len(cuts) > 1 or not sharded:
             raise ValueError(
-                f"{name} is cut by tensor parallelism, whose processes need the same batch, while "
-                "fit and evaluate give each its own part: write the loop of this model yourself"
+                f"{name} is split by tensor parallelism, whose processes need the same batch, "
+                "while fit and evaluate give each its own part: write the loop for it yourself"
             )
         members = parameter.device_mesh.size()
         if members != world_size():

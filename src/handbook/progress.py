@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class ProgressBar:
-    """A bar for each epoch, with its results behind it; only on rank 0.
+    """A bar for each epoch, with its results after it; only on rank 0.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class ProgressBar:
     epochs : int
         How many there will be.
     batches : iterable
-        What an epoch goes through; its length, if it has one, is that of the bar.
+        Yields the batches of one epoch; its length, if it has one, is that of the bar.
     """
 
     def __init__(self, show: bool | None, epochs: int, batches: Iterable[Any]) -> None:
@@ -38,7 +38,7 @@ class ProgressBar:
         return self._counted(steps, epoch) if self.show else steps
 
     def finish_epoch(self, row: dict[str, Any]) -> None:
-        """Write the results of the epoch behind its bar, and end it."""
+        """Write the results of the epoch after its bar, and end it."""
         if self.bar is not None:
             self.bar.set_postfix({name: row[name] for name in row if name != "epoch"})
             self.bar.close()

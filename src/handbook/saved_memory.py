@@ -56,7 +56,7 @@ class SavedMemory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop watching; what is kept goes on being counted."""
+        """Stop watching; saved tensors still count."""
         self._hooks.pop().__exit__(kind, error, trace)
 
     def _pack(self, tensor: Tensor) -> Tensor:

@@ -47,15 +47,15 @@ def classification_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor,
     0.4963 0.6667
     """
     logits = model(x)
+    if logits.ndim > 1 and logits.shape[1] == 1:
+        raise ValueError(
+            "the model has one output, which cannot tell classes apart: give it two, or write a "
+            "step with F.binary_cross_entropy_with_logits"
+        )
     if logits.ndim < 2 or logits.shape[:1] + logits.shape[2:] != y.shape:
         raise ValueError(
             f"the model returns {tuple(logits.shape)} and the labels are {tuple(y.shape)}, but "
             "they must be (B, C) and (B,): one row of logits and one number for each example"
-        )
-    if logits.shape[1] == 1:
-        raise ValueError(
-            "the model has one output, which cannot tell classes apart: give it two, or write a "
-            "step with F.binary_cross_entropy_with_logits"
         )
     if y.dtype != torch.int64:
         raise TypeError(f"labels must be int64, but they are {y.dtype}: y.long() converts them")

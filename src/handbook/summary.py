@@ -73,7 +73,7 @@ def summary(model: nn.Module, *inputs: Any) -> Table:
     Raises
     ------
     TypeError
-        If ``model`` is not a module.
+        If ``model`` is not a module, or a part of it went through ``torch.jit.script``.
     ValueError
         If a lazy layer has not seen an input yet.
     RuntimeError
@@ -98,7 +98,11 @@ def summary(model: nn.Module, *inputs: Any) -> Table:
     if not isinstance(model, nn.Module):
         raise TypeError(f"summary needs a module, got {type(model).__name__}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has compiled
-    lazy = [name for name, parameter in model.named_parameters() if nn.parameter.is_lazy(parameter)]
+    scripted = torch.jit.RecursiveScriptModule  # type: ignore[attr-defined]
+    if any(isinstance(module, scripted) for module in model.modules()):
+        raise TypeError("summary cannot watch a scripted module: pass it before torch.jit.script")
+    named = [*model.named_parameters(), *model.named_buffers()]
+    lazy = [name for name, tensor in named if nn.parameter.is_lazy(tensor)]
     if lazy:
         raise ValueError(f"{lazy[0]} has no size yet: run the model once, model(x)")
     table = Table()

@@ -24,6 +24,7 @@ from .rng import RandomStreams
 from .validation import (
     FiniteCheck,
     annotate_errors,
+    check_rates,
     step_scheduler,
     validate_arguments,
     validate_schedule,
@@ -54,19 +55,20 @@ def fit(
     ----------
     model : nn.Module
         Trained in place, on ``device``. A module inside it that is in evaluation mode, such as a
-        frozen BatchNorm, stays so, unless the whole model is in evaluation mode.
+        frozen BatchNorm, stays so, unless the whole model is in evaluation mode. Each epoch begins
+        with the modes of the start.
     batches : Batches, DataLoader or iterable
-        What an epoch goes through: tuples of tensors ``(B, …)``.
+        Yields the batches of one epoch: tuples of tensors ``(B, …)``.
     step : callable
         ``step(model, *batch) -> (loss, metrics)``: the loss, and a dict of metrics by name; all of
         them tensors ``()``, means over the batch.
     optimizer : Optimizer
-        Holds parameters of the model, and moves them once per batch.
+        Holds parameters of the model, and updates them once per batch.
     scheduler : LRScheduler, optional
         Changes the learning rate while the model trains.
     scheduler_interval : {"batch", "epoch"}
-        When the scheduler moves: after each batch, or after each epoch. Say it whenever you pass
-        a scheduler. A ``ReduceLROnPlateau`` moves per epoch, by the ``val_loss``.
+        When the scheduler moves: after each batch, or after each epoch. Required with a scheduler.
+        A ``ReduceLROnPlateau`` moves per epoch, by the ``val_loss``.
     val : Batches, DataLoader or iterable, optional
         What the model is evaluated on after each epoch, as ``batches``.
     epochs : int
@@ -74,7 +76,7 @@ def fit(
     device : torch.device or str, optional
         Where to compute. By default the accelerator if there is one, else the CPU.
     max_grad_norm : float, optional
-        Clip the gradient so that the norm over all parameters is at most this.
+        Clip the gradient so that its norm, over all parameters of the optimizer, is at most this.
     checkpoint : path-like, optional
         File to write at the end of each epoch, and to resume from if it is there. Refused for a
         model after ``fully_shard``: save that with ``torch.distributed.checkpoint``.
@@ -107,7 +109,7 @@ def fit(
     """
     device = distributed.init(device)
     model.to(device)
-    validate_arguments(model, optimizer, scheduler, scheduler_interval, batches, val, max_grad_norm)
+    validate_arguments(model, optimizer, scheduler, scheduler_interval, val, epochs, max_grad_norm)
     distributed.validate_sharding(model, checkpoint is not None)
     streams = RandomStreams(device, batches, val)
     streams.fork_ranks()
@@ -117,14 +119,16 @@ def fit(
     if checkpoint is not None:
         run = Checkpoint(checkpoint, model, optimizer, scheduler, streams)
         history, stopped = run.load()
-    validate_schedule(scheduler, scheduler_interval, batches, epochs - len(history))
+    validate_schedule(scheduler, scheduler_interval, batches, epochs, len(history))
 
     finite = FiniteCheck(model)
     bar = ProgressBar(progress, epochs, batches)
-    with training_mode(model):
+    with training_mode(model) as set_modes:
         forward = distributed.wrap_step(annotate_errors(step), model)
         while len(history) < epochs and not (stopped and on_epoch_end):
             epoch = len(history) + 1
+            check_rates(scheduler, epoch)
+            set_modes()  # on_epoch_end may have changed them
             means = RunningMeans(epoch)
             steps = bar.track(iterate_batches(batches, device, epoch), epoch)
             for batch, size, grad_weight in steps:
@@ -133,7 +137,8 @@ def fit(
                 distributed.weight_gradient(loss, grad_weight)  # nothing to do in one process
                 loss.backward()
                 if max_grad_norm is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+                    trained = [p for group in optimizer.param_groups for p in group["params"]]
+                    nn.utils.clip_grad_norm_(trained, max_grad_norm)
                 optimizer.step()
                 if scheduler is not None and scheduler_interval == "batch":
                     scheduler.step()
@@ -185,7 +190,7 @@ def evaluate(
     Raises
     ------
     ValueError
-        If there are no batches, or if the model is cut by tensor parallelism.
+        If there are no batches, or if the model is split by tensor parallelism.
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """Checks before, during and after an epoch, each with an error that says what to do."""
 
+import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ def validate_arguments(
     optimizer: Optimizer,
     scheduler: LRScheduler | None,
     scheduler_interval: SchedulerInterval | None,
-    batches: BatchIterable,
     val: BatchIterable | None,
+    epochs: int,
     max_grad_norm: float | None,
 ) -> None:
     """Refuse arguments of `fit` that do not belong together, before an epoch is spent on them.
@@ -36,20 +37,25 @@ def validate_arguments(
         If the optimizer is not that of the model, the scheduler not that of the optimizer, or a
         setting is out of range.
     TypeError
-        If the model is wrapped already, or the optimizer needs a closure.
+        If the model is wrapped already, the optimizer needs a closure, or ``epochs`` is not whole.
     """
     if isinstance(model, nn.parallel.DistributedDataParallel):
         raise TypeError("give fit the bare model: it wraps it in DistributedDataParallel itself")
-    lazy = [name for name, p in model.named_parameters() if nn.parameter.is_lazy(p)]
+    named = [*model.named_parameters(), *model.named_buffers()]
+    lazy = [name for name, tensor in named if nn.parameter.is_lazy(tensor)]
     if lazy:
         raise ValueError(
             f"{lazy[0]} has no size yet: run the model once, model(x), and make the optimizer then"
         )
     _validate_optimizer(model, optimizer)
     _validate_scheduler(optimizer, scheduler, scheduler_interval, val)
+    if val is not None and num_batches(val) == 0:
+        raise ValueError("val has no batches: the data is empty; pass data, or omit val")
+    if not isinstance(epochs, SupportsIndex):
+        raise TypeError(f"epochs is {epochs!r}: it must be a whole number")
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise ValueError(
-            f"max_grad_norm is {max_grad_norm}: it must be positive; leave it out for no clipping"
+            f"max_grad_norm is {max_grad_norm}: it must be positive; omit it to disable clipping"
         )
 
 
@@ -107,8 +113,9 @@ def validate_schedule(
     interval: SchedulerInterval | None,
     batches: BatchIterable,
     epochs: int,
+    done: int,
 ) -> None:
-    """Refuse a scheduler whose end comes before that of the training; ``epochs`` are still to run.
+    """Refuse a scheduler whose end comes before that of the training, of which some may be done.
 
     Raises
     ------
@@ -116,16 +123,17 @@ def validate_schedule(
         If a `OneCycleLR` would end, or a `CosineAnnealingLR` climb again, on the way.
     """
     per_epoch = num_batches(batches) if interval == "batch" else 1
-    if scheduler is None or per_epoch is None or epochs <= 0:
+    if scheduler is None or per_epoch is None or epochs <= done:
         return
     parts = getattr(scheduler, "_schedulers", [])  # a ChainedScheduler has no number of its own
-    done = getattr(scheduler, "last_epoch", parts[0].last_epoch if parts else 0)
-    for part, name, end, last in _ends(scheduler, done + epochs * per_epoch):
+    steps = getattr(scheduler, "last_epoch", parts[0].last_epoch if parts else 0)
+    start = "start again with another checkpoint path and" if done else "make it with"
+    for part, name, end, last in _ends(scheduler, steps + (epochs - done) * per_epoch):
         if end < last:
             what = "ends" if name == "total_steps" else "climbs again"
             raise ValueError(
                 f"{type(part).__name__} {what} after {name}={end} steps, but this training needs "
-                f"{last}, one per {interval}: make it with {name}={last}"
+                f"{last}, one per {interval}: {start} {name}={last}"
             )
 
 
@@ -164,7 +172,8 @@ def annotate_errors(step: Step) -> Step:
         try:
             result = step(model, *batch)
         except Exception as error:
-            error.add_note(f"{name} failed on a batch of {_describe(batch)}")
+            where = "" if torch.is_grad_enabled() else " in evaluation"
+            error.add_note(f"{name} failed on a batch of {_describe(batch)}{where}")
             for hint in _hints(error, model, batch):
                 error.add_note(hint)
             raise
@@ -187,7 +196,7 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _hints(error: Exception, model: nn.Module, batch: tuple[Any, ...]) -> Iterable[str]:
-    """Yield what is certainly wrong with the batch, and what to do about it."""
+    """Yield what may be wrong with the batch, and what to do about it."""
     if isinstance(error, torch.OutOfMemoryError):
         yield "use a smaller batch_size or a smaller model"
         return
@@ -196,14 +205,14 @@ def _hints(error: Exception, model: nn.Module, batch: tuple[Any, ...]) -> Iterab
     first = tensors[0] if tensors else torch.zeros(())
     takes_indices = any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in model.modules())
     wrong = _dtype(first) not in floats and (first.is_floating_point() or not takes_indices)
-    if floats and first.ndim and wrong:
+    if isinstance(error, RuntimeError) and floats and first.ndim and wrong:
         yield (
-            f"x is {_dtype(first)}, but the model is {', '.join(sorted(floats))}: convert the "
-            "data, for instance with x.float()"
+            f"x is {_dtype(first)}, but the model is {', '.join(sorted(floats))}: unless the "
+            "model converts it, pass x.float()"
         )
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if first.ndim and len(first) == 1 and any(norm.training for norm in norms):
-        yield "BatchNorm cannot train on one example: use drop_last=True"
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.training]
+    if isinstance(error, ValueError) and first.ndim and len(first) == 1 and norms:
+        yield "BatchNorm1d cannot train on one example: use drop_last=True"
     if isinstance(error, IndexError):
         sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
         for x in tensors:
@@ -229,8 +238,12 @@ def _check_result(name: str, result: Any) -> None:
             f"{name} returned {what} of shape {tuple(value.shape)}: return its mean over the "
             "batch, a scalar"
         )
-    if "loss" in metrics or "epoch" in metrics:
-        raise ValueError(f"{name} names a metric 'loss' or 'epoch': the history needs these names")
+    taken = [key for key in metrics if key in ("loss", "epoch") or str(key).startswith("val_")]
+    if taken:
+        raise ValueError(
+            f"{name} names a metric {taken[0]!r}: choose another name, since the history itself "
+            "uses 'loss', 'epoch' and those that begin with 'val_'"
+        )
     if torch.is_grad_enabled() and not loss.requires_grad:
         raise ValueError(
             f"{name} returned a loss that does not depend on the model's parameters: compute it "
@@ -242,10 +255,10 @@ def _check_result(name: str, result: Any) -> None:
 
 
 class FiniteCheck:
-    """Notice parameters and buffers that are no longer finite.
+    """Find parameters and buffers that are no longer finite.
 
-    A last step can have a finite loss and a gradient of nan. What is not finite from the start,
-    such as a mask of -inf kept as a buffer, is left out.
+    The last step of an epoch can have a finite loss and a gradient of nan. What is not finite from
+    the start, such as a mask of -inf kept as a buffer, is left out, and so are sparse tensors.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -263,15 +276,24 @@ class FiniteCheck:
         found = [name for name in self._not_finite() if name not in self.from_start]
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            why = (
+                "a gradient was nan or inf, as that of sqrt is at 0; add a small number before the "
+                "root, lower the learning rate, or clip with max_grad_norm=1.0"
+            )
+            if found[0] in dict(self.model.named_buffers()):
+                why = (
+                    "the model itself wrote nan or inf into this buffer, as BatchNorm does for an "
+                    "input that is too large; look for such values, or lower the learning rate"
+                )
             raise RuntimeError(
                 f"{found[0]}{more} is not finite after epoch {epoch}, step {step}, although every "
-                "loss was: a gradient was nan or inf, as that of sqrt is at 0; add a small number "
-                "before the root, lower the learning rate, or clip with max_grad_norm=1.0"
+                f"loss was: {why}"
             )
 
     def _not_finite(self) -> list[str]:
         named = [*self.model.named_parameters(), *self.model.named_buffers()]
         named = [(name, t) for name, t in named if t.is_floating_point() or t.is_complex()]
+        named = [(name, t) for name, t in named if t.layout == torch.strided and not t.is_nested]
         if not named:
             return []
         flags = [t.detach().isfinite().all() for _, t in named]
@@ -279,6 +301,31 @@ class FiniteCheck:
         flags = [flag.full_tensor() if hasattr(flag, "full_tensor") else flag for flag in flags]
         finite = torch.stack(flags).tolist()
         return [name for (name, _), fine in zip(named, finite, strict=True) if not fine]
+
+
+def check_rates(scheduler: Any, epoch: int) -> None:
+    """Look at the learning rates with which an epoch begins; warn if all of them are 0.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, which would raise the loss.
+    """
+    if scheduler is None:
+        return
+    name = type(scheduler).__name__
+    rates = [round(float(group["lr"]), 12) for group in scheduler.optimizer.param_groups]
+    if min(rates) < 0:
+        raise ValueError(
+            f"{name} has made the learning rate {min(rates):g} before epoch {epoch}, and a "
+            "negative rate raises the loss: make the schedule longer, or train for fewer epochs"
+        )
+    if epoch > 1 and not any(rates):  # a warm-up may begin at 0
+        warnings.warn(
+            f"{name} has made the learning rate 0 while epochs remain, which change no weights "
+            "unless it rises again: make the schedule longer, or train for fewer epochs",
+            stacklevel=4,
+        )
 
 
 def step_scheduler(scheduler: Any, row: EpochMetrics) -> None:
