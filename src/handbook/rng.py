@@ -9,8 +9,6 @@ import torch
 from . import distributed
 from .batches import order_keepers
 
-Generator = torch.Generator | random.Random | np.random.Generator | np.random.RandomState
-
 
 class RandomStreams:
     """Random streams of all ranks, with a state like that of a model or an optimizer.
@@ -31,14 +29,12 @@ class RandomStreams:
 
     def __init__(self, device: torch.device, *loaders: object) -> None:
         self.device = device
+        kinds = torch.Generator, random.Random, np.random.Generator, np.random.RandomState
         owners = [owner for loader in loaders for owner in order_keepers(loader)]
         found = [one for owner in owners for one in getattr(owner, "__dict__", {}).values()]
-        unique = {
-            id(one): one
-            for one in found
-            if isinstance(one, Generator) and not isinstance(one, random.SystemRandom)
-        }
-        self.generators = list(unique.values())
+        found = [one for one in found if isinstance(one, kinds)]
+        found = [one for one in found if not isinstance(one, random.SystemRandom)]
+        self.generators = list({id(one): one for one in found}.values())
 
     def fork_ranks(self) -> None:
         """Give every rank but the first a stream of its own: different dropout, augmentation."""
@@ -90,11 +86,12 @@ class RandomStreams:
                 _set_state(generator, saved)
 
 
-def _kind(generator: Generator) -> str:
+def _kind(generator: Any) -> str:
+    """Return the name of its algorithm, or of its class."""
     return type(getattr(generator, "bit_generator", generator)).__name__
 
 
-def _get_state(generator: Generator) -> Any:
+def _get_state(generator: Any) -> Any:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if isinstance(generator, random.Random):
@@ -104,7 +101,7 @@ def _get_state(generator: Generator) -> Any:
     return _plain(generator.get_state(legacy=False))
 
 
-def _set_state(generator: Generator, state: Any) -> None:
+def _set_state(generator: Any, state: Any) -> None:
     if isinstance(generator, random.Random):
         generator.setstate(state)
     elif isinstance(generator, np.random.Generator):
