@@ -170,8 +170,7 @@ def load_checkpoint(path: Path, model: nn.Module) -> list[EpochMetrics]:
     Raises
     ------
     CheckpointError
-        If there is no such file, or it is damaged or of another model. The model is left
-        unchanged.
+        If there is no such file, or it is damaged or of another model. The model is left unchanged.
     TypeError
         If ``fully_shard`` was applied to the model.
 
