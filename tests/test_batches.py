@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    StackDataset,
+    TensorDataset,
+    random_split,
+)
 
 from handbook import Batches, distributed
 from handbook.batches import iterate_batches
@@ -148,6 +156,43 @@ def test_iterate_batches_tells_a_distributed_sampler_the_epoch(ranks):
     assert orders[0] == orders[2] != orders[1]
 
 
+class Counting(Dataset):
+    """Note the epochs that it is told, as a data set or as a sampler."""
+
+    def __init__(self, inner=X):
+        self.sampler, self.epochs = inner, []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, index):
+        return X[index]
+
+    def __iter__(self):
+        return iter(range(len(X)))
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        lambda one: DataLoader(one, batch_size=4),
+        lambda one: DataLoader(random_split(one, [6, 4])[0], batch_size=4),
+        lambda one: DataLoader(ConcatDataset([ConcatDataset([one, one])]), batch_size=4),
+        lambda one: DataLoader(StackDataset(a=one, b=one), batch_size=4, collate_fn=lambda b: X),
+        lambda one: DataLoader(X, batch_size=4, sampler=Counting(Counting(one))),
+        lambda one: DataLoader(X, batch_sampler=BatchSampler(Counting(one), 4, False)),
+    ],
+)
+def test_all_that_is_inside_a_loader_is_told_the_epoch(loader):
+    inner = Counting()
+    for epoch in (1, 2):
+        list(iterate_batches(loader(inner), CPU, epoch))
+    assert inner.epochs == [1, 2]
+
+
 def padded(n, world, rank, shuffle=False, **options):
     """Return the loader of a rank over the numbers below n; its sampler fills up the ranks."""
     data = torch.arange(n)
@@ -231,7 +276,7 @@ def test_batch_size_takes_any_integer():
 @pytest.mark.parametrize(
     ("kind", "tensors", "options", "message"),
     [
-        (ValueError, (X, Y[:9]), {}, "10, 9 examples along axis 0: they must be equally many"),
+        (ValueError, (X, Y[:9]), {}, "10, 9 examples along axis 0: they must have the same number"),
         (ValueError, (X[:0], Y[:0]), {}, "no examples"),
         (ValueError, (), {}, "no examples"),
         (ValueError, (torch.tensor(1.0),), {}, "no examples"),
@@ -256,7 +301,7 @@ def test_errors_say_what_to_do(kind, tensors, options, message):
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        (X, "cut it into batches with Batches"),
+        (X, "wrap it in Batches"),
         ([{"x": X}], "it is a dict"),
         ([torch.tensor(1.0)], r"it is a tensor \(\)"),
         ([()], "it is a tuple of nothing"),

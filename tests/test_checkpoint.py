@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim import lr_scheduler
 
-from handbook import classification_step, load_checkpoint
+from handbook import classification_step, fit, load_checkpoint
 from handbook.checkpoint import FORMAT, CheckpointError, _read
 
 
@@ -140,6 +140,19 @@ def test_the_home_folder_a_link_and_another_working_folder(tmp_path, monkeypatch
     assert load_checkpoint("relative.pt", Run().model) == history
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs links and user names")
+def test_a_path_that_leads_nowhere(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    nowhere = r"cannot use ~nobody-here/run.pt .*: choose another"
+    with pytest.raises(CheckpointError, match=nowhere):
+        Run().train(1, "~nobody-here/run.pt")
+    with pytest.raises(CheckpointError, match=nowhere):
+        load_checkpoint("~nobody-here/run.pt", Run().model)
+    with pytest.raises(CheckpointError, match="choose another"):
+        Run().train(1, tmp_path / "a")
+
+
 def test_numbers_of_numpy_are_saved_as_numbers(tmp_path):
     """As a learning rate that `np.geomspace` gave."""
 
@@ -154,6 +167,75 @@ def test_numbers_of_numpy_are_saved_as_numbers(tmp_path):
     run(2, tmp_path / "run.pt")
     assert equal(run(4, tmp_path / "run.pt").state()["model"], straight["model"])
     assert torch.load(tmp_path / "run.pt")["history"][0]["x"] == 0.5
+
+
+def test_arrays_of_numpy_where_they_are_numbers(tmp_path):
+    def run(epochs, path=None):
+        run = Run(scheduler=False)
+        run.optimizer = torch.optim.SGD(run.model.parameters(), lr=np.array(0.1))
+        run.scheduler = lr_scheduler.MultiStepLR(run.optimizer, np.array([3, 6]))
+        return run.train(epochs, path)
+
+    straight = run(3).state()
+    run(1, tmp_path / "run.pt")
+    assert equal(run(3, tmp_path / "run.pt").state()["model"], straight["model"])
+
+
+class Table:
+    """A schedule as an object."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __call__(self, step):
+        return 0.5
+
+
+class Counted(nn.Module):
+    """A layer with a state that is no tensor."""
+
+    def get_extra_state(self):
+        return np.zeros(2)
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        (np.ones(3), r"scheduler\.lr_lambdas\.0\.numbers, which is ndarray"),
+        (range(3), r"scheduler\.lr_lambdas\.0\.numbers, which is range"),
+        (None, r"model\.5\._extra_state, which is ndarray"),
+    ],
+)
+def test_what_cannot_be_saved_is_named_before_the_first_step(tmp_path, numbers, message):
+    run = Run(scheduler=False)
+    if numbers is None:
+        run.model.append(Counted())
+    else:
+        run.scheduler = lr_scheduler.LambdaLR(run.optimizer, Table(numbers))
+
+    def never(model, *batch):
+        raise AssertionError("a step was made")
+
+    with pytest.raises(CheckpointError, match=message) as caught:
+        run.train(1, tmp_path / "run.pt", never)
+    assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+def test_an_infinite_moment_is_named_and_not_saved(path):
+    before = path.read_bytes()
+    run = Run()
+
+    def spoil(model, *batch):
+        for state in list(run.optimizer.state.values())[:1]:
+            state["exp_avg_sq"].fill_(float("inf"))
+        return classification_step(model, *batch)
+
+    with pytest.raises(CheckpointError, match=r"exp_avg_sq of 0\.weight is not finite"):
+        run.train(2, path, spoil)
+    assert path.read_bytes() == before
 
 
 def test_the_same_objects_may_go_on(tmp_path):
@@ -329,7 +411,7 @@ def test_another_optimizer_scheduler_or_setting(path):
     refused(path, "with total_steps=16, but now total_steps=20", longer)
     higher = with_optimizer()
     higher.scheduler = lr_scheduler.OneCycleLR(higher.optimizer, 2e-2, total_steps=16)
-    refused(path, "with initial_lr=0.0004, but now initial_lr=0.0008", higher)
+    refused(path, "with max_lr=0.01, but now max_lr=0.02", higher)
     longer.scheduler = lr_scheduler.CosineAnnealingLR(longer.optimizer, 19)
     refused(path, "scheduler=OneCycleLR, but now scheduler=CosineAnnealingLR", longer)
 
@@ -344,7 +426,7 @@ def test_another_learning_rate_or_betas(tmp_path, kind):
         return run
 
     history = run().train(1, path).history
-    refused(path, r"with lr=0.0\d+, but now lr=0.0\d+: choose another path", run(2e-2))
+    refused(path, r"with lr=0.0\d+, but now lr=0.0\d+: set it back to continue, or", run(2e-2))
     refused(path, r"betas=\[0.9, 0.999\], but now betas=\[0.8, 0.999\]", run(betas=(0.8, 0.999)))
     assert run().train(2, path).history[:1] == history
 
@@ -364,7 +446,7 @@ def test_another_setting_of_one_group(tmp_path):
 
 
 def test_other_parameter_groups(path):
-    message = "with parameter groups=1, but now parameter groups=2"
+    message = "was written with 1 parameter group, but now 2: set it back to continue"
     refused(path, message, with_optimizer(groups=two_groups))
 
 
@@ -380,7 +462,7 @@ def test_an_optimizer_of_other_parameters_of_the_same_shapes(tmp_path):
 
     path = tmp_path / "run.pt"
     run(5).train(1, path)
-    message = "parameters of group 0=5.weight, but now parameters of group 0=6.weight"
+    message = "when group 0 of the optimizer held 5.weight, but now it holds 6.weight"
     refused(path, message, run(6))
     assert len(run(5).train(2, path).history) == 2
 
@@ -400,6 +482,127 @@ def test_another_schedule_inside_a_sequence(tmp_path):
     refused(path, "with scheduler 1: T_max=20, but now scheduler 1: T_max=40", run(end=40))
     refused(path, r"with milestones=\[3\], but now milestones=\[4\]", run(warm_up=4))
     assert len(run().train(2, path).history) == 2
+
+
+CONSTANT, LINEAR = lr_scheduler.ConstantLR, lr_scheduler.LinearLR
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.optim.lr_scheduler")
+@pytest.mark.parametrize("others", [[LINEAR, LINEAR], [CONSTANT], [CONSTANT, LINEAR, CONSTANT]])
+@pytest.mark.parametrize("chained", [False, True])
+def test_other_schedules_inside_a_sequence_or_a_chain(tmp_path, chained, others):
+    def run(kinds):
+        run = Run(scheduler=False)
+        parts = [kind(run.optimizer) for kind in kinds]
+        run.scheduler = (
+            lr_scheduler.ChainedScheduler(parts)
+            if chained
+            else lr_scheduler.SequentialLR(run.optimizer, parts, [*range(5, 4 + len(parts))])
+        )
+        return run
+
+    path = tmp_path / "run.pt"
+    run([CONSTANT, LINEAR]).train(1, path)
+    names = ", ".join(kind.__name__ for kind in others)
+    refused(path, rf"\(ConstantLR, LinearLR\), but now .*\({names}\)", run(others))
+
+
+class Inverse(lr_scheduler.LRScheduler):
+    """A schedule of one's own: a constant, and a count that moves."""
+
+    def __init__(self, optimizer, k):
+        self.k, self.calls = k, 0
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        self.calls += 1
+        return [base / (1 + self.k * self.last_epoch) for base in self.base_lrs]
+
+
+def test_a_constant_of_a_schedule_of_ones_own(tmp_path):
+    def run(k=0.1):
+        run = Run(scheduler=False)
+        run.scheduler = Inverse(run.optimizer, k)
+        return run
+
+    path = tmp_path / "run.pt"
+    straight = run().train(3).state()
+    run().train(1, path)
+    refused(path, "with k=0.1, but now k=0.5: set it back", run(0.5))
+    assert equal(run().train(3, path).state(), straight)
+
+
+def test_another_interval(path):
+    run = Run()
+    run.interval = "epoch"
+    message = "with scheduler_interval=batch, but now scheduler_interval=epoch"
+    refused(path, message, run)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.1, 50, pct_start=0.4), "pct_start or three_phase"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.1, 50, div_factor=9), "with initial_lr=0.004, but"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.2, 50), "with max_lr=0.1, but now max_lr=0.2"),
+    ],
+)
+def test_a_changed_schedule_is_named_as_it_was_passed(tmp_path, made, message):
+    def run(make=lambda o: lr_scheduler.OneCycleLR(o, 0.1, 50), beta2=0.999):
+        run = Run(scheduler=False)
+        run.optimizer = torch.optim.AdamW(run.model.parameters(), betas=(0.9, beta2))
+        run.scheduler = make(run.optimizer)
+        return run
+
+    path = tmp_path / "run.pt"
+    run().train(1, path)
+    refused(path, message, run(made))
+    refused(path, r"with betas\[1:\]=\[0.999\], but now betas\[1:\]=\[0.9\]", run(beta2=0.9))
+
+
+def test_another_learning_rate_beside_a_schedule(tmp_path):
+    def run(lr=0.1, milestones=(3,)):
+        run = Run(scheduler=False)
+        run.optimizer = torch.optim.SGD(run.model.parameters(), lr=lr)
+        run.scheduler = lr_scheduler.MultiStepLR(run.optimizer, milestones)
+        return run
+
+    path = tmp_path / "run.pt"
+    run().train(1, path)
+    refused(path, "with lr=0.1, but now lr=0.2", run(0.2))
+    refused(path, r"with milestones=\[3\], but now milestones=\[0, 1, .{30,60}…:",
+            run(milestones=range(99)))  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ["unfreeze", "add"])
+def test_what_is_trained_must_not_change_on_the_way(tmp_path, change):
+    run = Run(scheduler=False)
+    first = run.model[0].requires_grad_(False)
+    run.optimizer = torch.optim.SGD(run.model[1:].parameters(), lr=0.1)
+    if change == "unfreeze":
+        run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1)
+
+    def at_the_end(row):
+        first.requires_grad_(True)
+        if change == "add":
+            run.optimizer.add_param_group({"params": first.parameters()})
+
+    with pytest.raises(CheckpointError, match="between two calls of fit, the second with more"):
+        run.train(3, tmp_path / "run.pt", on_epoch_end=at_the_end)
+    assert len(load_checkpoint(tmp_path / "run.pt", Run().model)) == 1
+
+
+def test_a_part_may_be_unfrozen_between_two_calls(tmp_path):
+    def train(epochs, path):
+        run = Run(scheduler=False)
+        run.model[0].requires_grad_(False)
+        run.train(min(epochs, 2), path)
+        run.model[0].requires_grad_(True)
+        return run.train(epochs, path)
+
+    done = train(4, tmp_path / "straight.pt").state()
+    train(3, tmp_path / "run.pt")
+    assert equal(train(4, tmp_path / "run.pt").state(), done)
 
 
 def test_more_epochs_than_the_schedule_was_made_for(path):
@@ -422,6 +625,19 @@ def test_load_checkpoint_leaves_another_model_alone(path):
     assert equal(before, model.state_dict())
     with pytest.raises(CheckpointError, match="is not there"):
         load_checkpoint(path.with_name("other.pt"), model)
+
+
+def test_load_checkpoint_into_a_lazy_or_a_tied_model(path):
+    with pytest.raises(CheckpointError, match=r"0.weight has no size yet: run the model once"):
+        load_checkpoint(path, nn.Sequential(nn.LazyLinear(8)))
+    layers = [nn.Linear(3, 3), nn.Linear(3, 3)]
+    untied = nn.Sequential(*layers)
+    sgd = torch.optim.SGD(untied.parameters())
+    two = path.with_name("two.pt")
+    fit(untied, [torch.ones(2, 3)], lambda m, x: (m(x).mean(), {}), optimizer=sgd, checkpoint=two)
+    layers[1].weight = layers[0].weight
+    with pytest.raises(CheckpointError, match=r"\(0.weight and 1.weight were two and are one\)"):
+        load_checkpoint(two, nn.Sequential(*layers))
 
 
 @given(data=st.data())
@@ -480,6 +696,6 @@ def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path, monk
 
 def test_what_could_not_be_read_again_is_not_written(path):
     """The epoch itself was saved before ``on_epoch_end`` put something odd into its row."""
-    with pytest.raises(CheckpointError, match="the file written before is untouched"):
+    with pytest.raises(CheckpointError, match=r"cannot hold history\.1\.thing, which is Run: it"):
         Run().train(2, path, on_epoch_end=lambda row: row.update(thing=Run()))
     assert load_checkpoint(path, Run().model)[1].keys() == Run().train(1).history[0].keys()

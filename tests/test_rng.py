@@ -1,5 +1,6 @@
 """Random streams: everything an epoch may draw from is saved, restored, and apart on each rank."""
 
+import io
 import random
 from types import SimpleNamespace
 
@@ -39,6 +40,38 @@ def test_generators_of_loaders_are_restored_each_once():
     assert [list(loader), list(sampled)] != first
     streams.load_state_dict(state)
     assert [list(loader), list(sampled)] == first
+
+
+@pytest.mark.parametrize(
+    ("own", "draw"),
+    [
+        (np.random.default_rng(0), lambda rng: rng.normal()),
+        (np.random.Generator(np.random.MT19937(0)), lambda rng: rng.normal()),
+        (np.random.RandomState(0), lambda rng: rng.normal()),
+        (random.Random(0), lambda rng: rng.gauss(0, 1)),
+        (torch.Generator(), lambda rng: torch.rand((), generator=rng).item()),
+    ],
+)
+def test_a_generator_of_a_wrapped_data_set_is_restored(own, draw):
+    inner = SimpleNamespace(rng=own, secret=random.SystemRandom())
+    outer = SimpleNamespace(datasets=[SimpleNamespace(dataset=inner)])
+    streams = RandomStreams(CPU, SimpleNamespace(dataset=outer))
+    assert streams.generators == [own]
+    saved = io.BytesIO()
+    torch.save(streams.state_dict(), saved)
+    saved.seek(0)
+    first = draw(own)
+    assert draw(own) != first
+    streams.load_state_dict(torch.load(saved, weights_only=True))
+    assert draw(own) == first
+
+
+def test_another_kind_of_generator_keeps_its_own_state():
+    """As after a change of the data set between two runs."""
+    state = RandomStreams(CPU, SimpleNamespace(rng=random.Random(0))).state_dict()
+    other = np.random.default_rng(0)
+    RandomStreams(CPU, SimpleNamespace(rng=other)).load_state_dict(state)
+    assert other.normal() == np.random.default_rng(0).normal()
 
 
 def test_ranks_part_differently_and_the_first_stays(monkeypatch):

@@ -14,7 +14,7 @@ from ._typing import BatchIterable
 
 
 class Batches:
-    """Walk through tensors in batches, in an order that the seed and the epoch decide.
+    """Iterate over tensors in batches, in an order that the seed and the epoch decide.
 
     Does what a `torch.utils.data.DataLoader` over a `torch.utils.data.TensorDataset` does, many
     times faster: a whole batch is taken with one index operation instead of example by example.
@@ -36,7 +36,7 @@ class Batches:
     Raises
     ------
     ValueError
-        If there is nothing to walk through, or the tensors differ in length.
+        If there is nothing to iterate over, or the tensors differ in length.
     TypeError
         If something is not a tensor.
 
@@ -68,7 +68,7 @@ class Batches:
         if len(set(lengths)) > 1:
             raise ValueError(
                 f"the tensors have {', '.join(map(str, lengths))} examples along axis 0: "
-                "they must be equally many"
+                "they must have the same number"
             )
         if not lengths or lengths[0] == 0:
             raise ValueError("Batches got no examples: axis 0 of each tensor counts them")
@@ -123,7 +123,7 @@ class Batches:
     def _rank_shards(self, epoch: int | None) -> Iterator[tuple[tuple[Tensor, ...], int, int]]:
         """Yield this rank's part of each batch, its examples, and those of the whole batch.
 
-        A small last batch is dealt out in pairs, because BatchNorm cannot train on one example. A
+        A small last batch is split into pairs, because BatchNorm cannot train on one example. A
         rank that gets nothing is handed two examples that count 0: it must take part in what all
         ranks do together. ``epoch=None`` means: in order.
         """
@@ -165,7 +165,7 @@ def iterate_batches(
     has size 0.
     """
     if isinstance(batches, Tensor):
-        raise TypeError("batches is a tensor: cut it into batches with Batches(x, batch_size=…)")
+        raise TypeError("batches is a tensor: wrap it in Batches(x, batch_size=…)")
     if isinstance(batches, Batches):
         yield from _own_batches(batches, device, epoch)
         return
@@ -194,10 +194,10 @@ def iterate_batches(
         moved = [p.to(device, non_blocking=True) if hasattr(p, "to") else p for p in parts]
         yield moved, size, None
     if announced not in (None, count):
-        given = "more than" if count > announced else f"{count} of"
+        given = "more" if count > announced else count
         raise ValueError(
-            f"the loader gave {given} {announced} batches that it announced: with several "
-            "processes, len(loader) must be right"
+            f"len(loader) is {announced}, but it yielded {given}: with several processes, it must "
+            "be right"
         )
 
 
@@ -218,15 +218,19 @@ def _own_batches(
 
 def order_keepers(loader: Any) -> list[Any]:
     """Return every object inside a loader that may keep its order or its random numbers."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    found = [
-        loader,
-        getattr(loader, "dataset", None),
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    ]
-    return list({id(one): one for one in found if one is not None}.values())
+    found: dict[int, Any] = {}
+    waiting = [loader]
+    while waiting:
+        one = waiting.pop(0)
+        if one is not None and id(one) not in found:
+            found[id(one)] = one
+            waiting += [
+                getattr(one, name, None) for name in ("dataset", "sampler", "batch_sampler")
+            ]
+            inside = getattr(one, "datasets", None)  # of a ConcatDataset or a StackDataset
+            inside = list(inside.values()) if isinstance(inside, dict) else inside
+            waiting += inside if isinstance(inside, list | tuple) else []
+    return list(found.values())
 
 
 def _counts(parts: Sequence[Any]) -> bool:

@@ -15,8 +15,9 @@ class RandomStreams:
 
     Dropout, augmentation and a shuffling `torch.utils.data.DataLoader` draw from generators that
     live outside the model. Saved and restored with it, they make an epoch a function of the saved
-    state and its number. Covered are PyTorch on the CPU and on ``device``, Python, NumPy's global
-    generator, and generators that were given to ``loaders`` or to their samplers.
+    state and its number. Covered are PyTorch on the CPU and on ``device``, the global generators of
+    Python and NumPy, and generators of all three that are attributes of ``loaders``, or of data
+    sets and samplers inside them.
 
     Parameters
     ----------
@@ -28,10 +29,12 @@ class RandomStreams:
 
     def __init__(self, device: torch.device, *loaders: object) -> None:
         self.device = device
+        kinds = torch.Generator, random.Random, np.random.Generator, np.random.RandomState
         owners = [owner for loader in loaders for owner in order_keepers(loader)]
-        found = [getattr(owner, "generator", None) for owner in owners]
-        unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
-        self.generators = list(unique.values())
+        found = [one for owner in owners for one in getattr(owner, "__dict__", {}).values()]
+        found = [one for one in found if isinstance(one, kinds)]
+        found = [one for one in found if not isinstance(one, random.SystemRandom)]
+        self.generators = list({id(one): one for one in found}.values())
 
     def fork_ranks(self) -> None:
         """Give every rank but the first a stream of its own: different dropout, augmentation."""
@@ -57,15 +60,12 @@ class RandomStreams:
             self._restore(state["ranks"][distributed.rank()])
 
     def _state(self) -> dict[str, Any]:
-        version, words, gauss = random.getstate()
-        numpy = np.random.get_state(legacy=False)
-        numpy["state"]["key"] = torch.tensor(numpy["state"]["key"], dtype=torch.int64)
         return {
             "torch": torch.get_rng_state(),
             "device": (self.device.type, self._device_state()),
-            "python": (version, torch.tensor(words), gauss),
-            "numpy": numpy,
-            "loaders": [generator.get_state() for generator in self.generators],
+            "python": random.getstate(),
+            "numpy": _plain(np.random.get_state(legacy=False)),
+            "loaders": [(_kind(one), _get_state(one)) for one in self.generators],
         }
 
     def _device_state(self) -> torch.Tensor | None:
@@ -79,9 +79,39 @@ class RandomStreams:
         device_type, device_state = state["device"]
         if device_type == self.device.type and device_state is not None:
             torch.get_device_module(self.device).set_rng_state(device_state, self.device)
-        version, words, gauss = state["python"]
-        random.setstate((version, tuple(words.tolist()), gauss))
-        key = state["numpy"]["state"]["key"].numpy()
-        np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
-        for generator, saved in zip(self.generators, state["loaders"], strict=False):
-            generator.set_state(saved)
+        random.setstate(state["python"])
+        np.random.set_state(state["numpy"])
+        for generator, (kind, saved) in zip(self.generators, state["loaders"], strict=False):
+            if kind == _kind(generator):
+                _set_state(generator, saved)
+
+
+def _kind(generator: Any) -> str:
+    """Return the name of its algorithm, or of its class."""
+    return type(getattr(generator, "bit_generator", generator)).__name__
+
+
+def _get_state(generator: Any) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.Generator):
+        return _plain(generator.bit_generator.state)
+    return _plain(generator.get_state(legacy=False))
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
+
+
+def _plain(state: Any) -> Any:
+    """Return a state of NumPy with lists for its arrays, which its setters take as well."""
+    if isinstance(state, dict):
+        return {name: _plain(part) for name, part in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray | np.generic) else state

@@ -117,7 +117,7 @@ def fit(
     stopped = False
     run = None
     if checkpoint is not None:
-        run = Checkpoint(checkpoint, model, optimizer, scheduler, streams)
+        run = Checkpoint(checkpoint, model, optimizer, scheduler, scheduler_interval, streams)
         history, stopped = run.load()
     validate_schedule(scheduler, scheduler_interval, batches, epochs, len(history))
 
