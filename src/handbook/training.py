@@ -31,7 +31,6 @@ from .validation import (
 )
 
 
-@distributed.report_errors()
 def fit(
     model: nn.Module,
     batches: BatchIterable,
@@ -159,7 +158,6 @@ def fit(
     return history
 
 
-@distributed.report_errors()
 def evaluate(
     model: nn.Module, batches: BatchIterable, step: Step, *, device: Device = None
 ) -> dict[str, float]:
