@@ -41,7 +41,7 @@ def place(source: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f".{os.getpid()}")
     part.write_bytes(source.read_bytes())
-    part.replace(target)  # whoever reads it meanwhile has all of the old file, or all of the new
+    part.replace(target)  # code that reads it meanwhile has all of the old file, or all of the new
     return target
 
 

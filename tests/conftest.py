@@ -12,8 +12,8 @@ from hypothesis import settings
 os.environ.setdefault("MPLBACKEND", "Agg")  # draw without a screen, in doctests too
 # A forked process has none of the threads of OpenMP, and would wait for them without an end.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("house", deadline=None, derandomize=True)  # the same on a busy machine
-settings.load_profile("house")
+settings.register_profile("tests", deadline=None, derandomize=True)  # the same on a busy machine
+settings.load_profile("tests")
 
 # Scripts that would run when they are collected, and those that import other libraries.
 collect_ignore = ["tinysite", "benchmarks", "on_device.py", "typed_use.py"]

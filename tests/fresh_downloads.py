@@ -64,7 +64,7 @@ def main() -> None:
         kernel = make_kernel(here / "kernel")
         run_notebook(book, kernel)
         wheels = [request for request in ASKED if ".whl" in request]
-        assert wheels, "nobody asked the site for the package"
+        assert wheels, "the site was not asked for the package"
         server.shutdown()
         server.server_close()
         run_project(here)

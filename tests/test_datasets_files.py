@@ -3,6 +3,8 @@
 import importlib
 import io
 import os
+import struct
+import zlib
 
 import numpy as np
 import pandas
@@ -52,6 +54,16 @@ def test_table_of_digits(tmp_path):
     holes = {digit: x[y == digit, 4].median().item() for digit in (0, 1, 7, 8)}
     assert holes == {0: 1, 1: 0, 7: 0, 8: 2}  # as we write them
     assert datasets.write_csv(path, n=500).read_bytes() == content
+
+
+def test_paths_may_begin_in_the_home_of_the_user(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert datasets.write_csv("~/digits.csv", n=2) == tmp_path / "digits.csv"
+    assert len(datasets.load_csv("~/digits.csv", "label", ["ink"]).x) == 2
+    assert datasets.write_image_folder("~/digits", per_class=1) == tmp_path / "digits"
+    assert len(datasets.class_names("~/digits")) == 10
+    assert len(datasets.load_image_folder("~/digits").x) == 10
 
 
 def test_measures_of_a_drawn_image():
@@ -104,9 +116,13 @@ def test_line_ends_empty_lines_quotes_and_spaces(table):
         ("a,y\n", "no row below"),
         ("a,y\n\n,\n", "no row below"),
         ("a,b\n1,2\n", "column 'y' is not there; there are 'a', 'b'"),
-        ("a;y\n1;2\n", "there are 'a;y'"),
+        ("a;y\n1;2\n", r"';' separates its columns, .*read_csv\(path, sep=';'\)"),
         ("a,y,a\n1,2,3\n", "column 'a' is there more than once"),
-        ("y\n1\n", "choose columns"),
+        ("a;y\n1,5;2,5\n", "decimal=','"),
+        ("a\ty\n1\t2\n", r"'\\t' separates"),
+        ("y\n1\n", "choose at least one column besides the target 'y'"),
+        ("a,y\n1,2\n".encode("utf-16-le"), "pass encoding='utf-16-le'"),
+        ("a,y\n1,2\n".encode("utf-16-be"), "pass encoding='utf-16-be'"),
         ("a,y\n1,2\n3\n", r"table\.csv: line 3: 1 cells for 2 columns"),
         ("a,y\n1,2\n\n3,4,5\n", r"table\.csv: .*4"),
         ("a,y\n1,2,3\n4,5,6\n", "more cells than the first line names"),
@@ -119,7 +135,7 @@ def test_line_ends_empty_lines_quotes_and_spaces(table):
         ("a,y\n1e39,2\n", "not a finite number"),
         ("a,y\n1_0,2\n", "not a finite number"),
         ('a,y\n"1\n",2\nx,3\n', "line 4: column 'a' is 'x'"),  # a cell of two lines before it
-        ('a,y\n1,2\n"3,4\n5,6\n', r"table\.csv: ."),  # a quotation mark that is never closed
+        ('a,y\n1,2\n"3,4\n5,6\n', "a quotation mark in row 2 is not closed"),
         ("a,y\n1,2\n3\0,4\n", "line 3: column 'a' is .* not a finite number"),
         ("a,y\n1,2\n3,4\0\0\0\0", "line 3: column 'y' is .* not a finite number"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not there|is not"),
@@ -155,13 +171,13 @@ def test_arguments_of_tables_are_checked(tmp_path, table):
     refused("no file", datasets.load_csv, tmp_path / "none.csv", "y")
     refused("no file", datasets.load_csv, tmp_path, "y")
     refused(r"such as \['a'\]", datasets.load_csv, path, "y", "a")
-    refused("other than itself", datasets.load_csv, path, "y", ["a", "y"])
-    refused("other than itself", datasets.load_csv, path, "y", [])
+    refused("besides the target", datasets.load_csv, path, "y", ["a", "y"])
+    refused("besides the target", datasets.load_csv, path, "y", [])
     refused("line 1 is not ascii", datasets.load_csv, table("a,ÿ\n"), "a", encoding="ascii")
     with pytest.raises(LookupError, match="unknown encoding"):
         datasets.load_csv(path, "y", encoding="gkb")
-    refused("0 rows", datasets.write_csv, path, n=0)
-    refused("10001 rows", datasets.write_csv, path, n=10_001)
+    refused("n is 0: it must be from 1 to 10000", datasets.write_csv, path, n=0)
+    refused("n is 10001", datasets.write_csv, path, n=10_001)
     refused("latin-1 has no Chinese", datasets.write_csv, path, encoding="latin-1")
     assert path.read_bytes() == b"a,\xc3\xbf\n"  # nothing was written
 
@@ -325,6 +341,18 @@ def test_16_bits_keep_their_values(tmp_path, values, name):
     assert x.min() >= 0 and x.max() <= 1
 
 
+def test_colours_with_16_bits_are_refused(folder):
+    """Pillow neither writes them nor reads more than 8 of their bits."""
+    pixels = zlib.compress(b"\0" + np.uint16([[1000, 0, 65535]]).byteswap().tobytes())
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)), (b"IDAT", pixels)]
+    file = b"\x89PNG\r\n\x1a\n"
+    for name, data in [*chunks, (b"IEND", b"")]:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        file += struct.pack(">I", len(data)) + name + data + check
+    (folder / "cat" / "0.png").write_bytes(file)
+    refused(r"0\.png has 16 bits per channel", datasets.load_image_folder, folder)
+
+
 def test_big_endian_16_bits(tmp_path):
     """As scientific cameras write TIFF."""
     values = np.array([[0, 1], [256, 65535]], dtype=">u2")
@@ -364,8 +392,8 @@ def test_a_progressive_photograph(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "name", "message"),
     [
-        ("RGBA", "0.png", r"0\.png is of the mode RGBA: save it as .*convert"),
-        ("LA", "0.png", "mode LA"),
+        ("RGBA", "0.png", r"0\.png has transparency: save .*convert"),
+        ("LA", "0.png", "has transparency"),
         ("CMYK", "0.jpg", r"mode CMYK: .*convert\('RGB'\)"),
         ("I", "0.tif", r"32 bits per pixel \(mode I\).* 0–65535 and save it as uint16"),
         ("F", "0.tif", r"32 bits per pixel \(mode F\)"),
@@ -375,9 +403,13 @@ def test_modes_that_need_a_choice(tmp_path, mode, name, message):
     refused(message, only, tmp_path, Image.new(mode, (4, 3)), name)
 
 
-def test_transparent_palettes_and_animations_need_a_choice(tmp_path):
+def test_transparent_colours_and_animations_need_a_choice(tmp_path):
     palette = Image.fromarray(COLOUR).quantize(12)
-    refused("is with transparency: save it as", only, tmp_path, palette, transparency=0)
+    grey, colour = Image.fromarray(GREY), Image.fromarray(COLOUR)
+    for image, clear in [(palette, 0), (grey, 0), (colour, (0, 0, 255))]:
+        refused("has transparency: save", only, tmp_path, image, transparency=clear)
+        with Image.open(tmp_path / "single" / "class" / "0.png") as saved:
+            assert only(tmp_path, saved.convert("RGBA").convert("L")).shape == (1, 1, 3, 4)
     frames = [Image.fromarray(values) for values in (GREY, 255 - GREY)]
     for name in ("0.gif", "0.tif", "0.webp", "0.png"):
         root = tmp_path / name
@@ -442,8 +474,8 @@ def test_folders_are_refused(folder, tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(link)
         refused("not a file", datasets.load_image_folder, folder)
-    refused("0 images of each", datasets.write_image_folder, tmp_path / "w", per_class=0)
-    refused("there are 1 to 1000", datasets.write_image_folder, tmp_path / "w", per_class=1001)
+    refused("per_class is 0: it", datasets.write_image_folder, tmp_path / "w", per_class=0)
+    refused("from 1 to 1000", datasets.write_image_folder, tmp_path / "w", per_class=1001)
     assert not (tmp_path / "w").exists()
 
 

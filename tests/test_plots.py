@@ -159,6 +159,12 @@ def test_colour_images_with_a_pixel_that_is_not_finite():
     assert (second == x[1].movedim(0, -1).numpy()).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.int64, torch.bool, torch.bfloat16])
+def test_images_of_any_real_dtype(dtype):
+    (picture,) = drawn(plots.image_grid(torch.tensor([[[0, 1]]]).to(dtype)))
+    assert picture.tolist() == [[0, 1]]
+
+
 def test_images_mark_what_is_wrong():
     figure = plots.image_grid(
         torch.zeros(3, 8, 8),
@@ -181,6 +187,7 @@ def test_images_need_no_gradient():
     [
         (torch.zeros(28, 28), {}, r"needs shape .* got \(28, 28\)"),
         (torch.zeros(2, 5, 28, 28), {}, r"got \(2, 5, 28, 28\)"),
+        (torch.zeros(2, 28, 28, dtype=torch.cfloat), {}, r"real numbers.* pass x\.abs\(\)"),
         (torch.zeros(0, 28, 28), {}, "cannot draw 0 images"),
         (torch.zeros(201, 28, 28), {}, r"cannot draw 201 images: .* x\[:24\]"),
         (torch.zeros(2, 28, 28), {"titles": [1, 2, 3]}, "3 titles for 2 images"),
@@ -206,6 +213,11 @@ def test_confusion_counts(pairs):
     shares = panel.images[0].get_array()
     assert all(sum(row) == pytest.approx(float(i in truth)) for i, row in enumerate(shares))
     plt.close(panel.figure)
+
+
+def test_confusion_takes_numbers_as_names():
+    panel = plots.confusion_matrix(torch.tensor([0, 1]), torch.tensor([0, 1]), names=[3, 7])
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["3", "7"]
 
 
 def test_confusion_is_labelled():

@@ -152,9 +152,9 @@ def test_layout_needs_no_gradient_and_leaves_the_tensor_alone():
         ([torch.zeros(0)], {"names": ["x"]}, "x has 0 elements"),
         ([torch.zeros(1).expand(65)], {}, "65 elements, in a storage of 1:"),
         ([torch.zeros(1, 1, 1, 1)], {}, "4 axes: draw at most 3"),
-        ([torch.zeros(2, device="meta")], {}, "not a tensor that lies"),
-        ([torch.eye(2).to_sparse()], {}, "not a tensor that lies"),
-        ([[1, 2]], {}, "not a tensor that lies"),
+        ([torch.zeros(2, device="meta")], {}, "not a dense"),
+        ([torch.eye(2).to_sparse()], {}, "not a dense"),
+        ([[1, 2]], {}, "not a dense"),
     ],
 )
 def test_layout_refuses(tensors, options, message):

@@ -1,4 +1,4 @@
-"""The raw files, as somebody else hands them over: scans, a table of labels, and faults."""
+"""The raw files that the work starts from: scans, a table of labels, and faults."""
 
 import csv
 import shutil

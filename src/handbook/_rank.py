@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import torch.distributed as dist
-from torch.distributed.elastic.multiprocessing.errors import record
 
+from .distributed import report_errors
 from .torchrun import OUTPUT, RESULT, WORK
 
 
-@record  # so that torchrun's report has the traceback
 def main() -> None:
     """Unpack the function, call it, and leave what it prints and returns in files."""
+    report_errors()
     folder = Path(sys.argv[1])
     rank = os.environ["RANK"]
     function, arguments = pickle.loads((folder / WORK).read_bytes())

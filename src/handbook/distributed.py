@@ -4,17 +4,18 @@ Under ``torchrun --nproc-per-node=N script.py`` the same script runs N times, on
 Everything here does nothing, and costs nothing, when there is one process.
 
 When a rank fails or is killed, torchrun ends the others within seconds and closes its report with
-the error of that rank. A rank that hangs, or whose machine loses its power or network, ends the job
-at the timeout of torch.distributed, after half an hour.
+the error of that rank, unless it came before `init` or is SystemExit. A rank that hangs, or whose
+machine loses its power or network, ends the job at the timeout of torch.distributed, after half an
+hour.
 """
 
 import atexit
-import contextlib
 import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
@@ -25,7 +26,7 @@ from ._typing import BoundStep, Device, Step
 
 T = TypeVar("T")
 
-ECHO = 2.0  # seconds: long enough for torchrun to end a rank that only echoes the end of another
+ECHO = 1.0  # seconds: long enough for torchrun to end a rank that only echoes the end of another
 
 
 def _launched() -> bool:
@@ -70,6 +71,8 @@ def init(device: Device = None) -> torch.device:
     if device is None:
         device = torch.accelerator.current_accelerator(check_available=True) or "cpu"
     device = torch.device(device)
+    if "TORCHELASTIC_ERROR_FILE" in os.environ:
+        report_errors()
     if world_size() == 1:
         return device
     if device.type != "cpu" and device.index is None:
@@ -96,27 +99,36 @@ def _leave_group() -> None:
         dist.destroy_process_group()
 
 
-@contextlib.contextmanager
-def report_errors() -> Iterator[None]:
-    """Leave an error where torchrun looks for it: it then stands at the end of its report.
+@functools.cache  # once is enough
+def report_errors() -> None:
+    """Let the error that ends this process stand at the end of torchrun's report.
 
     When a rank ends, its connections break, and the other ranks raise an error that is only an
-    echo. So each rank waits before it fails: torchrun, which looks ten times a second, has then
+    echo. So each rank waits before it ends: torchrun, which looks ten times a second, has then
     seen which rank ended first, and has ended the others before they report anything.
     """
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        where = f"on rank {rank()} of {world_size()}"
-        reported = where in getattr(error, "__notes__", [])  # by evaluate, which fit has called
-        if "TORCHELASTIC_ERROR_FILE" in os.environ and not reported:
-            from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+    sys.excepthook = functools.partial(_report_error, sys.excepthook)
 
-            error.add_note(where)
-            if world_size() > 1:
-                time.sleep(ECHO)
-            get_error_handler().record_exception(error)
-        raise
+
+def _report_error(
+    previous: Callable[..., None],
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+    """Leave an error that nothing has caught where torchrun looks for it."""
+    if isinstance(error, Exception):
+        from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+        error.add_note(f"on rank {rank()} of {world_size()}")
+        if world_size() > 1:
+            time.sleep(ECHO)
+        if not os.path.exists(os.environ["TORCHELASTIC_ERROR_FILE"]):  # else `record` wrote it
+            try:
+                raise error
+            except Exception:  # what is recorded is the traceback of the error being handled
+                get_error_handler().record_exception(error.with_traceback(trace))
+    previous(kind, error, trace)
 
 
 def gather(value: T) -> list[T]:
@@ -163,7 +175,7 @@ class _StepModule(nn.Module):
 
 def _sharded_modules(model: nn.Module) -> list[Any]:
     """Return the modules to which ``fully_shard`` was applied."""
-    fsdp = sys.modules.get("torch.distributed.fsdp")  # imported by whoever calls fully_shard
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # imported by the code that calls it
     if fsdp is None:
         return []
     return [module for module in model.modules() if isinstance(module, fsdp.FSDPModule)]

@@ -39,7 +39,7 @@ def torchrun(function: Callable[..., Any], *arguments: Any, processes: int = 2) 
     Raises
     ------
     ValueError
-        If there is to be no process.
+        If ``processes`` is less than 1.
     RuntimeError
         If a process failed, with the end of torchrun's report.
 

@@ -32,7 +32,6 @@ from .validation import (
 )
 
 
-@distributed.report_errors()
 def fit(
     model: nn.Module,
     batches: BatchIterable,
@@ -164,7 +163,6 @@ def fit(
     return history
 
 
-@distributed.report_errors()
 def evaluate(
     model: nn.Module, batches: BatchIterable, step: Step, *, device: Device = None
 ) -> dict[str, float]:

@@ -7,7 +7,7 @@ the workers of a DataLoader are processes beside it, started before the time is 
 - Batches: all images as one tensor, normalized once (the seconds for that: `prepare_seconds`).
 - TensorDataset: the same tensor in a DataLoader.
 - MNIST: torchvision's data set with ToTensor and Normalize in a DataLoader, as in most tutorials.
-  It normalizes each image anew in every pass: that is part of its time, and of what it is for.
+  It normalizes each image again in every pass: that is part of its time, and of what it is for.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Two ranks of which one fails: `torchrun failing_rank.py FOLDER HOW RANK`, in the second epoch."""
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -14,13 +16,11 @@ if __name__ == "__main__":
 
 from helpers.rank_functions import X, Y, plain
 
-from handbook import classification_step, fit
+from handbook import classification_step, evaluate, fit
 
 
 def die(how):
     """End this process as it was asked."""
-    if how == "exit":
-        sys.exit("boom")
     if how == "_exit":
         os._exit(7)
     if how in ("SIGINT", "SIGKILL"):
@@ -62,7 +62,7 @@ def main(folder, how, failing):
 
     def step(model, x, y):
         part = "step" if model.training else "validation"
-        if epoch[0] == 2 and here and how in (part, "exit", "_exit", "SIGINT", "SIGKILL"):
+        if epoch[0] == 2 and here and how in (part, "_exit", "SIGINT", "SIGKILL"):
             moment()
             die(how)
         return classification_step(model, x, y)
@@ -84,7 +84,19 @@ def main(folder, how, failing):
     fit(model, loader(), classification_step, epochs=1, **options)
     batches = loader(here and how in ("dataset", "worker"), num_workers=int(how == "worker"))
     fit(model, batches, step, epochs=3, **options)
+    with contextlib.suppress(ValueError):  # an error that the script handles is not reported
+        fit(model, batches, step, optimizer=optimizer, max_grad_norm=-1)
+    if how == "after fit" and here:
+        moment()
+        die(how)
+    evaluate(model, loader(), step)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    try:
+        main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    except Exception:
+        if multiprocessing.parent_process() is None:
+            raise
+        sys.excepthook(*sys.exc_info())  # as Python does at the end of a script that is not forked
+        os._exit(1)

@@ -1,4 +1,4 @@
-"""What PyTorch warns of in vain, where every other warning is an error."""
+"""What PyTorch warns of without need, where every other warning is an error."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ._paths import shown
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 PLAIN = {"1": "L", "P": "RGB"}  # modes that become another one without loss
@@ -25,7 +25,7 @@ def read(file: Path) -> Tensor:
     from PIL import Image, ImageOps, UnidentifiedImageError  # slow, so only where it is used
 
     if not file.is_file():  # opening a pipe would never return
-        raise ValueError(f"{shown(file)} is not a file: a class folder holds images alone")
+        raise ValueError(f"{shown(file)} is not a file: a class folder may hold only images")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd files; those that matter raise errors
@@ -45,19 +45,24 @@ def read(file: Path) -> Tensor:
     return torch.from_numpy(values).view(*values.shape[:2], -1).movedim(2, 0)
 
 
-def _find_problem(image: Image) -> str | None:
+def _find_problem(image: ImageFile) -> str | None:
     """Say why an image is neither grey nor colour, or would be only after a choice."""
     if getattr(image, "is_animated", False) and image.format != "MPO":  # a photo and its preview
         return "holds several images: save the one that you want"
     if image.mode in ("I", "F"):
         return (
-            f"has 32 bits per pixel (mode {image.mode}), and no white is known: scale "
+            f"has 32 bits per pixel (mode {image.mode}), and its maximum value is unknown: scale "
             "numpy.array(image) to 0–65535 and save it as uint16 (convert('L') would clip it)"
         )
-    transparent = image.mode == "P" and image.has_transparency_data
+    if image.mode == "RGB" and "RGB;16" in str(image.tile):  # how the file stores its pixels
+        return (
+            "has 16 bits per channel, of which Pillow reads 8: save it with 8, if they are enough"
+        )
+    transparent = image.has_transparency_data
     if transparent or PLAIN.get(image.mode, image.mode) not in WHITE:
-        what = "with transparency" * transparent or f"of the mode {image.mode}"
-        return f"is {what}: save it as colour, image.convert('RGB'), or grey, image.convert('L')"
+        what = "transparency" if transparent else f"mode {image.mode}"
+        image_of = "image.convert('RGBA')" if transparent else "image"
+        return f"has {what}: save {image_of}.convert('RGB') for colour, or .convert('L') for grey"
     return None
 
 

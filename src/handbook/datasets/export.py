@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._image_io import write
+from ._paths import expand
 from .mnist import mnist
 
 NAMES = "零一二三四五六七八九"
@@ -41,6 +42,8 @@ def write_csv(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Path:
     ------
     ValueError
         If ``n`` is out of range, or the encoding has no Chinese characters.
+    LookupError
+        If Python does not know the encoding.
 
     Examples
     --------
@@ -53,7 +56,7 @@ def write_csv(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Path:
     """
     x, y = mnist()[0]
     if not 1 <= n <= len(x):
-        raise ValueError(f"{n} rows: there are digits for 1 to {len(x)}")
+        raise ValueError(f"n is {n}: it must be from 1 to {len(x)}")
     try:
         NAMES.encode(encoding)
     except UnicodeEncodeError:
@@ -71,7 +74,7 @@ def write_csv(path: str | Path, n: int = 1000, encoding: str = "utf-8") -> Path:
         [f"{value:.4f}" for value in _symmetry(images).tolist()],
         _holes(images > 0.5),
     ]
-    path = Path(path)
+    path = expand(path)
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEAD)
@@ -111,8 +114,8 @@ def write_image_folder(root: str | Path, per_class: int = 20) -> Path:
     x, y = mnist()[0]
     most = int(y.bincount().min())
     if not 1 <= per_class <= most:
-        raise ValueError(f"{per_class} images of each digit: there are 1 to {most}")
-    root = Path(root)
+        raise ValueError(f"per_class is {per_class}: it must be from 1 to {most}")
+    root = expand(root)
     for image, label, number in zip(x, y.tolist(), _places(y), strict=True):
         if number < per_class:
             file = root / str(label) / f"{number:04d}.png"

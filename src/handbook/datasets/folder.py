@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ._image_io import read
-from ._paths import shown
+from ._paths import expand, shown
 from .mnist import Split
 
 
@@ -40,7 +40,7 @@ def class_names(root: str | Path) -> list[str]:
     ...     class_names(datasets.write_image_folder(folder, per_class=1))[:3]
     ['0', '1', '2']
     """
-    root = Path(root)
+    root = expand(root)
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {shown(root)}")
     names = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
@@ -52,9 +52,9 @@ def class_names(root: str | Path) -> list[str]:
 def load_image_folder(root: str | Path, classes: Sequence[str] | None = None) -> Split:
     """Read a folder of images, ``root/<class>/<image>``.
 
-    Pillow reads the files. A photograph is turned upright, as its EXIF orientation says. Images
-    with 16 bits per pixel keep their values; those with a palette become colour, black-and-white
-    ones grey. Files beside the folders, and names that begin with a dot, are skipped.
+    Pillow reads the files. A photograph is turned upright, as its EXIF orientation says. Grey
+    images with 16 bits keep their values; those with a palette become colour, black-and-white ones
+    grey. Files beside the folders, and names that begin with a dot, are skipped.
 
     Parameters
     ----------
@@ -79,8 +79,9 @@ def load_image_folder(root: str | Path, classes: Sequence[str] | None = None) ->
         If there is no such folder.
     ValueError
         If there are no classes, they differ from ``classes``, a class has no images, or a file
-        cannot be used: it is not an image, is damaged, holds several images, has transparency or
-        another mode, or differs from the first in size or channels. The message names the file.
+        cannot be used: it is not an image, is damaged, holds several images, has transparency,
+        another mode or 16 bits per colour channel, or differs from the first in size or channels.
+        The message names the file.
     ModuleNotFoundError
         If Pillow, which torchvision brings along, is not installed.
 
@@ -93,7 +94,7 @@ def load_image_folder(root: str | Path, classes: Sequence[str] | None = None) ->
     >>> x.shape, y[:5]
     (torch.Size([30, 1, 28, 28]), tensor([0, 0, 0, 1, 1]))
     """
-    root = Path(root)
+    root = expand(root)
     names = class_names(root)
     if classes is not None:
         _check_classes(root, names, list(classes))

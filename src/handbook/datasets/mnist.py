@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import _embedded
+from ._paths import expand
 
 CHECKSUM = "1982674f7ff13183fcfde3989c940fc217cd811dedf7cc7b455707e56c8df48e"
 # SHA-256 of the values in the four original files, a byte for each: pixels, labels.
@@ -73,7 +74,7 @@ def mnist(full: bool = False, root: str | Path = "data") -> tuple[Split, Split]:
     >>> train.y[:5]
     tensor([5, 4, 1, 3, 6])
     """
-    return _full(Path(root).expanduser()) if full else _small()
+    return _full(expand(root)) if full else _small()
 
 
 def _small() -> tuple[Split, Split]:

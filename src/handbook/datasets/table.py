@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from ._paths import shown
+from ._paths import expand, shown
 from .mnist import Split
 
 LARGEST = torch.finfo(torch.float32).max
@@ -25,8 +25,8 @@ def load_csv(
 ) -> Split:
     """Read a CSV file of numbers, such as a spreadsheet program saves it.
 
-    The first line names the columns; commas separate them. pandas reads the file. Empty lines are
-    skipped; ``True`` and ``False`` are 1 and 0.
+    The first line names the columns; commas separate them. pandas reads the file. Empty lines below
+    it are skipped; ``True`` and ``False`` are 1 and 0.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def load_csv(
     Returns
     -------
     Split
-        ``x``: float32 ``(N, F)``. ``y``: int64 ``(N,)`` if all its numbers are whole, else float32.
+        ``x``: float32 ``(N, F)``. ``y``: int64 ``(N,)`` if all its numbers are whole and
+        below 2**53 in size, else float32.
 
     Raises
     ------
@@ -56,6 +57,8 @@ def load_csv(
         If a column is missing or its name occurs twice, a cell is empty or not a finite number, a
         row has too few or too many cells, or the text has another encoding. The message names the
         file and, where there is one, the line.
+    LookupError
+        If Python does not know the encoding.
     ModuleNotFoundError
         If pandas is not installed.
 
@@ -73,15 +76,23 @@ def load_csv(
 
     if isinstance(columns, str):
         raise ValueError(f"columns must be a list of names, such as [{columns!r}], not a string")
-    path, name = Path(path), shown(Path(path))
+    path = expand(path)
+    name = shown(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {name}")
-    encoding = encoding or _detect_encoding(path.read_bytes())
     try:
+        encoding = encoding or _detect_encoding(path.read_bytes())
         with path.open(encoding=encoding, newline="") as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             options: dict[str, Any] = {"skipinitialspace": True, "skip_blank_lines": False}
             names = pd.read_csv(file, header=None, nrows=1, dtype=str, na_filter=False, **options)
+            for mark in ";\t":
+                if len(names.columns) == 1 and mark in names.iat[0, 0]:
+                    raise ValueError(
+                        f"{mark!r} separates its columns, not a comma: write a new file, "
+                        f"pandas.read_csv(path, sep={mark!r}).to_csv(new, index=False); "
+                        "decimal=',' reads decimal commas"
+                    )
             file.seek(0)
             options |= {"keep_default_na": False, "na_values": [""], "low_memory": False}
             table = pd.read_csv(file, index_col=False, **options)
@@ -108,13 +119,16 @@ def load_csv(
     except pd.errors.ParserWarning:
         raise ValueError(f"{name}: the rows have more cells than the first line names") from None
     except UnicodeError:
-        line = _find_undecodable(path.read_bytes(), encoding)
+        line = _find_undecodable(path.read_bytes(), str(encoding))
         raise ValueError(
             f"{name}: line {line} is not {encoding} text; pass its encoding, such as 'utf-8' or "
             "'gbk'"
         ) from None
     except (ValueError, csv.Error) as error:  # pandas names the line, in a long sentence
-        raise ValueError(f"{name}: {str(error).strip().rpartition('C error: ')[2]}") from None
+        said = str(error).strip().rpartition("C error: ")[2]
+        quote = r"a quotation mark in \1 is not closed; row 0 names the columns"
+        said = re.sub(r"EOF inside string starting at (row \d+)", quote, said)
+        raise ValueError(f"{name}: {said}") from None
     x, y = torch.tensor(numbers).split([len(places) - 1, 1], dim=1)
     whole = bool(((y == y.round()) & (y.abs() < 2**53)).all())
     return Split(x.float(), y.squeeze(1).to(torch.int64 if whole else torch.float32))
@@ -124,6 +138,9 @@ def _detect_encoding(content: bytes) -> str:
     """Say how a file is written: by its first bytes, else by what all of it can be."""
     if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
+    if 0 in content[:2]:  # half of an ASCII letter
+        order = "be" if content[0] == 0 else "le"
+        raise ValueError(f"UTF-16 without a byte order mark: pass encoding='utf-16-{order}'")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
@@ -159,5 +176,5 @@ def _find_columns(head: list[str], target: str, columns: Sequence[str] | None) -
             there = ", ".join(map(repr, head))
             raise ValueError(f"the column {column!r:.60} is {times}; there are {there:.300}")
     if target in wanted or not wanted:
-        raise ValueError(f"choose columns to predict {target!r} from, other than itself")
+        raise ValueError(f"choose at least one column besides the target {target!r}")
     return [head.index(column) for column in [*wanted, target]]

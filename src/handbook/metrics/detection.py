@@ -24,8 +24,8 @@ def average_precision(
         For each image the boxes found, ``(N, 4)``: x1, y1, x2, y2 in pixels, with x1 ≤ x2 and
         y1 ≤ y2. ``torch.zeros(0, 4)`` if there are none.
     scores : sequence of Tensor
-        For each image the scores of these boxes, ``(N,)``: the higher, the surer, in any unit.
-        Boxes of equal score keep their order.
+        For each image the scores of these boxes, ``(N,)``: higher means more confident, on any
+        scale. Boxes of equal score keep their order.
     targets : sequence of Tensor
         For each image the true boxes, ``(M, 4)``, in the same form.
     iou_threshold : float

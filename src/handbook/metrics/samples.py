@@ -45,7 +45,7 @@ def judge_samples(probabilities: Tensor, threshold: float = 0.9) -> tuple[float,
     """
     if probabilities.ndim != 2 or probabilities.shape[1] == 0:
         raise ValueError(
-            f"probabilities of shape {tuple(probabilities.shape)}: pass (N, C), one row a sample"
+            f"probabilities of shape {tuple(probabilities.shape)}: pass (N, C), one row per sample"
         )
     if not ((probabilities >= 0).all() and ((probabilities.sum(1) - 1).abs() < 0.01).all()):
         raise ValueError("a row is not probabilities, whose sum is 1: pass logits.softmax(1)")

@@ -35,7 +35,7 @@ class RecurrentNetwork(nn.Module):
     Raises
     ------
     ValueError
-        If ``kind`` is none of the three words.
+        If ``kind`` is not one of the three values.
 
     Notes
     -----

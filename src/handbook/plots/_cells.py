@@ -60,7 +60,9 @@ def check_counts(
 ) -> None:
     """Refuse to draw nothing, in no column, or under names that are not as many."""
     if not things or ncols < 1:
-        raise ValueError(f"{len(things)} {what}, {ncols} columns: pass at least one of each")
+        raise ValueError(
+            f"{len(things)} {what}, {ncols} columns: there must be at least one of each"
+        )
     if names is not None and len(names) != len(things):
         raise ValueError(f"{len(names)} names for {len(things)} {what}: pass one for each")
 

@@ -51,10 +51,12 @@ def look(layer: nn.Module, height: int, width: int) -> Look:
     """Run a layer on an image and see which of its cells, and what in its padding, it reads."""
     if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         raise TypeError(
-            f"Conv2d, MaxPool2d and AvgPool2d have windows to draw, {type(layer).__name__} has not"
+            f"Conv2d, MaxPool2d and AvgPool2d have windows to draw, {type(layer).__name__} does not"
         )
     if not 1 <= height * width <= LIMIT:
-        raise ValueError(f"an image of {height} × {width} cells: draw 1 to {LIMIT}, size=5 perhaps")
+        raise ValueError(
+            f"an image of {height} × {width} cells: draw 1 to {LIMIT}, for example size=5"
+        )
     rows, columns = axes = [_axis(layer, n, size) for n, size in enumerate((height, width))]
     with torch.no_grad():
         found = _convolve(layer, *axes) if isinstance(layer, nn.Conv2d) else _pool(layer, *axes)

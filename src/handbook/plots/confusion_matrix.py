@@ -1,4 +1,4 @@
-"""What a classifier takes for what, as a table of counts."""
+"""Which classes a classifier confuses with which, as a table of counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def confusion_matrix(truth: Tensor, prediction: Tensor, names: Sequence[str] | None = None) -> Axes:
-    """Draw which classes are taken for which.
+    """Draw which classes are confused with which.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, names: Sequence[str] | N
     size = int(both.max()) + 1 if names is None else len(names)
     if both.max() >= size:
         raise ValueError(f"{size} names for {int(both.max()) + 1} classes: name each class")
-    labels = [str(i) for i in range(size)] if names is None else list(names)
+    labels = list(map(str, range(size) if names is None else names))
     cells = truth.long() * size + prediction.long()  # the matrix, row after row
     counts = cells.bincount(minlength=size**2).view(size, size)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)

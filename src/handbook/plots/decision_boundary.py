@@ -38,8 +38,7 @@ def decision_boundary(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -
     Raises
     ------
     ValueError
-        If the shapes are others, a point is not finite, or the classes are not integers from 0
-        to 6.
+        If a shape is wrong, a point is not finite, or the classes are not integers from 0 to 6.
 
     Examples
     --------

@@ -28,8 +28,9 @@ def image_grid(
     ----------
     x : Tensor
         Images ``(N, H, W)``, ``(N, 1, H, W)`` or, in colour, ``(N, 3, H, W)``, at most 200. Grey
-        images share one scale: black is the least value of all, white the greatest. A pixel that
-        is nan or infinite is pink and does not count.
+        images share one scale: black is the least value of all, white the greatest. Colours are
+        floats from 0 to 1 or integers from 0 to 255; values beyond are clipped. A pixel that is
+        nan or infinite is pink and does not count.
     titles : sequence, optional
         What to write above each image: ``N`` words or numbers.
     ncols : int
@@ -46,8 +47,8 @@ def image_grid(
     Raises
     ------
     ValueError
-        If ``x`` is not a batch of 1 to 200 images, ``titles`` or ``correct`` are not as many, or
-        there is no column.
+        If ``x`` is not a batch of 1 to 200 images or is complex, ``titles`` or ``correct`` are not
+        as many, or there is no column.
 
     Examples
     --------
@@ -59,7 +60,10 @@ def image_grid(
     from matplotlib.colors import to_rgb
 
     x = torch.as_tensor(x).detach().cpu()
-    x = x.float() if x.is_floating_point() else x  # matplotlib knows no bfloat16
+    if x.is_complex():
+        raise ValueError("image_grid needs real numbers, got complex ones: pass x.abs() or x.real")
+    if x.dtype != torch.uint8:  # matplotlib knows no bfloat16, and PyTorch no maximum of uint16
+        x = x.float() if x.is_floating_point() else x.long()
     if x.ndim == 4 and x.shape[1] == 1:
         x = x.squeeze(1)
     elif x.ndim == 4 and x.shape[1] == 3:

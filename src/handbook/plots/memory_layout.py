@@ -101,9 +101,9 @@ def memory_layout(
 
 
 def _check(name: str, tensor: Tensor) -> None:
-    """Refuse what has no picture that one could read."""
+    """Refuse tensors that cannot be drawn legibly."""
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
-        raise ValueError(f"{name} is not a tensor that lies element by element in memory")
+        raise ValueError(f"{name} is not a dense (strided) tensor")
     if tensor.ndim > 3:
         raise ValueError(f"{name} has {tensor.ndim} axes: draw at most 3, a slice for instance")
     cells = tensor.untyped_storage().nbytes() // tensor.element_size()

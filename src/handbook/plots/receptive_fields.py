@@ -33,7 +33,7 @@ def receptive_fields(
     pooling leaves out of account is empty. A cell in several of the windows has several colours; a
     cell that no window of the layer covers is hatched.
 
-    Nothing of this is taken on trust: the layer runs, with other weights, and its outputs tell
+    Nothing of this is assumed: the layer runs, with other weights, and its outputs tell
     which numbers it has read.
 
     Parameters
@@ -58,7 +58,7 @@ def receptive_fields(
     Raises
     ------
     TypeError
-        If a layer is of another kind.
+        If a layer is of another type.
     ValueError
         If there is no layer, a window does not exist, the image is too large, or names are not as
         many as layers.
