@@ -1,4 +1,4 @@
-// The small things of a page: the switch of languages, and the menu of colour modes.
+// The small things of a page: the switch of languages, the menu of colour modes, and paper.
 (() => {
   "use strict";
 
@@ -24,6 +24,18 @@
       link.hash = sectionInView();
       link.search = location.search;
     });
+
+  // Paper is light, whatever the screen is.
+  const root = document.documentElement.dataset;
+  let chosen;
+  addEventListener("beforeprint", () => {
+    chosen ??= root.theme;
+    root.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    root.theme = chosen ?? root.theme;
+    chosen = undefined;
+  });
 
   // The menu closes when something is chosen, and on a click or a key elsewhere.
   for (const menu of document.querySelectorAll("details.theme-switch-container")) {

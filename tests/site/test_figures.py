@@ -74,3 +74,14 @@ def test_without_scripts_the_link_opens_the_picture(read: Read) -> None:
     page.locator(".drawn a").first.click()
     page.wait_for_url("**/_images/lessons/**")
     assert page.locator("img, svg").count() == 1
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_text_keeps_away_from_the_figure_above_it(read: Read, phone: bool) -> None:
+    page = read("en", phone=phone).open("en/lessons/tensors/06_views.html")
+    for figure in page.locator(".drawn:has(+ p)").all():
+        gap = figure.evaluate(
+            "e => e.nextElementSibling.getBoundingClientRect().top - e.getBoundingClientRect().bottom"
+        )
+        assert gap > 10
+    assert page.locator(".drawn:has(+ p)").count()

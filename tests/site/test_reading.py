@@ -207,6 +207,23 @@ def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str)
     assert code.bounding_box()["height"] > 0
     page.set_viewport_size({"width": 640, "height": 900})
     assert look(page, "cut") == [], "on paper, nothing scrolls"
+    assert page.locator(".copybtn").filter(visible=True).count() == 0
+
+
+def test_paper_is_light(read: Read) -> None:
+    """The dark page comes back when the printing ends."""
+    page = read("en", color_scheme="dark").open(f"en/{LESSON}")
+    page.evaluate("""() => {
+        window.seen = [];
+        const note = () => seen.push(getComputedStyle(document.body).backgroundColor);
+        note();
+        addEventListener("beforeprint", note);
+        addEventListener("afterprint", note);
+    }""")
+    page.pdf()
+    page.wait_for_function("seen.length === 3")
+    screen, paper, after = page.evaluate("seen")
+    assert paper == "rgb(255, 255, 255)" and screen == after != paper
 
 
 @BOTH
