@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -183,6 +184,34 @@ def test_lines_become_svg_and_pixels_webp(tmp_path):
     with Image.open(tmp_path / "b/images/sphx_glr_lesson_001.webp") as image:
         assert image.size == (600, 600)
     assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("label", "smallest"),
+    [("$10^{-3}$", 0.7), ("two lines\n$x^{y^2}$", 0.49), ("$a$", 1), (r"5 \$", 1)],
+)
+def test_exponents_are_read_too(tmp_path, label, smallest):
+    """They are smaller than the text in which they stand."""
+
+    def draw():
+        _, ax = plt.subplots(figsize=(8, 4))
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, label, fontsize=7.2)
+
+    (needs,) = re.findall(r":needs: (\d+)", scraped(tmp_path, draw))
+    assert int(needs) == pytest.approx(520 / smallest, abs=1), "7.2 points are 10 pixels of 800"
+
+
+@pytest.mark.parametrize(("size", "card"), [((8, 4), (416, 208)), ((4, 8), (136, 272))])
+def test_a_card_is_no_larger_than_it_is_shown(tmp_path, size, card):
+    """A high figure, too."""
+
+    def draw():
+        plt.subplots(figsize=size)
+
+    scraped(tmp_path, draw)
+    with Image.open(tmp_path / "images/sphx_glr_lesson_001_card.webp") as image:
+        assert image.size == card
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path):

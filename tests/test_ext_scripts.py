@@ -227,6 +227,42 @@ def test_without_an_address_a_line_says_where_the_wheel_is(config, tmp_path):
     assert error.startswith("ModuleNotFoundError") and f"%pip install {WHEEL} torch==" in error
 
 
+def without(missing):
+    """Return a function that finds the versions of all packages but these."""
+
+    def find(name):
+        if name in missing:
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
+    [
+        ("from PIL import Image", "pillow"),
+        ("import PIL.Image", "pandas"),
+        ("from handbook import plots", "matplotlib"),
+    ],
+)
+@pytest.mark.parametrize("address", ["", "https://example.org/book"])
+def test_the_first_cell_looks_for_all_that_it_would_install(
+    config, monkeypatch, source, package, address
+):
+    """What the lesson imports, and what that needs for the names that it uses."""
+    config.downloads_address = address
+    cell = requirements.install_cell(requirements.needs(source, config))
+    calls = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+    monkeypatch.setattr("importlib.metadata.version", without({package}))
+    try:
+        exec(cell, {})
+    except ModuleNotFoundError as error:
+        calls.append(str(error).split())
+    assert len(calls) == 1 and pinned(package) in calls[0]
+
+
 @pytest.mark.parametrize("pip", [True, False])
 def test_the_first_cell_installs_once(config, tmp_path, monkeypatch, pip):
     """It asks pip, or uv where there is no pip, for what the script lists."""
@@ -237,6 +273,7 @@ def test_the_first_cell_installs_once(config, tmp_path, monkeypatch, pip):
     assert not calls, "all of it is here"
     there = {"pip"} if pip else set()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name in there)
+    monkeypatch.setattr("importlib.metadata.version", without({"pillow"}))
     exec(cell, {})
     (command,) = calls
     assert command[-len(needs.requirements) :] == needs.requirements

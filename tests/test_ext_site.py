@@ -268,6 +268,19 @@ def test_each_lesson_is_there_as_markdown(tiny):
     assert "![一条下降的线。](" in second
 
 
+@pytest.mark.parametrize("folder", ["en", "zh"])
+def test_links_in_markdown_lead_somewhere(tiny, folder):
+    """Figures are where the site has them, and other lessons are Markdown, too."""
+    found = {}
+    for name in (FIRST, SECOND):
+        file = tiny / f"docs/_build/html/{folder}/{name}.md"
+        prose = re.sub(r"^```.*?^```$", "", file.read_text("utf-8"), flags=re.M | re.S)
+        found[name] = re.findall(r"\]\((?!https?:)([^)#]+)", prose)
+        assert [link for link in found[name] if not (file.parent / link).exists()] == []
+    assert "02_second.md" in found[FIRST] and "../../glossary.html" in found[FIRST]
+    assert [link for link in found[SECOND] if link.endswith(".svg")]
+
+
 def test_gallery_text(page):
     """Sphinx-gallery's own sentences are translated."""
     text = page("zh", FIRST).get_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
+import polib
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
@@ -16,6 +17,7 @@ from sphinx.util.docutils import docutils_namespace
 from bilingual import sphinx_build
 from bilingual.languages import Language
 from bilingual.project import Project
+from bilingual.requirements import wheel_name
 from course.order import ORDER
 from publishing import site_root, write_site_root, write_wheel
 
@@ -209,6 +211,21 @@ def test_colab_opens_only_what_is_on_a_branch_on_github(
     )
     for links in page_links(tiny, "en").values():
         assert not any("colab" in link for link in links.values())
+
+
+def test_a_page_links_to_the_wheel(tiny: Path) -> None:
+    """Where a server lists no folders, nobody would find it otherwise."""
+    (tiny / "docs/where.md").write_text("# Where\n\nIn {wheel}`torch-handbook`.\n", "utf-8")
+    html = tiny / "en"
+    sphinx_build.run_sphinx(Project(tiny / "docs"), "html", html, "-D", "bilingual_lessons=text")
+    page = BeautifulSoup((html / "where.html").read_text("utf-8"), "html.parser")
+    (link,) = page.select("article p a")
+    wheel = wheel_name("torch-handbook")
+    assert link["href"] == f"../downloads/{wheel}" and link.get_text() == wheel
+
+    catalog = polib.pofile(str(ROOT / "docs/locale/zh_CN/LC_MESSAGES/install.po"))
+    texts = [(entry.msgid, entry.msgstr) for entry in catalog if "{wheel}" in entry.msgid]
+    assert len(texts) == 1 and all("{wheel}`torch-handbook`" in text for text in texts[0])
 
 
 def test_the_wheel_can_be_installed_and_is_the_same_each_time(tmp_path: Path) -> None:

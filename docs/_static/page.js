@@ -1,13 +1,15 @@
-// The small things of a page: the switch of languages, and the menu of colour modes.
+// The small things of a page: the switch of languages, the menu of colour modes, and paper.
 (() => {
   "use strict";
 
-  // The section at the top of the screen. Both languages have the same ids, so the other page opens there as well.
+  // The section, or the term or name that is explained, at the top of the screen. Both languages have the same ids, so
+  // the other page opens there as well.
   function sectionInView() {
     const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const box = named && named.getBoundingClientRect();
-    if (box && box.bottom > 0 && box.top < innerHeight) return location.hash;
-    const above = [...document.querySelectorAll("main section[id]")].filter((e) => e.getBoundingClientRect().top < innerHeight / 3);
+    if (box && box.top >= 0 && box.top < innerHeight) return location.hash;
+    const reach = (e) => (e.matches("dt") ? 120 : innerHeight / 3); // terms are short: several may be in the upper third
+    const above = [...document.querySelectorAll("main :is(section, dt)[id]")].filter((e) => e.getBoundingClientRect().top < reach(e));
     const last = scrollY > 100 && above.at(-1);
     return last ? `#${last.id}` : named ? "" : location.hash;
   }
@@ -22,6 +24,18 @@
       link.hash = sectionInView();
       link.search = location.search;
     });
+
+  // Paper is light, whatever the screen is.
+  const root = document.documentElement.dataset;
+  let chosen;
+  addEventListener("beforeprint", () => {
+    chosen ??= root.theme;
+    root.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    root.theme = chosen ?? root.theme;
+    chosen = undefined;
+  });
 
   // The menu closes when something is chosen, and on a click or a key elsewhere.
   for (const menu of document.querySelectorAll("details.theme-switch-container")) {

@@ -66,5 +66,5 @@ def on_a_phone(reader: Reader, folder: str) -> Survey:
         unfold(page)
         found[address] = {name: look(page, name) for name in ("beyond", "unreachable", "formulas")}
         page.set_viewport_size(PHONE)
-        found[address]["figures"] = look(page, "figures")
+        found[address] |= {name: look(page, name) for name in ("figures", "torn")}
     return found

@@ -68,6 +68,17 @@
     ]);
   },
 
+  // The names in tables that go on in the next line in the middle of a word.
+  torn() {
+    const range = document.createRange();
+    const top = (text, i) => (range.setStart(text, i), range.setEnd(text, i + 1), range.getBoundingClientRect().top);
+    return [...document.querySelectorAll("article table code .pre")]
+      .filter((e) => e.getClientRects().length > 1)
+      .map((e) => e.firstChild)
+      .filter((text) => [...text.data.matchAll(/(?<=\w)\w/g)].some(({ index: i }) => top(text, i) > top(text, i - 1) + 5))
+      .map((text) => text.data);
+  },
+
   // The copy buttons that lie over a box of code, scrolled or not.
   covered() {
     return [...document.querySelectorAll("button.copybtn")]

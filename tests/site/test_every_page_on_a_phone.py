@@ -29,6 +29,14 @@ def test_no_text_of_a_figure_is_too_small_on_a_phone(phone_survey: See, folder: 
 
 
 @BOTH
+def test_no_name_in_a_table_is_torn_apart(phone_survey: See, folder: str) -> None:
+    """A table that is too wide scrolls."""
+    assert {
+        address: page["torn"] for address, page in phone_survey(folder).items() if page["torn"]
+    } == {}
+
+
+@BOTH
 def test_formulas_begin_in_their_box(phone_survey: See, folder: str) -> None:
     """What is too wide scrolls, and begins at its beginning."""
     for address, page in phone_survey(folder).items():

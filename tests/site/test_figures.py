@@ -74,3 +74,11 @@ def test_without_scripts_the_link_opens_the_picture(read: Read) -> None:
     page.locator(".drawn a").first.click()
     page.wait_for_url("**/_images/lessons/**")
     assert page.locator("img, svg").count() == 1
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_text_keeps_away_from_the_figure_above_it(read: Read, phone: bool) -> None:
+    page = read("en", phone=phone).open("en/lessons/tensors/06_views.html")
+    gaps = page.locator(".drawn:has(+ p)").evaluate_all("""(all) => all.map((e) =>
+        e.nextElementSibling.getBoundingClientRect().top - e.getBoundingClientRect().bottom)""")
+    assert gaps and min(gaps) > 10

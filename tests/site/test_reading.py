@@ -89,6 +89,37 @@ def test_the_switch_keeps_the_section_in_view(read: Read, folder: str) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("opened_at", ["", "#training", "#term-epoch"])
+def test_the_switch_keeps_the_term_in_view(read: Read, folder: str, opened_at: str) -> None:
+    """Also where the reader has scrolled on from the place that the address names."""
+    glossary, term = PAGE_KINDS["glossary"], "term-gradient-clipping"
+    page = read(folder).open(f"{folder}/{glossary}{opened_at}")
+    top = "e.getBoundingClientRect().top + scrollY - 80"
+    page.locator(f"#{term}").evaluate(f"e => scrollTo({{ top: {top}, behavior: 'instant' }})")
+    page.locator(".hb-language:visible").evaluate("e => e.click()")
+    page.wait_for_url(f"**/{OTHER[folder]}/{glossary}#{term}")
+
+
+@BOTH
+def test_underlines_leave_underscores_to_be_seen(read: Read, folder: str) -> None:
+    """A line on them would hide them: `manual_seed` would read `manual seed`."""
+    reader = read(folder)
+    page = reader.context.new_page()
+    found = 0
+    for kind, address in PAGE_KINDS.items():
+        reader.open(f"{folder}/{address}", page)
+        offsets = page.evaluate("""[...document.querySelectorAll("main a, .prev-next-title")]
+            .filter((e) => e.getClientRects().length && e.textContent.includes("_"))
+            .map((e) => [e.textContent, getComputedStyle(e)])
+            .filter(([text, style]) => style.textDecorationLine.includes("underline"))
+            .map(([text, style]) =>
+                [text, parseFloat(style.textUnderlineOffset) / parseFloat(style.fontSize)])""")
+        assert [text for text, offset in offsets if not offset > 0.35] == [], kind
+        found += len(offsets)
+    assert found > 10
+
+
+@BOTH
 def test_alternates_name_each_other(read: Read, folder: str) -> None:
     page = read(folder).open(f"{folder}/{LESSON}")
     links = page.eval_on_selector_all(
@@ -176,6 +207,23 @@ def test_print_opens_answers_and_closes_the_other_folds(read: Read, folder: str)
     assert code.bounding_box()["height"] > 0
     page.set_viewport_size({"width": 640, "height": 900})
     assert look(page, "cut") == [], "on paper, nothing scrolls"
+    assert page.locator(".copybtn").filter(visible=True).count() == 0
+
+
+def test_paper_is_light(read: Read) -> None:
+    """The dark page comes back when the printing ends."""
+    page = read("en", color_scheme="dark").open(f"en/{LESSON}")
+    page.evaluate("""() => {
+        window.seen = [];
+        const note = () => seen.push(getComputedStyle(document.body).backgroundColor);
+        note();
+        addEventListener("beforeprint", note);
+        addEventListener("afterprint", note);
+    }""")
+    page.pdf()
+    page.wait_for_function("seen.length === 3")
+    screen, paper, after = page.evaluate("seen")
+    assert paper == "rgb(255, 255, 255)" and screen == after != paper
 
 
 @BOTH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -14,7 +14,8 @@ from sphinx.locale import admonitionlabels
 from bilingual import titles
 
 
-class Writer(NamedTuple):
+@dataclass
+class Writer:
     """Write elements of a page for readers without Sphinx."""
 
     env: BuildEnvironment
@@ -71,9 +72,13 @@ class Writer(NamedTuple):
             case nodes.emphasis():
                 return f"*{text}*"
             case nodes.reference() if "refuri" in node:
-                return f"[{text}]({node['refuri']})"
+                return f"[{text}]({self.address(node['refuri'])})"
         # Next to Chinese, Markdown does not recognize bold text that ends in punctuation.
         return re.sub(r"(\*\*[^*]+[^\w*]\*\*)(?=\w)", r"\1 ", text)
+
+    def address(self, found: str) -> str:
+        """Return where a link leads whose address Sphinx has found."""
+        return found
 
     def _link(self, node: pending_xref, text: str) -> str:
         """Write a link to a page, or its title where the address of the site is not known."""

@@ -31,9 +31,10 @@ RESTART = "Restart the kernel, then run the notebook from the top."
 
 
 class Needs(NamedTuple):
-    """What a lesson needs: modules that it imports, and what installs them."""
+    """What a lesson needs: modules that it imports, and what installs them and what they need."""
 
     modules: list[str]
+    packages: list[str]  # without the project's own
     requirements: list[str]
     own: str  # the name of the project's own package, if the lesson imports it
     missing_wheel: str  # the file of that package, if its address is not known
@@ -64,7 +65,9 @@ def needs(source: str, config: Config) -> Needs:
     else:
         missing = wheel_name(own)
     listed = [requirements[name] for name in sorted(requirements, key=str.lower)]
-    return Needs(sorted(modules, key=str.lower), listed, own, missing)
+    return Needs(
+        *(sorted(each, key=str.lower) for each in (modules, packages)), listed, own, missing
+    )
 
 
 def script_header(needs: Needs, file: str, config: Config) -> str:
@@ -82,7 +85,7 @@ def script_header(needs: Needs, file: str, config: Config) -> str:
 
 def install_cell(needs: Needs) -> str:
     """Return the code that installs the same as the script lists, or says what to install."""
-    found = f"all(map(find_spec, {_quoted(needs.modules)}))"
+    found = f"all(map(version, {_quoted(needs.packages)}))"
     if needs.own:
         found = f'version("{needs.own}") == "{metadata.version(needs.own)}" and {found}'
     if needs.missing_wheel:
@@ -101,7 +104,6 @@ def install_cell(needs: Needs) -> str:
 IS_THERE = """\
 # @title {title}
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 try:
     is_there = {found}
@@ -117,6 +119,7 @@ INSTALL = f"""{IS_THERE}
 if not is_there:
     import subprocess
     import sys
+    from importlib.util import find_spec
 
     pip = [sys.executable, "-m", "pip"] if find_spec("pip") else ["uv", "pip"]
     where = [] if find_spec("pip") else ["--python", sys.executable]

@@ -11,13 +11,14 @@ from __future__ import annotations
 import gzip
 import io
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 DENSITY = 2  # pixels for one of the page, on a sharp screen
-CARD = 416  # pixels across, on a sharp screen
+CARD = (416, 272)  # pixels across and down, on a sharp screen
 HEAVY = 40_000  # bytes of an SVG, compressed as servers send it
 READABLE = 6.5  # pixels of the page: no text of a figure is smaller
 
@@ -61,7 +62,7 @@ def save(figure: Any, path: Path, root: Path) -> str:
             path.with_name(f"{stem}.svg").write_bytes(svg)
         else:
             path.with_name(f"{stem}.webp").write_bytes(_webp(pixels))  # also where fewer would do
-        card = pixels.resize((CARD, round(CARD * height / width)), Image.Resampling.LANCZOS)
+        card = ImageOps.contain(pixels, CARD, Image.Resampling.LANCZOS)
         path.with_name(f"{stem}_card.webp").write_bytes(_webp(card))
     shown = path.with_suffix(suffix).relative_to(root).as_posix()
     return DIRECTIVE.format(path=shown, width=width, height=height, needs=needs)
@@ -72,11 +73,24 @@ def _smallest_text(figure: Any) -> float:
     from matplotlib.text import Text
 
     sizes = [
-        text.get_fontsize() * figure.dpi / 72
+        size * figure.dpi / 72
         for text in figure.findobj(Text)
         if text.get_visible() and text.get_text().strip()
+        for size in _font_sizes(text)
     ]
     return min(sizes, default=math.inf)
+
+
+def _font_sizes(text: Any) -> Iterator[float]:
+    """Yield the size of a text, and those of its formulas, where an exponent is smaller."""
+    from matplotlib.cbook import is_math_text
+    from matplotlib.mathtext import MathTextParser
+
+    yield text.get_fontsize()
+    if text.get_parse_math():
+        for line in filter(is_math_text, text.get_text().split("\n")):
+            parsed = MathTextParser("path").parse(line, prop=text.get_fontproperties())
+            yield from (size for _font, size, *_place in parsed.glyphs)
 
 
 def _render(figure: Any) -> tuple[bytes, Image.Image]:

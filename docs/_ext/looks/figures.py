@@ -17,6 +17,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.builders import Builder
 from sphinx.locale import _
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
@@ -85,12 +86,21 @@ def put_first_figures(app: Sphinx, document: nodes.document, docname: str) -> No
 
 def publish(self: HTML5Translator, source: str) -> str:
     """Copy a file of a lesson to the site, and return its address as the page sees it."""
-    name = f"{self.builder.imagedir}/{source.lstrip('/').replace('/images/', '/')}"
-    target = Path(self.builder.outdir, name)
+    target = Path(self.builder.outdir, name_in_site(self.builder, source))
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(self.builder.srcdir, source.lstrip("/")), target)
-    page = self.builder.get_target_uri(self.docnames[0])
-    return posixpath.relpath(name, posixpath.dirname(page) or ".")
+    return address(self.builder, source, self.docnames[0])
+
+
+def name_in_site(builder: Builder, source: str) -> str:
+    """Return where a file of a lesson lies in the site."""
+    return f"{builder.imagedir}/{source.lstrip('/').replace('/images/', '/')}"
+
+
+def address(builder: Builder, source: str, page: str) -> str:
+    """Return the address of a file of a lesson as a page sees it."""
+    folder = posixpath.dirname(builder.get_target_uri(page))
+    return posixpath.relpath(name_in_site(builder, source), folder or ".")
 
 
 def remove_unshown(app: Sphinx, exception: Exception | None) -> None:

@@ -1,9 +1,10 @@
 """What a reader meets around the text: the frame of a page, and what lies around the built sites.
 
 As a Sphinx extension it tells the templates what they show, describes each page for search engines,
-and adds the role for benchmark results and the links to the repository. `write_site_root` runs
-once, after all languages are built: it writes the entry page, the 404 page, the sitemap and
-llms.txt. `write_wheel` puts the package beside them, `write_project` the folder of the project.
+and adds the roles for benchmark results and for the wheel, and the links to the repository.
+`write_site_root` runs once, after all languages are built: it writes the entry page, the 404 page,
+the sitemap and llms.txt. `write_wheel` puts the package beside them, `write_project` the folder of
+the project.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bilingual.languages import languages
 from publishing import benchmark_role, descriptions, project_folder, repository
 from publishing.project_folder import write_project
 from publishing.site_root import write_site_root
-from publishing.wheel import write_wheel
+from publishing.wheel import WheelRole, write_wheel
 
 __all__ = ["setup", "write_project", "write_site_root", "write_wheel"]
 
@@ -53,6 +54,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     benchmark_role.setup(app)
     descriptions.setup(app)
     repository.setup(app)
+    app.add_role("wheel", WheelRole())
     app.add_transform(project_folder.LinkToProject)
     shared_words.register(project_folder.LINK)
     app.connect("config-inited", add_template_context)

@@ -1,4 +1,7 @@
-"""Build the wheel of the package that the lessons use, and put it on the site."""
+"""Build the wheel of the package that the lessons use, put it on the site, and link to it.
+
+The role ``wheel`` takes the name of the package: ``{wheel}`torch-handbook` ``.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.util.docutils import SphinxRole
+
 from bilingual.requirements import FOLDER, wheel_name
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = "torch-handbook"
+
+
+class WheelRole(SphinxRole):
+    """Link to the wheel of a package; its text is the name of the file."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the link, from the page to the folder beside those of the languages."""
+        name = wheel_name(self.text)
+        up = "../" * (self.env.current_document.docname.count("/") + 1)
+        file = nodes.literal("", name)
+        return [nodes.reference(self.rawtext, "", file, refuri=f"{up}{FOLDER}/{name}")], []
 
 
 def write_wheel(html_dir: Path) -> Path:
