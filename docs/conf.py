@@ -103,7 +103,7 @@ intersphinx_mapping = inventories(HERE / "_ext", HERE / "_build" / "inventories"
 
 # What readers search for under another name
 search_synonyms = ["synonyms.txt", "terms.csv"]
-search_aside = ["errata"]  # has a line on nearly everything
+search_aside = ["errata", "glossary"]  # have a line on nearly everything
 
 # The look (templates in _templates, style in _static/custom.css)
 html_theme = "pydata_sphinx_theme"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,7 +78,86 @@ def test_the_index_is_a_script_that_holds_only_articles(site: Path) -> None:
     assert not re.search("Menu|Licence|Script|#", script)
     assert words["synonyms"] == [["tensor", "张量"]]
     assert words["aside"] == ["errata.html"]
+    assert words["explains"] == {}
     assert "張张" in words["traditional"] and "網网" not in words["traditional"]
+
+
+def test_the_index_says_which_page_explains_a_name(site: Path) -> None:
+    items = "".join(
+        f'<li><p>{name} · <a href="{page}">Title</a></p></li>'
+        for name, page in [
+            ("<code>torch.ones</code>", "lessons/two.html#top"),
+            ("lambda", "lessons/one.html"),
+            ("<code>Tensor.sum</code>", "lessons/one.html"),
+            ("<code>Tensor.mean</code>", "lessons/one.html"),
+        ]
+    )
+    page = f'<article><ul class="where-explained simple">{items}</ul></article>'
+    (site / "where.html").write_text(page, "utf-8")
+    assert search_index.read_explained(site) == {
+        "lessons/one.html": ["Tensor.sum", "Tensor.mean"],
+        "lessons/two.html": ["torch.ones"],
+    }
+
+
+SECTIONS = {
+    "quantize": ("Quantization", "How a network gets smaller."),
+    "quality": ("Quality", "What good data are, for a module."),
+    "convolution": ("卷积", "卷积核在图像上滑动。"),
+    "reel": ("卷起", "把纸卷起来，就是一卷纸。"),
+    "models": ("Models", "The models of the package, each a module with attributes."),
+    "recipe": ("A recipe", "A model, which is a module of torch, that learned on another task."),
+    "transfer": ("Another task", "With few images, begin with a pretrained model."),
+    "device": (
+        "Devices",
+        "A module of torch, its attribute, errors with CUDA, compiled code.",
+    ),
+    "install": ("Installation", "Torch not compiled with CUDA enabled: you have a CPU build."),
+    "glossary": ("Glossary", "Stride: how far a window moves."),
+    "layers": ("Layers", "A window moves by its stride, and pads what is outside."),
+    "errata": ("Is it still true?", "torch.symeig: it is torch.linalg.eigh now."),
+    "module": ("Module", "A module of torch is a part of a network, with an attribute or two."),
+    "first": (
+        "First",
+        "A module has an attribute. Call fused_step, and fused_step again.",
+    ),
+    "explains": ("Second", "What it does in the end, fused_step, after many other words here."),
+}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("quantizaton", "quantize"),  # a letter is missing
+        ("quantisaton", "quantize"),  # and another spelling
+        ("qauntization", "quantize"),  # two letters changed places
+        ("卷级", "convolution"),  # a word that sounds the same
+        ("pretrained model", "transfer"),  # "model" is everywhere
+        ("AssertionError: Torch not compiled with CUDA enabled", "install"),
+        ("stride", "layers"),  # before the glossary, which has a line on it
+        ("AttributeError: module 'torch' has no attribute 'symeig'", "errata"),
+        ("fused_step", "explains"),  # as the list of names says
+    ],
+)
+def test_what_the_engine_finds(query: str, first: str) -> None:
+    pages = [[name, title, [["", title, text, ""]]] for name, (title, text) in SECTIONS.items()]
+    words = {
+        "synonyms": [["convolution", "卷积"]],
+        "traditional": "張张",
+        "aside": ["glossary", "errata"],
+        "explains": {"explains": ["handbook.fused_step"]},
+    }
+    static = Path(search_index.__file__).with_name("static")
+    script = f"""
+        const MiniSearch = require({json.dumps(str(static / "minisearch.min.js"))});
+        require({json.dumps(str(static / "search-engine.js"))});
+        handbookSearch.createSearch(MiniSearch, {json.dumps(pages)}, {json.dumps(words)}).then(
+            (engine) => engine.search({json.dumps(query)}).results.map((page) => page.section.url)
+        ).then((found) => console.log(JSON.stringify(found)));
+    """
+    run = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)[:1] == [first]
 
 
 def test_only_changed_pages_are_read_again(site: Path, monkeypatch) -> None:

@@ -6,11 +6,16 @@ has it in its text introduces it, or else the first that uses it. The first less
 the whole road and leaves the explanations to later ones: it introduces what it declares and the
 names of `handbook`, whose inside a reader need not know, and may use the others. The other lessons
 of the first part belong to the tour: they may use a name that a later lesson introduces, if their
-own text has it and says what it does there.
+own text has it and says what it does there. Later lessons may use it, too, but it has to be
+declared for the one that explains it; the table may also name a lesson of `NOT_YET`.
+
+A lesson builds on the earlier ones that introduced the names which it uses, on those that it links
+to, and on its neighbours: `before` weighs them, and the part `[before]` of the table overrules it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator
@@ -22,6 +27,9 @@ from course.lesson import Fault, Lesson
 TABLE = "introduces.toml"
 MAX_NEW = 10
 SHOWN = 3  # lessons that a lesson builds on, at most
+# Points of an earlier lesson: for each link up to the third, for the same part, and to be shown.
+LINKED, SAME_PART, ENOUGH = 1.5, 1, 2.5
+RARE = 20  # a name that more lessons use is everybody's
 LINK = re.compile(r":doc:`(?:[^`<]*<)?/lessons/([^`<>]+)>?`")
 
 
@@ -47,6 +55,7 @@ class Introductions:
         self.declared: dict[str, list[str]] = (
             tomllib.loads(table.read_text("utf-8")) if table.exists() else {}
         )
+        self.declared_before: dict[str, list[str]] = dict(self.declared.pop("before", {}))
         self.where = self._find()
 
     def _find(self) -> dict[str, str]:
@@ -56,6 +65,8 @@ class Introductions:
         for lesson in self.order:  # what is declared comes first
             for name in self.declared.get(lesson, []):
                 found.setdefault(name, lesson)
+        for name in self._of_the_house():
+            found.setdefault(name, self.order[0])
         for explained in (True, False):
             for lesson in old:
                 for name in self.uses[lesson]:
@@ -64,8 +75,6 @@ class Introductions:
         for lesson in self._tour():
             for name in self._told(lesson):
                 found.setdefault(name, lesson)
-        for name in self._of_the_house():
-            found.setdefault(name, self.order[0])
         return found
 
     def _of_the_house(self) -> list[str]:
@@ -101,24 +110,38 @@ class Introductions:
 
     def new(self, lesson: str) -> list[str]:
         """Return what a lesson introduces, the functions and classes of its own included."""
-        declared = self.declared.get(lesson)
-        if declared is None:
+        declared = self.declared.get(lesson, [])
+        if lesson in self.not_yet or lesson not in self.declared:
             declared = [name for name in self.uses[lesson] if self.where.get(name) == lesson]
         return [*declared, *names.own_names(self.lessons[lesson])]
 
     def before(self, lesson: str) -> list[str]:
         """Return the earlier lessons that a lesson builds on, in the order of the book.
 
-        These are the first that its text links to. Where it links to none, they are the nearest
-        that introduced names which it uses.
+        The table may say which. Otherwise they are those with the most points: for each name that
+        they introduced and the lesson uses, if it is rare, and the more the rarer; for each link;
+        and for being near, in the same part.
         """
         earlier = self.order[: self.order.index(lesson)]
-        linked = dict.fromkeys(LINK.findall(self.lessons[lesson].text))
-        found = [name for name in linked if name in earlier][:SHOWN]
-        if not found:
-            used = {self.where.get(name) for name in self.uses[lesson]}
-            found = [name for name in earlier if name in used][-SHOWN:]
+        found = self.declared_before.get(lesson)
+        if found is None:
+            points = {name: self._points(name, lesson) for name in earlier}
+            best = sorted(earlier, key=lambda name: points[name], reverse=True)[:SHOWN]
+            found = [name for name in best if points[name] >= max(ENOUGH, points[best[0]] / 3)]
         return sorted(found, key=earlier.index)
+
+    def _points(self, earlier: str, lesson: str) -> float:
+        """Return how much a lesson builds on an earlier one."""
+        names = [name for name in self.uses[lesson] if self.where.get(name) == earlier]
+        rare = [max(0.0, math.log(RARE / self._users(name))) for name in names]
+        links = LINK.findall(self.lessons[lesson].text).count(earlier)
+        part = earlier.partition("/")[0] == lesson.partition("/")[0]
+        near = 1 / (self.order.index(lesson) - self.order.index(earlier))
+        return sum(rare) + LINKED * min(links, 3) + part * (SAME_PART + near)
+
+    def _users(self, name: str) -> int:
+        """Return how many lessons use a name."""
+        return sum(name in uses for uses in self.uses.values())
 
     def faults(self, lesson: str) -> Iterator[Fault]:
         """Yield what is wrong with the names of a lesson whose introductions are declared."""
@@ -136,6 +159,15 @@ class Introductions:
             if place and name not in known:
                 later = f", or leave it to {self.where[name]}" if name in self.where else ""
                 yield Fault(line, f"{name} is new: explain it and declare it in {TABLE}{later}")
+        if lesson in self._tour():
+            later = {name for other in self.order[place + 1 :] for name in self.uses[other]}
+            for name in self._told(lesson):
+                if name in later and name not in self.declared.get(self.where[name], []):
+                    rule = f"{name} is only told here: declare it in {TABLE}"
+                    yield Fault(self.uses[lesson][name], f"{rule} for the lesson that explains it")
+        for name in self.declared_before.get(lesson, []):
+            if name not in self.order[:place]:
+                yield Fault(1, f"{name} is no earlier lesson: correct [before] in {TABLE}")
         new = self.new(lesson)
         if len(new) > MAX_NEW:
             yield Fault(1, f"{len(new)} new names, {MAX_NEW} at most: {', '.join(new)}")

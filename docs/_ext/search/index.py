@@ -7,6 +7,7 @@ Of Python code, the names and the comments are kept, and of output the lines tha
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,7 +64,11 @@ def write_index(
     words = _to_json(synonyms)
     characters = traditional_characters(lines + words)
     pages_aside = _to_json([f"{page}.html" for page in aside])
-    words = f'{{"synonyms":{words},"traditional":"{characters}","aside":{pages_aside}}}'
+    explains = _to_json(read_explained(site))
+    words = (
+        f'{{"synonyms":{words},"traditional":"{characters}","aside":{pages_aside},'
+        f'"explains":{explains}}}'
+    )
     index.write_text(f"{PREFIX}{lines}{SUFFIX}window.handbookWords={words};\n", "utf-8")
 
 
@@ -89,6 +94,22 @@ def find_pages(site: Path) -> dict[str, Path]:
     """Return the pages of a site by their addresses."""
     found = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*.html"))}
     return {url: path for url, path in found.items() if url[0] != "_"}
+
+
+def read_explained(site: Path) -> dict[str, list[str]]:
+    """Return the names that each page explains, as the lists of "Where is it explained?" say."""
+    found: dict[str, list[str]] = {}
+    for page in site.glob("*.html"):
+        text = page.read_text("utf-8")
+        if 'class="where-explained' not in text:
+            continue
+        article = BeautifulSoup(text, "html.parser", parse_only=ARTICLE)
+        for item in article.select("ul.where-explained > li"):
+            name, link = item.find("code"), item.find("a", href=True)
+            if isinstance(name, Tag) and isinstance(link, Tag):
+                url = posixpath.normpath(str(link["href"]).partition("#")[0])
+                found.setdefault(url, []).append(plain_text(name))
+    return dict(sorted(found.items()))
 
 
 def _mtime(file: Path) -> int:
