@@ -202,7 +202,7 @@ def test_exponents_are_read_too(tmp_path, label, smallest):
     assert int(needs) == pytest.approx(520 / smallest, abs=1), "7.2 points are 10 pixels of 800"
 
 
-@pytest.mark.parametrize(("size", "card"), [((8, 4), (416, 208)), ((4, 8), (136, 272))])
+@pytest.mark.parametrize(("size", "card"), [((8, 4), (320, 160)), ((4, 8), (112, 224))])
 def test_a_card_is_no_larger_than_it_is_shown(tmp_path, size, card):
     """A high figure, too."""
 
