@@ -38,6 +38,7 @@ default_role = "literal"  # `name` in a docstring is code
 bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
 bilingual_title_marks = {"zh_CN": "《》"}
 bilingual_earlier = "If you learned PyTorch earlier"
+bilingual_archives = "handbook"
 language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False

@@ -179,6 +179,25 @@ def test_the_docs_extension_imports_neither_torch_nor_handbook():
         assert not roots & {"torch", "handbook"}, file
 
 
+def test_the_extension_for_languages_knows_nothing_of_this_project():
+    """Another project could use it: it names no package, language or folder of this one."""
+    package = ROOT / "docs/_ext/bilingual"
+    ours = re.compile(
+        r"handbook|digit_reader|torch|:lang\(|zh[-_]|[\"'/]zh\b|[\"'/](docs|examples)/", re.I
+    )
+    found = []
+    for file in (*package.rglob("*.py"), *package.glob("static/*")):
+        text = file.read_text("utf-8")
+        for number, line in enumerate(text.splitlines(), 1):
+            if ours.search(line):
+                found.append(f"{file}:{number}: {line.strip()}; make it a setting of conf.py")
+        if file.suffix == ".py":
+            roots = {name.split(".")[0] for name in imports(ast.parse(text))}
+            others = roots & {"course", "looks", "publishing", "search"}
+            found += [f"{file}: imports {name}; move what it needs" for name in others]
+    assert found == []
+
+
 # PyTorch documents these two under a name that begins with an underscore, and has no other.
 DOCUMENTED = {f"torch._inductor.aoti_{verb}_package" for verb in ("compile_and", "load")}
 

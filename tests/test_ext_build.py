@@ -57,6 +57,40 @@ while not Path("../{other}.here").exists():
     assert titles == ["Lesson x", "Lesson x", "Lesson y"]
 
 
+def test_any_language_has_its_own_words(tmp_path):
+    """The extension alone, and a language that it has never heard of."""
+    docs = write_site(tmp_path, {"x/x": "print(1)"}, [*ENGLISH, ("ja", "ja", "ja", "日本語")])
+    words = docs / "locale/ja/LC_MESSAGES/sphinx.po"
+    words.parent.mkdir(parents=True)
+    words.write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
+        'msgid "Out:"\nmsgstr "出力："\n',
+        "utf-8",
+    )
+    html = tmp_path / "html"
+    options = ("-D", "bilingual_lessons=text")
+    sphinx_build.run_sphinx(Project(docs), "html", html, *options, language="ja")
+    assert '"出力："' in (html / "_static/bilingual.css").read_text("utf-8")
+    assert (html / "_downloads/x/x.py").exists()
+
+
+def test_a_value_is_shown_as_text_even_if_its_library_has_a_widget(tmp_path):
+    """A widget would bring styles and scripts that are not in the language of the page."""
+    code = """class Model:
+    def __repr__(self):
+        return "Model(3)"
+
+    def _repr_html_(self):
+        return "<b>a widget</b>"
+
+
+Model()"""
+    docs = write_site(tmp_path, {"x/x": code})
+    build.build_sites(docs)
+    page = (docs / "_build/html/en/lessons/x/x.html").read_text("utf-8")
+    assert "Model(3)" in page and "<b>a widget</b>" not in page
+
+
 def test_a_message_has_only_its_own_page_read_and_a_title_is_shown_everywhere(tmp_path):
     """To read the pages with thumbnails again, those of the package among them, takes long."""
     chinese = ("zh_CN", "zh", "zh-CN", "中文")

@@ -171,7 +171,7 @@ def test_archives(tiny, page):
             box.find_all("a"), ("scripts", "notebooks"), (".py", ".ipynb"), strict=True
         ):
             file = tiny / "docs/_build/html" / folder / link["href"]
-            top = f"handbook-{kind}-{folder}"
+            top = f"tiny-{kind}-{folder}"
             assert file.name == f"{top}.zip"
             size = archives.size(file.stat().st_size)
             assert link.find_next_sibling("span").get_text() == f"({size})"
@@ -194,7 +194,7 @@ def test_an_archive_follows_its_files(tiny, tmp_path):
     text = "".join(f"# {number}\n" for number in range(2000))
     script.write_text(f"{script.read_text()}\n{text}")
     build.build_sites(root / "docs")
-    file = root / "docs/_build/html/en/_downloads/handbook-scripts-en.zip"
+    file = root / "docs/_build/html/en/_downloads/tiny-scripts-en.zip"
     index = (root / "docs/_build/html/en/index.html").read_text()
     assert archives.size(file.stat().st_size) in index
     assert "KB" in index and file.stat().st_size > 4000

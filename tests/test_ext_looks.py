@@ -18,7 +18,7 @@ from PIL import Image
 from course import program_slice
 from course.lesson import Lesson
 from course.order import LEVELS, ORDER, parts
-from looks import drawing, slim_styles
+from looks import drawing, long_names, slim_styles
 from looks.dark_colours import PAPER, dark, darken
 from looks.formulas import mathml
 from publishing.descriptions import WIDTH, first_sentences, shorten
@@ -202,7 +202,7 @@ def test_exponents_are_read_too(tmp_path, label, smallest):
     assert int(needs) == pytest.approx(520 / smallest, abs=1), "7.2 points are 10 pixels of 800"
 
 
-@pytest.mark.parametrize(("size", "card"), [((8, 4), (416, 208)), ((4, 8), (136, 272))])
+@pytest.mark.parametrize(("size", "card"), [((8, 4), (320, 160)), ((4, 8), (112, 224))])
 def test_a_card_is_no_larger_than_it_is_shown(tmp_path, size, card):
     """A high figure, too."""
 
@@ -256,6 +256,26 @@ def test_what_a_page_or_a_script_names_is_used(tmp_path):
     assert slim_styles.used_names([page], [script], kept) == first  # nothing is read again
     page.write_text('<p class="seven">', "utf-8")
     assert {"seven"} == slim_styles.used_names([page], [], kept)
+
+
+# ---- Names
+
+
+@pytest.mark.parametrize(
+    ("name", "marked"),
+    [
+        ("nn.SyncBatchNorm.convert_batchnorm", "nn.|SyncBatchNorm.|convert_|batchnorm"),
+        (
+            "key_averages(sort_by=&quot;cpu_time&quot;)",
+            "key_|averages(|sort_|by=|&quot;cpu_|time&quot;)",
+        ),
+        ("torch.nn.functional.__init__.py", "torch.|nn.|functional.__|init__.|py"),
+        ("short_name", "short_name"),
+    ],
+)
+def test_a_long_name_may_be_broken_between_its_words(name, marked):
+    page = f'<a href="torch.nn.functional.cross_entropy"><span class="pre">{name}</span></a>'
+    assert long_names.mark(page) == page.replace(f">{name}<", f">{marked.replace('|', '<wbr>')}<")
 
 
 # ---- Cards and the home page

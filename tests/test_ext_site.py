@@ -68,6 +68,13 @@ def test_outputs_are_the_same(page):
     assert "area: 9" not in [entry.msgid for entry in catalog(FIRST)]
 
 
+def test_the_word_above_outputs_is_translated(tiny):
+    """The style sheet shows it, which each language has for itself."""
+    for folder, word in (("en", "Out:"), ("zh", "输出：")):
+        style = (tiny / f"docs/_build/html/{folder}/_static/bilingual.css").read_text("utf-8")
+        assert re.findall(r'content: "(.*?)"', style) == [word]
+
+
 def test_answers_are_folded(page):
     """An answer holds text, code, output and figures, but not the text that follows."""
     for folder, title in (("en", "Answer 1"), ("zh", "答案 1")):

@@ -11,12 +11,12 @@ from helpers.site_server import Compressing, serve
 from helpers.site_survey import MOVES, PHONE, SHIFTS, VISITS
 from playwright.sync_api import Browser
 
-from course.order import ORDER
+from course.order import ORDER, parts
 
 pytestmark = pytest.mark.site
 BOTH = pytest.mark.parametrize("folder", FOLDERS)
 KB = 1000
-TEXT_PAGE, LESSON_PAGE = 150 * KB, 450 * KB
+TEXT_PAGE, LESSON_PAGE, ALL_CARDS = 150 * KB, 450 * KB, 800 * KB
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,20 @@ def test_a_page_of_text_is_light(browser: Browser, compressed: str, folder: str,
     size, _ = weight(browser, compressed, f"{folder}/{PAGE_KINDS[kind]}", scroll=False)
     print(json.dumps({"page": f"{folder}/{PAGE_KINDS[kind]}", "bytes": size}))
     assert size <= TEXT_PAGE
+
+
+@pytest.mark.parametrize("part", parts())
+def test_the_page_of_a_part_is_light(browser: Browser, compressed: str, part: str) -> None:
+    """A browser loads the cards somewhat below the screen, too: for most parts, all of them."""
+    size, _ = weight(browser, compressed, f"en/lessons/{part}/index.html", scroll=False)
+    print(json.dumps({"page": part, "bytes": size}))
+    assert size <= TEXT_PAGE
+
+
+def test_the_cards_of_all_lessons_are_light(browser: Browser, compressed: str) -> None:
+    size, _ = weight(browser, compressed, "en/lessons/index.html", scroll=True)
+    print(json.dumps({"page": "all lessons", "bytes": size}))
+    assert size <= ALL_CARDS
 
 
 @pytest.mark.parametrize("lesson", ORDER)

@@ -38,7 +38,7 @@ class ArchiveLinks(SphinxDirective):
 
 def archive_name(env: BuildEnvironment, kind: str) -> str:
     """Return the file name of an archive, which is also the name of the folder in it."""
-    return f"handbook-{kind}-{env.config.html_context['folder']}"
+    return f"{env.config.bilingual_archives}-{kind}-{env.config.html_context['folder']}"
 
 
 def pack(top: str, files: Iterable[tuple[str, bytes]]) -> bytes:

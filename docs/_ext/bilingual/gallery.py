@@ -5,6 +5,8 @@ SETTINGS = {
     "filename_pattern": r"\.py$",
     "reset_modules": ("matplotlib", "bilingual.warnings_as_errors.turn_warnings_into_errors"),
     "reset_modules_order": "before",
+    # The last value of a cell is shown as Python does, not as a widget of its library
+    "capture_repr": ("__repr__",),
     # Lessons are ordered by file name
     "within_subsection_order": "FileNameSortKey",
     # Imported names link to their documentation, and from there back to the lessons

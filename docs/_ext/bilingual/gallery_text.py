@@ -19,6 +19,7 @@ from bilingual import shared_words, transform_priorities
 
 DOWNLOAD_NOTE = "Download this lesson as a script or a notebook"
 DOWNLOAD_LABELS = {"python": "Script", "jupyter": "Notebook"}
+OUTPUT = "Out:"  # static/bilingual.css.jinja shows it
 
 
 class TranslateGalleryText(SphinxTransform):
@@ -130,7 +131,7 @@ def _localized(html: str, title: str, intro: str) -> str:
 
 def setup(app: Sphinx) -> None:
     """Register the transform, the handlers and their words."""
-    shared_words.register(DOWNLOAD_NOTE, *DOWNLOAD_LABELS.values())
+    shared_words.register(DOWNLOAD_NOTE, *DOWNLOAD_LABELS.values(), OUTPUT)
     app.add_transform(TranslateGalleryText)
     app.add_directive("minigallery", TrackedMiniGallery, override=True)
     app.connect("doctree-read", note_intro)

@@ -12,7 +12,7 @@ def inventories(source: Path, target: Path) -> dict[str, tuple[str, str]]:
     """Compile every `NAME-inventory.txt` of a folder, for `intersphinx_mapping`.
 
     The first line of a list is the address of the documentation. Each further line is a kind and a
-    name (``function torch.add``), followed by the page if it is not the one that the line
+    name (``function json.loads``), followed by the page if it is not the one that the line
     ``default …`` gives.
     """
     target.mkdir(parents=True, exist_ok=True)

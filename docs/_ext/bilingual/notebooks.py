@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from collections.abc import Iterable
 from html import unescape
 from pathlib import Path
@@ -30,7 +29,6 @@ FROM_THE_TOP = (
     "Run the cells in order, from the top. A cell that is run twice goes on from what it did the "
     "first time, and a check after it may then fail."
 )
-HTML_OUTPUT = re.compile(r'<div class="output_subarea.*?>\n(.*)\n *</div>', re.DOTALL)
 Cell = dict[str, Any]
 
 
@@ -83,10 +81,7 @@ class _Cells:
                 case imgsgnode() | nodes.bullet_list() if _is_figure(node):
                     for figure in node.findall(imgsgnode):
                         self._figure(figure)
-                case nodes.raw():
-                    if html := HTML_OUTPUT.search(node.astext()):
-                        self._data({"text/html": [html[1]]})
-                case alt_text() | addnodes.only():  # the latter holds the links to the downloads
+                case nodes.raw() | alt_text() | addnodes.only():  # the last holds the downloads
                     pass
                 case _ if text := self.writer.block(node):
                     self.text.append(text)
@@ -126,10 +121,8 @@ class _Cells:
         name = node["uri"].lstrip("/")
         self.env.note_dependency(name)
         kind, data = _picture(Path(self.env.srcdir, name))
-        self._data({kind: data, "text/plain": [unescape(node["alt"])]})
-
-    def _data(self, data: dict[str, Any]) -> None:
-        self._output({"output_type": "display_data", "metadata": {}, "data": data})
+        shown = {kind: data, "text/plain": [unescape(node["alt"])]}
+        self._output({"output_type": "display_data", "metadata": {}, "data": shown})
 
     def _output(self, output: Cell) -> None:
         last = next(cell for cell in self.book["cells"][::-1] if cell["cell_type"] == "code")

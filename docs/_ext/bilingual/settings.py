@@ -27,13 +27,20 @@ DEFAULTS: dict[str, Any] = {
     "bilingual_environment": {},  # variables for all steps of a build, unless they are set
     # The title of the fold for readers who learned it earlier
     "bilingual_earlier": "If you learned it earlier",
+    # How the names of the archives of all scripts and of all notebooks begin
+    "bilingual_archives": "all",
     # What stands before and after the title of a page in a sentence, by language, e.g. "《》"
     "bilingual_title_marks": {},
     # What the lessons are for the pages: "ready" (all of them ran), "run" or "text" (see execute)
     "bilingual_lessons": "ready",
 }
 # A page does not depend on how its lesson was run, or on what the other languages are called.
-IN_PAGES = ("bilingual_languages", "bilingual_earlier", "bilingual_title_marks")
+IN_PAGES = (
+    "bilingual_languages",
+    "bilingual_earlier",
+    "bilingual_archives",
+    "bilingual_title_marks",
+)
 
 
 def setup(app: Sphinx) -> None:

@@ -25,9 +25,14 @@ def add_static_files(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part."""
-    from looks import figures, formulas, slim_styles  # not needed where a lesson is drawn
+    from looks import (
+        figures,
+        formulas,
+        long_names,
+        slim_styles,
+    )  # not needed where a lesson is drawn
 
-    for part in (formulas, figures, slim_styles):
+    for part in (formulas, figures, long_names, slim_styles):
         part.setup(app)
     app.connect("config-inited", add_static_files)
     app.add_css_file("looks.css")

@@ -14,6 +14,7 @@ html_use_index = False
 bilingual_languages = [("en", "en", "en", "English"), ("zh_CN", "zh", "zh-CN", "中文")]
 bilingual_title_marks = {"zh_CN": "《》"}
 bilingual_earlier = "If you learned PyTorch earlier"
+bilingual_archives = "tiny"
 bilingual_environment = {"SOURCE_DATE_EPOCH": "1767225600"}
 sphinx_gallery_conf = {
     **gallery.SETTINGS,
