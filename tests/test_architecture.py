@@ -90,7 +90,8 @@ def uses(parsed):
 def test_arrows_point_down():
     layers = [
         {"_typing", "_modes", "steps", "episodes", "torchrun"},
-        {"distributed", "saved_memory", "summary", "validation", "_checkpoint_validation"},
+        {"distributed", "saved_memory", "summary", "_checkpoint_validation"},
+        {"validation"},
         {"batches", "_running_means", "progress", "_rank"},
         {"rng"},
         {"checkpoint"},

@@ -70,7 +70,7 @@ def place(tmp_path_factory):
 
 
 RETRAIN = ("delete it", "choose another", "try again", "is not there", "of another model")
-REPLACE = ("move it away", "images alone", "put images", "save it as", "save the one", "bring all")
+REPLACE = ("move it away", "only images", "put images", "save it as", "save the one", "bring all")
 REFUSED = (ValueError, FileNotFoundError)
 # Name, file, reader, its error, its advice, and whether damaged bytes may be data: other values.
 LOADERS = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
+from . import distributed
 from ._typing import (
     BatchIterable,
     EpochMetrics,
@@ -49,7 +50,8 @@ def validate_arguments(
         )
     _validate_optimizer(model, optimizer)
     _validate_scheduler(optimizer, scheduler, scheduler_interval, val)
-    if val is not None and num_batches(val) == 0:
+    alone = distributed.world_size() == 1  # otherwise some ranks may have none
+    if alone and val is not None and num_batches(val) == 0:
         raise ValueError("val has no batches: the data is empty; pass data, or omit val")
     if not isinstance(epochs, SupportsIndex):
         raise TypeError(f"epochs is {epochs!r}: it must be a whole number")
