@@ -25,12 +25,8 @@ def add_static_files(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part."""
-    from looks import (
-        figures,
-        formulas,
-        long_names,
-        slim_styles,
-    )  # not needed where a lesson is drawn
+    # Not needed where a lesson is drawn.
+    from looks import figures, formulas, long_names, slim_styles
 
     for part in (formulas, figures, long_names, slim_styles):
         part.setup(app)
