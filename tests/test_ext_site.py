@@ -8,8 +8,9 @@ from pathlib import Path
 import polib
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
 
-from bilingual import build, catalogs, sphinx_build
+from bilingual import build, catalogs, completeness, sphinx_build
 from bilingual.code_comments import find_comments
 from bilingual.project import Project
 
@@ -392,6 +393,14 @@ def test_broken_markup_in_a_translation_is_named(tiny, tmp_path, message, broken
     log = re.sub("\x1b\\[.*?m", "", build.build_html(project, language))
     assert f"{file}:{line}: WARNING: {fault}" in log
     assert f"fix the translation: {broken}" in log
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [("小于 2**53 时", False), ("这是**重要的", True), ("共有 3** 个", True), ("``x", True)],
+)
+def test_a_power_is_no_markup(text, seen):
+    assert bool(completeness.markup_fault(nodes.paragraph("", "", nodes.Text(text)))) == seen
 
 
 def test_the_extension_imports_neither_torch_nor_handbook():

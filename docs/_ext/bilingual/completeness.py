@@ -22,7 +22,7 @@ from bilingual import catalogs, shared_words, transform_priorities
 from bilingual.languages import is_source
 
 logger = logging.getLogger(__name__)
-RAW_MARKUP = re.compile(r"\*\*|``|(?<!\w):[a-z:]+:`|\{[a-z:]+\}`")
+RAW_MARKUP = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|``|(?<!\w):[a-z:]+:`|\{[a-z:]+\}`")
 
 
 class CheckCompleteness(SphinxTransform):
