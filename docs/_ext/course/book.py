@@ -16,6 +16,7 @@ from course.introductions import TABLE, Introductions
 CODE = sorted(Path(__file__).parent.glob("*.py"))
 Found = TypeVar("Found")
 Names = tuple[str, ...]
+Scripts = tuple[Path, Names, Names, tuple[int, ...]]
 
 
 def lesson_of(config: Config, page: str) -> str | None:
@@ -49,18 +50,18 @@ def known(env: BuildEnvironment, what: str, compute: Callable[[], Found]) -> Fou
     return kept[what]
 
 
-def _scripts(env: BuildEnvironment) -> tuple[Path, Names, Names, tuple[int, ...]]:
+def _scripts(env: BuildEnvironment) -> Scripts:
     """Return the folder of the lessons, their order, and when they and this code were changed."""
     folder = Path(env.srcdir, env.config.sphinx_gallery_conf["examples_dirs"])
-    order, not_yet = tuple(env.config.course_order), tuple(env.config.course_not_yet)
-    files = (folder / TABLE, *(folder / f"{name}.py" for name in order), *CODE)
-    return folder, order, not_yet, _changed(files)
+    return _seen(folder, tuple(env.config.course_order), tuple(env.config.course_not_yet))
 
 
 @cache
-def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
+def _seen(folder: Path, order: Names, not_yet: Names) -> Scripts:
     """Look at the files once in a build: each page asks for them, and most of them twice."""
-    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
+    files = [folder / TABLE, *(folder / f"{name}.py" for name in order), *CODE]
+    changed = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
+    return folder, order, not_yet, changed
 
 
 @cache
@@ -72,4 +73,4 @@ def _introductions(
 
 def setup(app: Sphinx) -> None:
     """Look at the files again in each build."""
-    app.connect("builder-inited", lambda app: _changed.cache_clear())
+    app.connect("builder-inited", lambda app: _seen.cache_clear())
