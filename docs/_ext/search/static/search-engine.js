@@ -13,6 +13,7 @@
   const EVERYWHERE = 0.25; // of a word that all pages have; a word of one page counts fully
   const KIND = 0.3; // of an exception's name, which says of what kind an error is, not what it is about
   const VERBATIM = 1; // each further telling word that a text has in the order of the query adds the whole score again
+  const WHOLE = 0.75; // of a word, however common, if a text has all of the query word for word, four words or more
   const HAN_WORD = 0.35; // of a Chinese character, as a part of a word
   const COMPARED = 100; // sections, the best ones, that are compared with the query word by word
   const EXPLAINED = 2; // the page that explains a name of the query counts so many times
@@ -160,11 +161,13 @@
     // The longest part of a query that a section has word for word: how many words it has that are asked for.
     function verbatim(words, id) {
       const section = speak(id);
+      const all = Math.max(4, words.filter((word) => !/.(error|exception)$/.test(word)).length);
       let longest = 0;
       for (let from = 0, to = 1; to <= words.length; ) {
         const part = words.slice(from, to);
         if (from < to && section.includes(` ${part.join(" ")} `)) {
           longest = Math.max(longest, part.reduce((sum, word) => sum + (HAN.test(word) ? HAN_WORD : isFiller(word) ? 0 : telling(stem(word))), 0));
+          if (part.length >= all) longest = Math.max(longest, WHOLE * part.length);
           to++;
         } else if (++from >= to) to = from + 1;
       }
