@@ -256,6 +256,7 @@ def test_the_first_cell_looks_for_all_that_it_would_install(
     calls = []
     monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
     monkeypatch.setattr("importlib.metadata.version", without({package}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())  # pip is there
     try:
         exec(cell, {})
     except ModuleNotFoundError as error:
