@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bs4 import BeautifulSoup, SoupStrainer, Tag
+from bs4 import BeautifulSoup, Tag
 
 from search.plain_text import plain_text, strip_formulas, take_names
 from search.same_words import traditional_characters
@@ -37,8 +37,9 @@ EXCLUDED_ELEMENTS = (
 BLOCKS = ["p", "pre", "li", "dt", "dd", "td", "th", "div", "h1", "h2", "h3", "h4", "summary"]
 HEADING = re.compile("^h[1-6]$")
 PREFIX, SUFFIX = "window.handbookIndex=[\n", "\n];\n"
+WORDS = "window.handbookWords="
 
-ARTICLE = SoupStrainer("article")
+ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 
 Section = tuple[str, str, str, str]  # anchor, heading, text, names
 
@@ -52,9 +53,10 @@ def write_index(
     touch on everything: where both match, the page that explains it comes first.
     """
     index, pages = site / "search-data.js", find_pages(site)
+    before = _read_rows(index)
     rows = {
         url: row
-        for url, row in _read_rows(index).items()
+        for url, row in before.items()
         if url in pages and _mtime(pages[url]) < _mtime(index)
     }
     changed = {url: path for url, path in pages.items() if url not in rows}
@@ -64,12 +66,12 @@ def write_index(
     words = _to_json(synonyms)
     characters = traditional_characters(lines + words)
     pages_aside = _to_json([f"{page}.html" for page in aside])
-    explains = _to_json(read_explained(site))
+    explains = (before and _explained_before(index)) or read_explained(site)
     words = (
         f'{{"synonyms":{words},"traditional":"{characters}","aside":{pages_aside},'
-        f'"explains":{explains}}}'
+        f'"explains":{_to_json(explains)}}}'
     )
-    index.write_text(f"{PREFIX}{lines}{SUFFIX}window.handbookWords={words};\n", "utf-8")
+    index.write_text(f"{PREFIX}{lines}{SUFFIX}{WORDS}{words};\n", "utf-8")
 
 
 def _to_json(value: object) -> str:
@@ -87,7 +89,17 @@ def _read_rows(index: Path) -> dict[str, str]:
     if not (text.startswith(PREFIX) and SUFFIX in text and text.endswith("};\n")):
         return {}
     lines = text.removeprefix(PREFIX).partition(SUFFIX)[0].split(",\n")
-    return {json.loads(line)[0]: line for line in lines if line}
+    address = json.JSONDecoder().raw_decode
+    return {address(line, 1)[0]: line for line in lines if line}
+
+
+def _explained_before(index: Path) -> dict[str, list[str]]:
+    """Return what `read_explained` found for the index, if the pages that say it are older."""
+    pages = explaining(index.parent)
+    if not pages or any(_mtime(page) >= _mtime(index) for page in pages):
+        return {}
+    words = index.read_text("utf-8").rpartition(WORDS)[2]
+    return dict(json.loads(words.removesuffix(";\n"))["explains"])
 
 
 def find_pages(site: Path) -> dict[str, Path]:
@@ -96,20 +108,29 @@ def find_pages(site: Path) -> dict[str, Path]:
     return {url: path for url, path in found.items() if url[0] != "_"}
 
 
+def explaining(site: Path) -> list[Path]:
+    """Return the pages that list which names are explained where."""
+    pages = sorted(site.glob("*.html"))
+    return [page for page in pages if 'class="where-explained' in page.read_text("utf-8")]
+
+
 def read_explained(site: Path) -> dict[str, list[str]]:
     """Return the names that each page explains, as the lists of "Where is it explained?" say."""
     found: dict[str, list[str]] = {}
-    for page in site.glob("*.html"):
-        text = page.read_text("utf-8")
-        if 'class="where-explained' not in text:
-            continue
-        article = BeautifulSoup(text, "html.parser", parse_only=ARTICLE)
-        for item in article.select("ul.where-explained > li"):
+    for page in explaining(site):
+        article = _article(page.read_text("utf-8"))
+        for item in article.select("ul.where-explained > li") if article else []:
             name, link = item.find("code"), item.find("a", href=True)
             if isinstance(name, Tag) and isinstance(link, Tag):
                 url = posixpath.normpath(str(link["href"]).partition("#")[0])
                 found.setdefault(url, []).append(plain_text(name))
     return dict(sorted(found.items()))
+
+
+def _article(page: str) -> Tag | None:
+    """Read what a page says itself, without the menus around it, which are longer."""
+    cut = ARTICLE.search(page)
+    return BeautifulSoup(cut[0], "html.parser").article if cut else None
 
 
 def _mtime(file: Path) -> int:
@@ -121,8 +142,8 @@ def read_pages(pages: dict[str, Path]) -> Iterator[tuple[str, str, list[Section]
     for url, path in pages.items():
         if url in EXCLUDED_PAGES:
             continue
-        article = BeautifulSoup(path.read_text("utf-8"), "html.parser", parse_only=ARTICLE).article
-        if isinstance(article, Tag) and (sections := split_sections(article)):
+        article = _article(path.read_text("utf-8"))
+        if article and (sections := split_sections(article)):
             yield url, sections[0][1], sections
 
 

@@ -31,5 +31,5 @@ def read_synonyms(file: Path) -> list[list[str]]:
 
 def traditional_characters(text: str) -> str:
     """Return pairs of a traditional character and its simplified form, for those in a text."""
-    pairs = TABLE.read_text("utf-8").split("\n")
-    return "".join(pair for pair in pairs if pair[:1] != "#" and pair[1:] and pair[1] in text)
+    pairs, there = TABLE.read_text("utf-8").split("\n"), set(text)
+    return "".join(pair for pair in pairs if pair[:1] != "#" and pair[1:] and pair[1] in there)
