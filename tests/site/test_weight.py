@@ -18,6 +18,9 @@ BOTH = pytest.mark.parametrize("folder", FOLDERS)
 KB = 1000
 TEXT_PAGE, LESSON_PAGE, ALL_CARDS = 150 * KB, 450 * KB, 800 * KB
 
+ALL_LOADED = """[...document.images].filter((image) => image.checkVisibility())
+    .every((image) => image.complete)"""
+
 
 @pytest.fixture(scope="module")
 def compressed() -> Iterator[str]:
@@ -33,14 +36,14 @@ def weight(browser: Browser, site: str, address: str, scroll: bool) -> tuple[int
     sizes: list[int] = []
     page.on("requestfinished", lambda request: sizes.append(sum_of(request.sizes())))
     page.add_init_script(SHIFTS)
-    page.goto(site + address, wait_until="networkidle")
+    page.goto(site + address, wait_until="load" if scroll else "networkidle")
     if scroll:
         height = page.evaluate("document.documentElement.scrollHeight")
         for place in range(0, height, 600):
             page.evaluate(f"scrollTo(0, {place})")
             page.wait_for_timeout(15)
-        page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(200)
+        page.wait_for_function(ALL_LOADED)
+    page.wait_for_timeout(50 if scroll else 200)
     shift = page.evaluate("window.shift")
     context.close()
     return sum(sizes), shift
