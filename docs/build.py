@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from bilingual import build, sphinx_build
 from bilingual.project import Project
-from publishing import write_project, write_site_root, write_wheel
+from publishing import build_wheel, write_project, write_site_root, write_wheel
 
 
 def main() -> None:
@@ -32,11 +33,13 @@ def main() -> None:
     docs = project.docs
     if choice.copy:
         docs = sphinx_build.copy_project(project, choice.copy.resolve(), choice.results)
-    html = build.build_sites(
-        docs, only=choice.only, draft=choice.draft, references_first=not choice.copy
-    )
+    with ThreadPoolExecutor() as pool:
+        wheel = pool.submit(build_wheel)  # beside the pages
+        html = build.build_sites(
+            docs, only=choice.only, draft=choice.draft, references_first=not choice.copy
+        )
     write_site_root(html, project.languages, os.environ.get("HANDBOOK_BASE_URL"))
-    write_wheel(html)
+    write_wheel(html, wheel.result())
     write_project(html)
     print(f"Both sites: {html / 'index.html'}")
 

@@ -29,7 +29,7 @@ from nbclient import NotebookClient
 
 from bilingual import build
 from course.order import ORDER
-from publishing import project_folder, write_project, write_wheel
+from publishing import build_wheel, project_folder, write_project, write_wheel
 
 ROOT = Path(__file__).parents[1]
 LESSON = next(name for name in ORDER if name.startswith("tensors/"))
@@ -90,7 +90,7 @@ def build_site(root: Path, address: str) -> None:
     lines = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
     conf.write_text(f"{conf.read_text('utf-8')}\n{lines}", "utf-8")
     # As a draft, because the links to other lessons lead nowhere.
-    write_wheel(build.build_sites(root / "docs", draft=True))
+    write_wheel(build.build_sites(root / "docs", draft=True), build_wheel())
 
 
 def fetch(address: str) -> str:

@@ -19,7 +19,7 @@ from bilingual.languages import Language
 from bilingual.project import Project
 from bilingual.requirements import wheel_name
 from course.order import ORDER
-from publishing import site_root, write_site_root, write_wheel
+from publishing import build_wheel, site_root, write_site_root, write_wheel
 
 LANGUAGES = [Language("en", "en", "en", "English"), Language("zh_CN", "zh", "zh-CN", "中文")]
 ROOT = Path(__file__).parents[1]
@@ -229,7 +229,7 @@ def test_a_page_links_to_the_wheel(tiny: Path) -> None:
 
 
 def test_the_wheel_can_be_installed_and_is_the_same_each_time(tmp_path: Path) -> None:
-    one, two = (write_wheel(tmp_path / name) for name in ("one", "two"))
+    one, two = (write_wheel(tmp_path / name, build_wheel()) for name in ("one", "two"))
     assert one.name == two.name and one.read_bytes() == two.read_bytes()
     assert one.parent.name == "downloads" and list(one.parent.iterdir()) == [one]
     with zipfile.ZipFile(one) as archive:

@@ -122,7 +122,10 @@ def build_html(
         sites.remove_what_is_gone(project, language)
         if kept.exists() and output.exists():
             kept.replace(note)
-        log = run_sphinx(project, "html", output, *options, language=language.code, echo=echo)
+        checked = ["-D", "bilingual_lessons=checked"]  # by `write_lessons`, which comes first
+        log = run_sphinx(
+            project, "html", output, *checked, *options, language=language.code, echo=echo
+        )
         note.replace(kept)
         note.with_name(".buildinfo.bak").unlink(missing_ok=True)
     current.remember()

@@ -1,10 +1,11 @@
 """The lessons as the pages need them, and the process in which they run and are written as pages.
 
 `bilingual_lessons` is "ready" in an ordinary build of Sphinx: it executes nothing and writes no
-page of the gallery, and it fails if a lesson has not run as it stands. With "text", pages without
-results are written, which is enough for catalogs and references. With "run" the lessons that
-changed are executed first, the longest one first; `python -m bilingual.execute FOLDER [PATTERN]`
-does that for the folder with conf.py, and the pattern selects lessons by their paths.
+page of the gallery, and it fails if a lesson has not run as it stands. With "checked" it does not
+look again whether they did. With "text", pages without results are written, which is enough for
+catalogs and references. With "run" the lessons that changed are executed first, the longest one
+first; `python -m bilingual.execute FOLDER [PATTERN]` does that for the folder with conf.py, and the
+pattern selects lessons by their paths.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def prepare_lessons(app: Sphinx) -> None:
         gallery_pages.write(app, project)
     elif app.config.bilingual_lessons == "run":
         write_lessons(app, project, pattern)
-    elif missing := missing_results(project, pattern):
+    elif app.config.bilingual_lessons == "ready" and (missing := missing_results(project, pattern)):
         raise ExtensionError("\n".join(missing))
     app.config.sphinx_gallery_conf["plot_gallery"] = False  # from here on nothing is executed
 

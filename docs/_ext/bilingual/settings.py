@@ -31,7 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "bilingual_archives": "all",
     # What stands before and after the title of a page in a sentence, by language, e.g. "《》"
     "bilingual_title_marks": {},
-    # What the lessons are for the pages: "ready" (all of them ran), "run" or "text" (see execute)
+    # What the lessons are for the pages: "ready" (all of them ran), "checked", "run" or "text": see
+    # execute
     "bilingual_lessons": "ready",
 }
 # A page does not depend on how its lesson was run, or on what the other languages are called.

@@ -3,8 +3,8 @@
 As a Sphinx extension it tells the templates what they show, describes each page for search engines,
 and adds the roles for benchmark results and for the wheel, and the links to the repository.
 `write_site_root` runs once, after all languages are built: it writes the entry page, the 404 page,
-the sitemap and llms.txt. `write_wheel` puts the package beside them, `write_project` the folder of
-the project.
+the sitemap and llms.txt. `write_wheel` puts the package beside them, which `build_wheel` made
+meanwhile, and `write_project` the folder of the project.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bilingual.languages import languages
 from publishing import benchmark_role, descriptions, project_folder, repository
 from publishing.project_folder import write_project
 from publishing.site_root import write_site_root
-from publishing.wheel import WheelRole, write_wheel
+from publishing.wheel import WheelRole, build_wheel, write_wheel
 
-__all__ = ["setup", "write_project", "write_site_root", "write_wheel"]
+__all__ = ["build_wheel", "setup", "write_project", "write_site_root", "write_wheel"]
 
 
 def add_template_context(app: Sphinx, config: Config) -> None:

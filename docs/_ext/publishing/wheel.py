@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from docutils import nodes
@@ -30,16 +31,25 @@ class WheelRole(SphinxRole):
         return [nodes.reference(self.rawtext, "", file, refuri=f"{up}{FOLDER}/{name}")], []
 
 
-def write_wheel(html_dir: Path) -> Path:
+def build_wheel() -> bytes:
     """Build the wheel without a network; the same source gives the same bytes."""
-    folder = html_dir / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # a wheel of another version
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"Building the wheel failed:\n{done.stdout}{done.stderr}")
-    wheel = folder / wheel_name(PACKAGE)
-    if not wheel.exists():
-        built = ", ".join(file.name for file in folder.iterdir())
-        sys.exit(f"The downloads name {wheel.name}, but this is {built}: install the package again")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"Building the wheel failed:\n{done.stdout}{done.stderr}")
+        name, (built,) = wheel_name(PACKAGE), Path(folder).iterdir()
+        if built.name != name:
+            sys.exit(
+                f"The downloads name {name}, but this is {built.name}: install the package again"
+            )
+        return built.read_bytes()
+
+
+def write_wheel(html_dir: Path, content: bytes) -> Path:
+    """Put the wheel on the site, alone in its folder."""
+    wheel = html_dir / FOLDER / wheel_name(PACKAGE)
+    shutil.rmtree(wheel.parent, ignore_errors=True)  # a wheel of another version
+    wheel.parent.mkdir(parents=True)
+    wheel.write_bytes(content)
     return wheel
