@@ -90,7 +90,7 @@ SITE_TESTS = [
     "publishing",
     "readme",
 ]
-# Long tests that reach nothing of the package that the others do not
+# Long tests that reach only a few lines of the package that the others do not
 LONG_TESTS = ["digit_reader", "fault_tolerance*"]
 
 
