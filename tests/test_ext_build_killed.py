@@ -9,6 +9,7 @@ import time
 import pytest
 from helpers.small_site import DRAWS, INDEX, write_site, written
 
+from bilingual import linux
 from bilingual.sphinx_build import EXTENSIONS
 
 KILLED = """
@@ -64,3 +65,24 @@ def test_a_build_that_is_killed_and_started_again_gives_the_bytes_of_a_clean_one
     change(clean, 5)
     build(clean)
     assert written(docs, "_build/html") == written(clean, "_build/html")
+
+
+@pytest.mark.skipif(not linux.can_fork(), reason="elsewhere the lessons run to their end")
+def test_the_lessons_of_a_build_that_is_killed_end_with_it(tmp_path):
+    """Otherwise the next build would wait for them."""
+    begun = tmp_path / "begun"
+    code = f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(100)\n"
+    docs = write_site(tmp_path / "site", {"a/one": code})
+    env = os.environ | {"PYTHONPATH": str(EXTENSIONS)}
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(docs)], env=env, stdout=subprocess.DEVNULL
+    ) as process:
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.kill()  # alone, not its group
+    script = docs.parent / "examples/a/one.py"
+    script.write_text(script.read_text().replace("time.sleep(100)", "print(2)"))
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", KILLED, str(docs)], env=env, check=True)
+    assert time.monotonic() - start < 60

@@ -112,5 +112,6 @@ def test_a_small_change_costs_little_more_on_a_large_site():
     slopes = found["per_lesson"]["100 to 200"]
     for task in ("nothing", "one message", "one lesson"):
         assert slopes[task]["wall"] < slopes["all read"]["wall"] / 5
+    assert all(row["one message"]["wall"] <= 5 for row in found["lessons"].values())
     sizes = [found["lessons"][n]["page"]["bytes"] for n in found["lessons"]]
     assert sizes == sorted(sizes)

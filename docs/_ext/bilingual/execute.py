@@ -24,7 +24,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
-from bilingual import gallery_pages
+from bilingual import gallery_pages, linux
 from bilingual.project import Project
 from bilingual.results import Results, missing_results
 
@@ -124,6 +124,8 @@ def _seconds(project: Project, script: Path) -> float:
 
 def main(docs: str, pattern: str | None = None) -> int:
     """Run the lessons of a project; Sphinx itself starts, but builds nothing."""
+    if linux.can_fork():
+        linux.end_with_parent()  # the lessons of a build that was killed would run on for minutes
     build = Path(docs, "_build")
     settings: dict[str, object] = {"bilingual_lessons": "run"}
     if pattern:
