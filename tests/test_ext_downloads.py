@@ -185,6 +185,26 @@ def test_archives(tiny, page):
                     assert entry.external_attr == 0o100644 << 16
 
 
+def test_an_archive_takes_over_what_has_not_changed(monkeypatch):
+    """It has the bytes of one that is packed from nothing, also where files changed or are gone."""
+    files = [("a.py", b"1" * 1000), ("b.py", b"two"), ("c/d.py", bytes(range(256)) * 9)]
+    before = archives.pack("top", files)
+    for now in (files, files[1:], [*files, ("e.py", b"5")], [files[0], ("b.py", b"2")]):
+        assert archives.pack("top", now, before) == archives.pack("top", now)
+    changed = [files[0], ("b.py", b"2"), files[2]]
+    fresh = archives.pack("top", changed)
+    packed = []
+    write = zipfile.ZipFile.writestr
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "writestr",
+        lambda archive, entry, content: (packed.append(content), write(archive, entry, content)),
+    )
+    assert archives.pack("top", changed, before) == fresh
+    assert packed == [b"2"]
+    assert archives.pack("top", changed, before[:-9]) == fresh, "an archive that was cut off"
+
+
 def test_an_archive_follows_its_files(tiny, tmp_path):
     """The page that shows its size does, too, though it did not change itself."""
     root = tmp_path / "site"

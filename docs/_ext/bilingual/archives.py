@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -41,18 +42,41 @@ def archive_name(env: BuildEnvironment, kind: str) -> str:
     return f"{env.config.bilingual_archives}-{kind}-{env.config.html_context['folder']}"
 
 
-def pack(top: str, files: Iterable[tuple[str, bytes]]) -> bytes:
-    """Put files under their names into a folder of an archive, the same bytes each time."""
+def pack(top: str, files: Iterable[tuple[str, bytes]], before: bytes = b"") -> bytes:
+    """Put files under their names into a folder of an archive, the same bytes each time.
+
+    From the archive `before`, which this function has packed, files that have not changed are taken
+    over as they are: compressing all of them would take the longer, the more lessons there are.
+    """
+    old = {}
+    if zipfile.is_zipfile(io.BytesIO(before)):  # not if the build was killed while it was written
+        with zipfile.ZipFile(io.BytesIO(before)) as archive:
+            old = archive.NameToInfo
     packed = io.BytesIO()
-    # Every build packs them; the highest level would take twice as long for 2 % less.
+    # The highest level would take twice as long for 2 % less.
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
         for name, content in sorted(files):
+            known = old.get(f"{top}/{name}")
+            if known and (known.CRC, known.file_size) == (zlib.crc32(content), len(content)):
+                _take_over(archive, known, before)
+                continue
             entry = zipfile.ZipInfo(f"{top}/{name}", OLDEST)
             entry.create_system = 3  # Unix, whose permissions follow
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return packed.getvalue()
+
+
+def _take_over(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, before: bytes) -> None:
+    """Add an entry of an older archive, header and compressed content; zipfile has no such call."""
+    size = zipfile.sizeFileHeader + len(entry.filename.encode()) + entry.compress_size
+    content = before[entry.header_offset : entry.header_offset + size]
+    entry.header_offset = archive.fp.tell()
+    archive.fp.write(content)
+    archive.start_dir = archive.fp.tell()  # where the next entry goes, or the list of all
+    archive.filelist.append(entry)
+    archive.NameToInfo[entry.filename] = entry
 
 
 def write_archives(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -63,9 +87,11 @@ def write_archives(app: Sphinx, env: BuildEnvironment) -> list[str]:
             (downloads.name_in_site(env, page) + suffix, _file(env, page + suffix))
             for page in downloads.lessons(env)
         ]
-        packed = pack(top, [(name, file.read_bytes()) for name, file in files if file.exists()])
         target = _file(env, f"{top}.zip")
-        if not target.exists() or target.read_bytes() != packed:
+        before = target.read_bytes() if target.exists() else b""
+        contents = [(name, file.read_bytes()) for name, file in files if file.exists()]
+        packed = pack(top, contents, before)
+        if packed != before:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(packed)
         name = target.relative_to(env.srcdir)

@@ -15,7 +15,8 @@ from bilingual import line_wrapping
 from bilingual.code_comments import translate_comments
 from bilingual.folds import KINDS
 
-GAP = r"(?:[ \t]+|[ \t]*\\?\n[ \t]*)"  # between two words of a paragraph: at most one line break
+# Between two words of a paragraph: at most one line break. (Sets such as [ \t] compile slowly.)
+GAP = r"(?: *\\?\n *| +)"
 UNDERLINE = re.compile(r"(?m)^(?P<title>\S.*)\n(?P<rule>([=~^-])\3{2,})$")
 Describe = Callable[[str, str], str]
 Title = Callable[[str, str], str]
