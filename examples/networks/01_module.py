@@ -1,12 +1,22 @@
 """
-Defining a network
-==================
+``nn.Module``: ``__init__`` and ``forward``
+===========================================
 
-How do you define a network, and how do you know that all of it learns?
+How do you write a network as a class, so that PyTorch finds all that has to
+learn?
 
-You say what it owns and what it computes; PyTorch finds what has to learn. It looks in certain
-places only: a layer kept elsewhere stays random, and on a CPU no error tells you. Here that happens
-to three layers of four.
+So far, a single ``nn.Linear`` was the whole model. A network has several
+layers, and each of them has numbers that training must change. If you keep the
+list of these numbers yourself, sooner or later one of them is missing from it,
+and nothing tells you. PyTorch keeps the list for you if you write the network
+as a class of a certain form. Nearly all PyTorch code that you will read has
+this form.
+
+After this lesson you can
+
+- write a network as a class, or as a chain of layers, and use it
+- count its parameters by hand, and let the network count them
+- recognize a layer that is made anew in every call and therefore never learns
 """
 
 # %%
@@ -15,475 +25,709 @@ to three layers of four.
 
 import matplotlib.pyplot as plt
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-from handbook import (
-    Batches,
-    classification_step,
-    datasets,
-    evaluate,
-    fit,
-    plots,
-    summary,
-)
+from handbook import Batches, datasets, plots
 
 torch.manual_seed(0)
-digits, _ = datasets.mnist()
-train = digits.x[:8000], digits.y[:8000]  # (8000, 1, 28, 28), (8000,)
-val = digits.x[8000:], digits.y[8000:]
 
 # %%
-# The smallest one
-# ----------------
+# Version 1: a function
+# ---------------------
+# We write one small network four times, and each version must give the same
+# output as the one before. It takes two numbers, computes three numbers from
+# them, and from these three the output. Here is one input row, and the weights
+# and biases of the two layers:
+
+x = torch.tensor([[1.0, 2.0]])  # (1, 2), one row
+w1 = torch.tensor([[1.0, 1.0], [2.0, -2.0], [-1.0, 1.0]])  # (3, 2)
+b1 = torch.tensor([0.0, 1.0, 1.0])  # (3,)
+w2 = torch.tensor([[2.0, 5.0, -1.0]])  # (1, 3)
+b2 = torch.tensor([0.5])  # (1,)
+
+sums = x @ w1.T + b1  # (1, 3)
+hidden = sums.clamp(min=0)  # negative numbers become 0
+output = hidden @ w2.T + b2  # (1, 1)
+print("sums:  ", sums)
+print("hidden:", hidden)
+print("output:", output)
+
+# %%
+# Each of the three sums has its own row of weights. They are 1 + 2 + 0 = 3,
+# then 2 − 4 + 1 = −1, and −1 + 2 + 1 = 2. Before the second layer, negative
+# numbers become 0. This is called *ReLU*, and a function between two layers is
+# an :term:`activation function`. (Without it, the two layers could do no more
+# than a single one, see exercise 3.) The output is 2 · 3 + 5 · 0 − 1 · 2 + 0.5
+# = 4.5.
 #
-# A network is a :term:`module`. Its class derives from :class:`torch.nn.Module`; ``__init__``
-# stores what it owns, ``forward`` computes. A :term:`fully connected layer`, written out:
+# The three numbers in the middle are a *hidden layer*, because neither the
+# input nor the output shows them. A network of such layers is called a
+# :term:`multilayer perceptron`, or MLP.
+#
+# .. alt:: The network as circles and lines. On the left two inputs, 1 and 2, in
+#    the middle three hidden numbers, on the right the output 4.5. Six lines
+#    lead from the inputs to the hidden numbers and three from there to the
+#    output. Each line carries its weight and each circle its bias. The hidden
+#    sums are 3, −1 and 2, and the −1 becomes 0.
+
+# %%
+# .. drawing::
 
 
-class Affine(nn.Module):
-    def __init__(self, inputs, outputs):
+def draw_line(start, end, weight):
+    axis.plot([start[0], end[0]], [start[1], end[1]], color="0.6", zorder=1)
+    axis.text(
+        start[0] + 0.62 * (end[0] - start[0]),
+        start[1] + 0.62 * (end[1] - start[1]),
+        f"{weight:g}".replace("-", "−"),
+        ha="center",
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
+
+
+def draw_circle(place, text, below, color):
+    axis.plot(*place, "o", markersize=42, color=color, zorder=2)
+    axis.text(*place, text, ha="center", va="center")
+    axis.text(place[0], place[1] - 0.95, below, ha="center")
+
+
+figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+inputs = [(0, 1), (0, -1)]
+middle = [(2, 2), (2, 0), (2, -2)]
+end = (4, 0)
+for n in range(3):
+    for i in range(2):
+        draw_line(inputs[i], middle[n], w1[n, i].item())
+    draw_line(middle[n], end, w2[0, n].item())
+draw_circle(inputs[0], "1", "", "#56B4E9")
+draw_circle(inputs[1], "2", "", "#56B4E9")
+draw_circle(middle[0], "3", "bias 0", "#E69F00")
+draw_circle(middle[1], "−1 → 0", "bias 1", "#E69F00")
+draw_circle(middle[2], "2", "bias 1", "#E69F00")
+draw_circle(end, "4.5", "bias 0.5", "#009E73")
+for i, name in enumerate(["2 inputs", "3 hidden", "1 output"]):
+    axis.text(2 * i, 2.9, name, ha="center")
+axis.set(xlim=(-0.6, 4.6), ylim=(-3.2, 3.3))
+axis.set_axis_off()
+
+# %%
+# As a function, this is version 1:
+
+
+def forward(x):
+    hidden = (x @ w1.T + b1).clamp(min=0)  # (N, 3)
+    return hidden @ w2.T + b2  # (N, 1)
+
+
+print(forward(x))
+
+# %%
+# To train it, you would ask for the gradients of all four tensors, and pass all
+# four to the optimizer. With four this is easy. With a hundred, you would
+# forget one.
+
+# %%
+# .. check::
+
+assert sums.tolist() == [[3, -1, 2]], "the three sums"
+assert hidden.tolist() == [[3, 0, 2]], "ReLU sets −1 to 0"
+assert output.item() == 4.5, "6 + 0 − 2 + 0.5"
+assert forward(x).equal(output), "the function computes the same"
+
+# %%
+# Version 2: a class
+# ------------------
+# In PyTorch, a network is a :term:`module`: an object of a class that is
+# derived from :class:`torch.nn.Module`. You write two methods.
+#
+# - ``__init__`` stores what the network owns. Each tensor that has to learn is
+#   wrapped in :class:`torch.nn.Parameter`.
+# - ``forward`` says what the network computes. It is the function from above,
+#   with ``self.`` before what the network owns.
+#
+# The first line of ``__init__`` is always ``super().__init__()``. It calls the
+# ``__init__`` of ``nn.Module``, which prepares an empty list for the
+# parameters.
+
+
+class Net(nn.Module):
+    def __init__(self, w1, b1, w2, b2):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / inputs**0.5)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.w1 = nn.Parameter(w1)
+        self.b1 = nn.Parameter(b1)
+        self.w2 = nn.Parameter(w2)
+        self.b2 = nn.Parameter(b2)
 
     def forward(self, x):
-        return x @ self.weight.T + self.bias
+        hidden = (x @ self.w1.T + self.b1).clamp(min=0)  # (N, 3)
+        return hidden @ self.w2.T + self.b2  # (N, 1)
 
-
-x = val[0].flatten(1)  # (2000, 784)
-layer, ready = Affine(784, 10), nn.Linear(784, 10)
-ready.load_state_dict(layer.state_dict())
-found = layer.parameters()
-print({name: tuple(p.shape) for name, p in layer.named_parameters()})
-print(
-    type(found).__name__,
-    "gives",
-    len(list(found)),
-    "parameters, and then",
-    len(list(found)),
-)
-print("has a method backward:", hasattr(layer, "backward"))
-assert torch.allclose(ready(x), layer(x), atol=1e-4) and issubclass(
-    nn.Parameter, torch.Tensor
-)
-assert not hasattr(layer, "backward")
 
 # %%
-# :class:`torch.nn.Linear` with the same numbers gives the same result. You call the module,
-# ``layer(x)``, and it calls ``forward``. Nobody writes a ``backward``: the operations are recorded
-# as they run, see :doc:`/lessons/autograd/04_graph`.
+# You use the network by calling the object like a function, and ``nn.Module``
+# then calls your ``forward``. Its method ``named_parameters()`` gives the
+# parameters with their names, and ``parameters()`` gives them without. We print
+# each shape, and whether the tensor requires a gradient. Then we count the
+# numbers in all four tensors.
+
+net2 = Net(w1, b1, w2, b2)
+print(net2(x))
+for name, parameter in net2.named_parameters():
+    print(name, tuple(parameter.shape), parameter.requires_grad)
+
+by_hand = (3 * 2 + 3) + (1 * 3 + 1)
+counted = sum([parameter.numel() for parameter in net2.parameters()])
+print(f"by hand: {by_hand}, counted: {counted}")
+
+# %%
+# The output is 4.5 again. Now it has a ``grad_fn`` as well: an ``nn.Parameter``
+# is a tensor that requires a gradient, so autograd has recorded the
+# calculation. This is why you write a ``forward`` and never a ``backward``.
+# Write ``net2(x)`` and not ``net2.forward(x)``, because the call also does some
+# work around ``forward`` that later lessons need.
 #
-# A :class:`torch.nn.Parameter` is a tensor that becomes a :term:`parameter` when you store it.
-# ``parameters()`` gives a generator, not a list: it is empty once you have walked through it.
+# How did PyTorch find the four tensors? Whenever you store something as an
+# attribute, as in ``self.w1 = …``, ``nn.Module`` looks at it. If it is a
+# parameter, it is entered in the list, under the name of the attribute. Both
+# methods go through this list and give one parameter after the other, for use
+# in a loop. (If you want a list, write ``list(net2.parameters())``.) And
+# ``net2.parameters()`` is what you pass to an optimizer.
 #
+# The two layers hold 6 + 3 and 3 + 1 numbers. When people say that this network
+# has 13 parameters, they mean these 13 numbers.
+
+# %%
+# .. check::
+
+assert net2(x).equal(output), "version 2 gives the same output"
+assert net2(x).grad_fn is not None, "autograd has recorded it"
+assert len(list(net2.parameters())) == 4, "four tensors"
+assert by_hand == 13, "by hand there are 13 numbers"
+assert counted == by_hand, "and the network counts as many"
+
+# %%
+# Version 3: layers
+# -----------------
+# A weight and a bias that belong together are what :class:`torch.nn.Linear`
+# holds. ``nn.Linear(2, 3)`` has a ``weight`` of the shape (3, 2), as our
+# ``w1``, and a ``bias`` of the shape (3,). It computes ``x @ weight.T + bias``.
+# In a network, it is called a :term:`fully connected layer`. A layer is a
+# module, too, and a module may own other modules. ``nn.ReLU`` is a layer
+# without parameters.
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(2, 3)  # instead of w1 and b1
+        self.relu = nn.ReLU()  # instead of clamp
+        self.output = nn.Linear(3, 1)  # instead of w2 and b2
+
+    def forward(self, x):
+        x = self.relu(self.hidden(x))  # (N, 3)
+        return self.output(x)  # (N, 1)
+
+
+net3 = Net()
+print(net3)
+
+# %%
+# Printing a network shows the layers that it owns. They begin with random
+# numbers, so we copy those of version 2. Both networks give their parameters in
+# the order in which they were stored, so ``zip`` brings the right ones
+# together.
+
+print("random:", net3(x))
+with torch.no_grad():
+    for new, old in zip(net3.parameters(), net2.parameters(), strict=True):
+        new.copy_(old)
+print("copied:", net3(x))
+print([name for name, _ in net3.named_parameters()])
+
+# %%
+# The output is the same, and again there are four tensors. But this class never
+# mentions ``nn.Parameter``, because the layers make their parameters
+# themselves. Our network has entered the layers in a second list, and each
+# layer knows what it owns. So a name such as ``hidden.weight`` says where a
+# parameter is: it is the ``weight`` of the layer ``hidden``. This search goes
+# as deep as you like, and so a whole network can be a layer of a larger one.
+
+# %%
+# .. check::
+
+assert net3(x).equal(output), "version 3 gives the same output"
+assert [name for name, _ in net3.named_parameters()] == [
+    "hidden.weight",
+    "hidden.bias",
+    "output.weight",
+    "output.bias",
+], "the names say in which layer a parameter is"
+
+# %%
+# Version 4: nn.Sequential
+# ------------------------
+# In our network, each layer takes what the layer before it has computed. For
+# such a chain, :class:`torch.nn.Sequential` writes the class for you:
+
+net4 = nn.Sequential(
+    nn.Linear(2, 3),
+    nn.ReLU(),
+    nn.Linear(3, 1),
+)
+with torch.no_grad():
+    for new, old in zip(net4.parameters(), net3.parameters(), strict=True):
+        new.copy_(old)
+print("copied:", net4(x))
+print([name for name, _ in net4.named_parameters()])
+
+# %%
+# The layers have numbers instead of names. (Layer 1 is the ReLU, which has no
+# parameters.) Use ``nn.Sequential`` for a plain chain. Write a class as soon as
+# ``forward`` has to do anything else, because there you can write any Python:
+# reshape, use an ``if``, take two inputs, or use a result twice.
+
+# %%
+# .. check::
+
+assert net4(x).equal(output), "version 4 gives the same output"
+assert [name for name, _ in net4.named_parameters()] == [
+    "0.weight",
+    "0.bias",
+    "2.weight",
+    "2.bias",
+], "layer 1 has no parameters"
+
+# %%
+# On real data
+# ------------
+# The same class, larger, reads digits. An image comes as (1, 28, 28), and the
+# first layer wants 784 numbers in a row, so ``forward`` begins with
+# ``flatten``. The last layer gives ten scores, one for each digit. There is no
+# ReLU after it, because scores may be negative, and no softmax, because
+# ``cross_entropy`` takes scores.
+
+
+class DigitNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(784, 64)
+        self.relu = nn.ReLU()
+        self.output = nn.Linear(64, 10)
+
+    def forward(self, images):  # (N, 1, 28, 28)
+        x = images.flatten(1)  # (N, 784)
+        x = self.relu(self.hidden(x))  # (N, 64)
+        return self.output(x)  # (N, 10)
+
+
+# %%
+# Before you train a network, send a few examples through it. We take three
+# images, do by hand what ``forward`` does, and look at the shape after each
+# line.
+
+digits, _ = datasets.mnist()
+x_train = digits.x[:8000]  # (8000, 1, 28, 28)
+y_train = digits.y[:8000]
+x_val = digits.x[8000:]  # (2000, 1, 28, 28)
+y_val = digits.y[8000:]
+
+model = DigitNet()
+images = x_val[:3]
+flat = images.flatten(1)
+hidden = model.relu(model.hidden(flat))
+scores = model.output(hidden)
+for tensor in [images, flat, hidden, scores]:
+    print(tuple(tensor.shape))
+print("same as model(images):", scores.equal(model(images)))
+
+# %%
+# The first axis is 3 throughout, one row for each image. Now train it. This is
+# the loop that you know from
+# :doc:`/lessons/learning/04_stochastic_gradient_descent`, and it returns the
+# loss of every mini-batch. The loop does not know what is inside the model. It
+# only calls it, and asks for its parameters.
+
+
+def train(model, epochs=5):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    batches = Batches(x_train, y_train, batch_size=50, shuffle=True)
+    losses = []
+    for _ in range(epochs):
+        for x, y in batches:
+            loss = cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+# %%
+# We measure the share of right answers on the 2,000 images that are kept back,
+# before and after.
+
+with torch.no_grad():
+    answers_before = model(x_val).argmax(dim=1)
+losses = train(model)
+with torch.no_grad():
+    answers = model(x_val).argmax(dim=1)
+before = (answers_before == y_val).float().mean()
+after = (answers == y_val).float().mean()
+print(f"untrained: {before:.1%} right")
+print(f"trained:   {after:.1%} right")
+print(f"first loss {losses[0]:.2f}")
+print(f"mean of the last 100 losses {sum(losses[-100:]) / 100:.2f}")
+
+# %%
+# The untrained network guesses, and its first loss is about ln 10 = 2.3, the
+# loss of guessing among ten digits. After five epochs, more than nine out of
+# ten answers are right. Here are our three images once more, each with its
+# answer.
+#
+# .. alt:: Three handwritten digits, a 6, a 1 and a 5. The answers above them
+#    are right: 6, 1, 5.
+
+figure = plots.image_grid(images, titles=answers[:3].tolist(), ncols=3)
+
+# %%
+# .. check::
+
+assert hidden.shape == (3, 64), "64 hidden numbers for each image"
+assert scores.shape == (3, 10), "ten scores for each image"
+assert scores.shape == model(images).shape, "model(images) has the same shape"
+assert before < 0.25, "untrained it guesses"
+assert after > 0.9, "trained, more than nine of ten are right"
+assert abs(losses[0] - 2.3) < 0.15, "the first loss is that of guessing, ln 10"
+assert sum(losses[-100:]) / 100 < 0.35, "the loss has fallen"
+assert answers[:3].tolist() == [6, 1, 5], "the answers for the three images"
+
+# %%
 # .. _module-mistakes:
 #
-# Mistakes that say so
-# --------------------
-#
-# ``nn`` is a package of classes; subclass ``nn.Module``. Before ``super().__init__()`` (in older
-# code, ``super(Net, self).__init__()``) there is no place to register anything. Names are
-# case-sensitive, and ``input`` is a function of Python until you make a tensor of that name.
+# What goes wrong
+# ---------------
+# **Mistakes that raise an error.** The first one is a forgotten
+# ``super().__init__()``. There is no list yet in which the layer could be
+# entered:
+
+messages = []
+try:
+
+    class NoSuper(nn.Module):
+        def __init__(self):
+            self.output = nn.Linear(64, 10)
+
+    NoSuper()
+except AttributeError as error:
+    messages.append(str(error))
+print(messages[-1])
+
+# %%
+# The second is a call with ``input`` before you have made a tensor of that
+# name. Until then it is a function of Python:
+
+try:
+    net3(input)
+except TypeError as error:
+    messages.append(str(error))
+print(messages[-1])
+
+# %%
+# And capital letters matter: the class is ``nn.ReLU``, not ``nn.Relu``.
+
+# %%
+# .. check::
+
+assert "__init__()" in messages[0], "super().__init__() has to come first"
+assert len(messages) == 2, "and a function is not a tensor"
+assert not hasattr(nn, "Relu"), "there is no nn.Relu"
+
+# %%
+# **A layer that is made in forward.** This mistake raises no error. Look for
+# the layer that is not in ``__init__``:
 
 
-def subclass_nn():
-    class Net(nn):
-        pass
-
-
-class NoSuper(nn.Module):
+class ForgetfulNet(nn.Module):
     def __init__(self):
-        self.out = nn.Linear(784, 10)
-
-
-def refused(kind, mistake):
-    try:
-        mistake()
-    except kind as error:
-        print(f"{kind.__name__}: {error}")
-    else:
-        raise AssertionError("no error")
-
-
-refused(TypeError, subclass_nn)
-refused(AttributeError, NoSuper)
-refused(AttributeError, lambda: nn.Relu())
-refused(AttributeError, lambda: torch.size)
-refused(TypeError, lambda: nn.Conv2d(1, 6, 5, Stride=1))
-refused(TypeError, lambda: ready(input))
-
-# %%
-# Do not test for a model by ``if model:``. Where there is a ``__len__``, that asks for the length:
-# ``None`` is refused, an empty container counts as false. So write ``if model is not None:``.
-# (Names like ``__len__`` have two underscores on both sides; Python never calls a ``__getitem``.)
-
-
-class Stub(nn.Module):
-    def __len__(self):
-        pass
-
-
-refused(TypeError, lambda: bool(Stub()))
-assert not nn.ModuleList() and layer
-
-# %%
-# .. _list-of-layers:
-#
-# A list of layers
-# ----------------
-#
-# Now a quiet mistake. Between input and output we want several layers, called hidden layers, and
-# that calls for a list. Next to it we try a :class:`torch.nn.ModuleList`. (``torch.flatten(x, 1)``
-# joins all axes from axis 1 on; older code has a method ``num_flat_features`` for that.)
-
-
-class Deep(nn.Module):
-    def __init__(self, container):
         super().__init__()
-        self.hidden = container([nn.Linear(n, 64) for n in (784, 64, 64)])
-        self.out = nn.Linear(64, 10)
+        self.relu = nn.ReLU()
+        self.output = nn.Linear(64, 10)
 
-    def forward(self, x):
-        x = torch.flatten(x, 1)  # (B, 784)
-        for layer in self.hidden:
-            x = F.relu(layer(x))  # (B, 64)
-        return self.out(x)  # (B, 10)
+    def forward(self, images):  # (N, 1, 28, 28)
+        x = images.flatten(1)  # (N, 784)
+        hidden = nn.Linear(784, 64)  # the mistake
+        x = self.relu(hidden(x))  # (N, 64)
+        return self.output(x)  # (N, 10)
 
 
-def learn(model, epochs):
-    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    batches, held_out = (
-        Batches(*train, batch_size=50, shuffle=True),
-        Batches(*val, batch_size=250),
-    )
-    return fit(
-        model, batches, classification_step,
-        optimizer=sgd, val=held_out, epochs=epochs, device="cpu",
-    )  # fmt: skip
-
+forgetful = ForgetfulNet()
+forgetful_losses = train(forgetful)
+forgetful_mean = sum(forgetful_losses[-100:]) / 100
+print(f"first loss {forgetful_losses[0]:.2f}")
+print(f"mean of the last 100 losses {forgetful_mean:.2f}")
 
 # %%
-# Both start from the same :term:`weights <weight>`. How far have those of each layer moved after
-# four :term:`epochs <epoch>`, compared with their size?
+# All shapes fit, and the training runs to its end. But the loss hardly leaves
+# 2.3, the loss of guessing.
 #
-# .. alt:: Left, validation accuracy: with ModuleList it rises to about 0.9, with a list it stays
-#    far below. Right, how far each layer moved: with ModuleList all, with a list only the last.
+# .. alt:: The loss of two networks over 800 steps. That of DigitNet falls to
+#    about 0.2. That of ForgetfulNet stays at the dotted line of guessing, 2.3.
 
-fig, (left, right) = plt.subplots(
-    1, 2, figsize=(7.2, 3.2), layout="constrained"
+# %%
+# .. drawing::
+
+figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
+for name, curve, style in [
+    ("ForgetfulNet", forgetful_losses, "C1--"),
+    ("DigitNet", losses, "C0-"),
+]:
+    means = torch.tensor(curve).reshape(-1, 20).mean(dim=1)
+    steps = torch.arange(len(means)) * 20 + 10
+    axis.plot(steps.numpy(), means.numpy(), style, label=name)
+axis.axhline(
+    torch.tensor(10.0).log().item(), color="black", ls=":", label="guessing"
 )
-models, best, moved = {}, {}, {}
-for container, style in ((list, "C1s--"), (nn.ModuleList, "C0o-")):
-    torch.manual_seed(0)
-    model, name = Deep(container), container.__name__
-    weights = [layer.weight for layer in (*model.hidden, model.out)]
-    old = [weight.detach().clone() for weight in weights]
-    accuracy = [row["val_accuracy"] for row in learn(model, epochs=4)]
-    models[name], best[name] = model, max(accuracy)
-    moved[name] = [
-        ((w - o).norm() / o.norm()).item()
-        for w, o in zip(weights, old, strict=True)
-    ]
-    left.plot(range(1, 5), accuracy, style)
-    right.plot(
-        ["first", "second", "third", "out"], moved[name], style, label=name
-    )
-    print(
-        f"{name:10} best {best[name]:.1%}, moved",
-        [f"{m:.0%}" for m in moved[name]],
-    )
-left.axhline(0.1, color="gray", linestyle=":")
-left.set(
-    xlabel="epoch",
-    ylabel="accuracy (dotted: guessing)",
-    ylim=(0, 1),
-    xticks=range(1, 5),
-)
-right.set(xlabel="layer", ylabel="moved / size")
-right.legend()
-assert best["list"] < 0.5 < 0.85 < best["ModuleList"]
-assert moved["list"][:3] == [0, 0, 0] and min(moved["ModuleList"]) > 0.02
+axis.set(xlabel="step", ylabel="loss, mean of 20 steps", ylim=(0, 2.8))
+axis.legend()
 
 # %%
-# A module finds the attributes that are parameters or modules. It does not look into a list or a
-# dict. So the optimizer never heard of three layers, and the last one had to make do with what
-# random layers left over. They are also missing from ``state_dict``, which gets saved, and from
-# whatever treats all parameters alike, such as ``to`` and here ``double``:
+# Each call of ``forward`` makes a new hidden layer with new random weights, and
+# forgets it at the end. So the output layer gets other hidden numbers for the
+# same image every time. There are three ways to notice: call the network twice
+# with the same images, print it, and count its parameters.
 
-for name, model in models.items():
-    first = model.double().hidden[0].weight.dtype
-    print(
-        f"{name:10} {len(model.state_dict())} tensors to save, first layer now {first}"
-    )
-refused(RuntimeError, lambda: models["list"](val[0][:1].double()))
-assert models["ModuleList"](val[0][:1].double()).dtype == torch.float64
-for model in models.values():
-    model.float()
-refused(RuntimeError, lambda: Deep(list).to("meta")(val[0][:1].to("meta")))
-assert [len(model.state_dict()) for model in models.values()] == [2, 8]
+with torch.no_grad():
+    first_call = forgetful(images)
+    second_call = forgetful(images)
+print("two calls agree:", first_call.allclose(second_call))
+print(forgetful)
+for name, network in [("ForgetfulNet", forgetful), ("DigitNet", model)]:
+    sizes = [parameter.numel() for parameter in network.parameters()]
+    print(f"{name}: {sum(sizes):,} parameters")
 
 # %%
-# So the mistake is quiet only as long as nothing is converted or moved. After ``double`` the input
-# and the first layer no longer match, and after ``to`` they are on two devices (the last line shows
-# it with ``"meta"``, a device whose tensors have only a shape). Both end in an error.
+# By hand, we expect (784 · 64 + 64) + (64 · 10 + 10) = 50,890, and ``DigitNet``
+# has them all. ``ForgetfulNet`` knows only the 650 of its output layer, so the
+# optimizer moves no others. The cure is to move the line into ``__init__``,
+# with ``self.`` before the name. Then the class is ``DigitNet``, and it learns.
 #
-# Counting parameters
-# -------------------
-#
-# For a fully connected layer you can tell the number beforehand: a weight for each pair of input
-# and output, and a :term:`bias` for each output. :func:`handbook.summary` counts layer by layer.
+# So the rule is: what has to learn is stored in ``__init__``, as an attribute,
+# and ``forward`` only computes with it.
 
-by_hand = (784 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 10 + 10)
-counts = {
-    name: sum(p.numel() for p in model.parameters())
-    for name, model in models.items()
-}
-print("by hand:", by_hand, " counted:", counts)
-print(summary(models["ModuleList"], val[0][:1]))
+# %%
+# .. check::
+
+assert abs(forgetful_losses[0] - 2.3) < 0.15, "it begins with guessing"
+assert forgetful_mean > 2.2, "and stays there"
+assert not first_call.allclose(second_call), "two calls differ"
 assert (
-    counts == {"list": 64 * 10 + 10, "ModuleList": by_hand}
-    and by_hand == 59_210
-)
+    sum([parameter.numel() for parameter in model.parameters()])
+    == 784 * 64 + 64 + 64 * 10 + 10
+    == 50_890
+), "DigitNet has 50,890"
+assert (
+    sum([parameter.numel() for parameter in forgetful.parameters()]) == 650
+), "the forgetful network has 650"
 
 # %%
-# Buffers
-# -------
-#
-# Some numbers belong to a network and are not to be learned, here the mean and the standard
-# deviation of the pixels. A :term:`buffer` is saved and moves along, and no optimizer gets it; a
-# plain tensor stays behind. The device ``"meta"`` shows it again.
+# Recipe
+# ------
+# A network for any number of inputs and classes. The sizes are arguments of
+# ``__init__``, so the same class serves other data.
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 
-class Standardize(nn.Module):
-    def __init__(self, x):
+class Net(nn.Module):
+    def __init__(self, inputs, hidden, classes):
         super().__init__()
-        self.mean, self.deviation = nn.Buffer(x.mean()), nn.Buffer(x.std())
-        self.plain = x.mean()
+        self.hidden = nn.Linear(inputs, hidden)
+        self.relu = nn.ReLU()
+        self.output = nn.Linear(hidden, classes)
 
-    def forward(self, x):
-        return (x - self.mean) / self.deviation
+    def forward(self, x):  # (N, inputs)
+        x = self.relu(self.hidden(x))  # (N, hidden)
+        return self.output(x)  # (N, classes), the scores
 
-
-away = Standardize(train[0]).to("meta")
-print(
-    "saved:",
-    list(away.state_dict()),
-    " buffer:",
-    away.mean.device,
-    " plain:",
-    away.plain.device,
-)
-assert (
-    len(away.state_dict()) == 2 and away.mean.is_meta and not away.plain.is_meta
-)
-assert not list(away.parameters())
 
 # %%
-# Hooks
-# -----
-#
-# Where each layer feeds the next, :class:`torch.nn.Sequential` writes ``forward``. A
-# :term:`convolution` here has 5 × 5 weights for each pair of channels, and a bias for each output.
+# The data are made up: points around 5, and the class says whether a point lies
+# inside a circle (0) or outside (1).
 
-reader = nn.Sequential(
-    Standardize(train[0]),
-    *(
-        nn.Conv2d(1, 8, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ),  # (B, 8, 14, 14)
-    *(
-        nn.Conv2d(8, 8, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ),  # (B, 8, 7, 7)
-    *(nn.Flatten(), nn.Linear(8 * 7 * 7, 10)),
-)
-by_hand = 8 * (1 * 5 * 5 + 1) + 8 * (8 * 5 * 5 + 1) + 10 * (8 * 7 * 7 + 1)
-accuracy = learn(reader, epochs=2)[-1]["val_accuracy"]
-print(f"{by_hand:,} parameters, {accuracy:.1%} right")
-assert (
-    sum(p.numel() for p in reader.parameters()) == by_hand
-    and accuracy > best["ModuleList"]
-)
+points = 5 + 2 * torch.randn(600, 2)
+y = (((points - 5) ** 2).sum(dim=1) > 6).to(torch.int64)
+mean = points[:500].mean(dim=0)
+std = points[:500].std(dim=0)
+x = (points - mean) / std  # standardized
+
+model = Net(inputs=2, hidden=16, classes=2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+for _ in range(500):
+    loss = cross_entropy(model(x[:500]), y[:500])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 # %%
-# A tenth of the parameters, and better; but what goes on inside? A module calls a *forward hook*
-# after its ``forward``, with inputs and output; ours keeps the outputs of the two ``ReLU``. Only a
-# call ``layer(x)`` runs it, ``layer.forward(x)`` does not. Leaving ``with`` takes the hooks away.
-#
-# .. alt:: Two rows of eight small images. Above, what the first convolution makes of a handwritten
-#    digit: its strokes and their edges. Below, the second: coarser, brighter in fewer places.
+# Now the 100 points that were kept back, beside the rule that always names the
+# more frequent class, and one new point in the middle of the circle:
 
-caught = {}
-
-
-def catch(module, inputs, output):
-    caught[module] = output.detach()  # (1, 8, H, W)
-
-
-image = val[0][:1]  # (1, 1, 28, 28)
-with (
-    reader[2].register_forward_hook(catch),
-    reader[5].register_forward_hook(catch),
-):
-    reader[2].forward(image)
-    print("caught by forward:", len(caught))
-    reader(image)
-print("caught by a call:", [tuple(maps.shape) for maps in caught.values()])
-large = [
-    F.interpolate(maps / maps.max(), size=28)[0] for maps in caught.values()
-]
-figure = plots.image_grid(torch.cat(large), ncols=8)
-assert len(caught) == 2 and all(maps.min() == 0 for maps in caught.values())
+new_point = (torch.tensor([[5.0, 5.0]]) - mean) / std
+with torch.no_grad():
+    answers = model(x[500:]).argmax(dim=1)
+    new_answer = model(new_point).argmax(dim=1)
+right = (answers == y[500:]).float().mean()
+most_frequent = y[500:].bincount().max() / 100
+print(f"right: {right:.0%}, always the same class: {most_frequent:.0%}")
+print("new point:", new_answer.item())
 
 # %%
-# .. _one-sample:
-#
-# One sample or many
-# ------------------
-#
-# Most layers take a single sample, too, without the batch axis. Batch normalization does not, nor
-# does a network that flattens from axis 1, which in a single image is another axis.
+# .. check::
 
-print(
-    "Conv2d:",
-    tuple(nn.Conv2d(1, 6, 5)(image[0]).shape),
-    " Linear:",
-    tuple(layer(x[0]).shape),
-)
-refused(ValueError, lambda: nn.BatchNorm2d(1)(image[0]))
-refused(RuntimeError, lambda: reader(image[0]))
+assert right > 0.9, "the recipe learns"
+assert right > most_frequent + 0.2, "far better than the baseline"
+assert new_answer == 0, "the middle is inside"
+assert len(list(model.parameters())) == 4, "and all four tensors are found"
 
 # %%
-# The trap is a recurrent layer. ``nn.LSTM`` reads sequences, and wants the *steps* on axis 0 and
-# the batch on axis 1. Give it eight images, each a sequence of 28 rows: the shapes fit, whatever it
-# takes them for. Erase one image at a time, and see which outputs change.
-#
-# .. alt:: Two grids of eight by eight. Left: erasing an image changes its own output and those of
-#    all images after it. Right, with the batch first: its own only.
-
-rows = val[0][:8, 0]  # (8, 28, 28): images, rows, pixels
-fig, axes = plt.subplots(
-    1, 2, figsize=(6.4, 3.2), sharey=True, layout="constrained"
-)
-changed = []
-for ax, batch_first in zip(axes, (False, True), strict=True):
-    lstm = nn.LSTM(28, 16, batch_first=batch_first)
-    change = torch.zeros(8, 8)
-    for i in range(8):
-        erased = rows * (torch.arange(8) != i)[:, None, None]
-        change[i] = (
-            (lstm(erased)[0] - lstm(rows)[0]).detach().abs().amax((1, 2))
-        )
-    changed.append((change > 1e-6).sum().item())
-    ax.imshow(change.numpy(), cmap="cividis", vmin=0)
-    ax.set(
-        title=f"batch_first={batch_first}",
-        xlabel="output of image",
-        ylabel="image erased",
-    )
-    print(f"batch_first={batch_first}: {changed[-1]} of 64 changed")
-assert changed == [36, 8]
-
-# %%
-# By default the eight images were eight steps, and each output knew all images before it. A model
-# like that trains, and no error ever tells you.
-#
 # What you learned
 # ----------------
-#
-# - Subclass ``nn.Module``, begin with ``super().__init__()``, and call the module, not ``forward``.
-# - Store parameters, buffers and modules as attributes, and several modules in a ``ModuleList``.
-# - Count parameters by hand, and hang a forward hook on a layer to see what it puts out.
-# - Know which axis a layer takes for the batch: a wrong one may fit.
+# - A network is a class derived from ``nn.Module``. ``__init__`` begins with
+#   ``super().__init__()`` and stores what the network owns, and ``forward``
+#   says what it computes.
+# - PyTorch finds each parameter that you store as an attribute, and those of
+#   each layer that you store. Pass ``model.parameters()`` to the optimizer.
+# - Call ``model(x)``, not ``model.forward(x)``.
+# - For a plain chain of layers, ``nn.Sequential`` is enough.
+# - Print the network and count its parameters. A layer that is made in
+#   ``forward`` is new in each call and never learns.
 #
 # Exercises
 # ---------
-#
-# 1. **Predict.** With ``shared = nn.Linear(64, 64)``, how many parameters does each of these have:
-#    ``nn.Sequential(shared, nn.ReLU(), shared)``, ``nn.Conv2d(8, 8, 5, bias=False)``,
-#    ``nn.BatchNorm2d(8)`` and ``nn.ReLU()``? How many entries does the state dict of the first
-#    have?
-# 2. **Change.** What a forward hook returns takes the place of the output. Switch off the eight
-#    channels of the second convolution, one at a time. Are there any that the network does not
-#    miss?
-# 3. **Extend.** Write a function that searches a model for modules and parameters in plain lists,
-#    and says where they are.
+# 1. **Predict.** A network is ``nn.Sequential(nn.Linear(4, 8), nn.ReLU(),
+#    nn.Linear(8, 3))``. How many parameters does it have, and what are their
+#    names? What is the shape of its output for an input of the shape (5, 4)?
+# 2. **Change.** Give ``DigitNet`` a second hidden layer with 32 numbers, and a
+#    ReLU after it. How many parameters does it have now? Count them by hand
+#    first. Then train it, and make sure that the loss falls.
+# 3. **Extend.** Take the ReLU out of version 4. Show that a single
+#    ``nn.Linear(2, 1)`` gives the same output for any input. Its weight and its
+#    bias can be computed from ``w1``, ``b1``, ``w2`` and ``b2``.
 
 # %%
 # .. answer:: 1
 #
-#    4,160, since ``parameters()`` gives each parameter once, however often it is used; 1,600; 16, a
-#    weight and a bias for each channel; none. The state dict names each place, so it has 4 entries.
+#    The first layer has 4 · 8 + 8 = 40 parameters and the last one 8 · 3 + 3 =
+#    27, so there are 67. The layers are called 0, 1 and 2, and layer 1 has no
+#    parameters. For five rows the output has five rows: (5, 3).
 
-shared = nn.Linear(64, 64)
-twice = nn.Sequential(shared, nn.ReLU(), shared)
-for module in (
-    twice,
-    nn.Conv2d(8, 8, 5, bias=False),
-    nn.BatchNorm2d(8),
-    nn.ReLU(),
-):
-    print(type(module).__name__, sum(p.numel() for p in module.parameters()))
-print(list(twice.state_dict()))
-assert (
-    sum(p.numel() for p in twice.parameters()) == 64 * 64 + 64
-    and len(twice.state_dict()) == 4
-)
+chain = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+chain_count = sum([parameter.numel() for parameter in chain.parameters()])
+chain_names = [name for name, _ in chain.named_parameters()]
+chain_shape = tuple(chain(torch.zeros(5, 4)).shape)
+print(chain_count, chain_names, chain_shape)
+
+# %%
+# .. check::
+
+assert chain_count == 67, "40 and 27"
+assert chain_names == ["0.weight", "0.bias", "2.weight", "2.bias"], "the names"
+assert chain_shape == (5, 3), "three numbers for each of the five rows"
 
 # %%
 # .. answer:: 2
 #
-#    The network can do without some of them, and not without others.
+#    The layers have 784 · 64 + 64 = 50,240, then 64 · 32 + 32 = 2,080, and
+#    32 · 10 + 10 = 330 parameters. The sum is 52,650. One ``relu`` is enough
+#    for both places, because it has no parameters.
 
 
-def without(channel):
-    def erase(module, inputs, output):
-        output = output.clone()
-        output[:, channel] = 0
-        return output
+class DeeperNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden1 = nn.Linear(784, 64)
+        self.hidden2 = nn.Linear(64, 32)
+        self.relu = nn.ReLU()
+        self.output = nn.Linear(32, 10)
 
-    handle = reader[4].register_forward_hook(erase)
-    row = evaluate(
-        reader, Batches(*val, batch_size=250), classification_step, device="cpu"
-    )
-    handle.remove()
-    return row["accuracy"]
+    def forward(self, images):  # (N, 1, 28, 28)
+        x = images.flatten(1)  # (N, 784)
+        x = self.relu(self.hidden1(x))  # (N, 64)
+        x = self.relu(self.hidden2(x))  # (N, 32)
+        return self.output(x)  # (N, 10)
 
 
-complete, scores = without([]), [without(channel) for channel in range(8)]
-print(f"all {complete:.1%}; without one:", [f"{score:.1%}" for score in scores])
-assert min(scores) < complete - 0.01 and max(scores) > complete - 0.015
+deeper = DeeperNet()
+deeper_count = sum([parameter.numel() for parameter in deeper.parameters()])
+deeper_losses = train(deeper)
+print(f"{deeper_count:,} parameters")
+print(f"first loss {deeper_losses[0]:.2f}")
+print(f"mean of the last 100 losses {sum(deeper_losses[-100:]) / 100:.2f}")
+
+# %%
+# .. check::
+
+assert deeper_count == 50_240 + 2_080 + 330, "52,650"
+assert sum(deeper_losses[-100:]) / 100 < 0.5, "the loss falls"
 
 # %%
 # .. answer:: 3
 #
-#    ``vars`` gives the attributes of an object. What is registered lies in dictionaries of the
-#    module itself, whose names begin with an underscore.
+#    Write W₁ and W₂ for the weights. Without ReLU, the output is (x W₁ᵀ + b₁)
+#    W₂ᵀ + b₂, and this is x (W₂ W₁)ᵀ + (W₂ b₁ + b₂). So the weight of the
+#    single layer is W₂ W₁, and its bias is W₂ b₁ + b₂.
 
-
-def hidden(model):
-    places = []
-    for name, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            plain = attribute[0] != "_" and isinstance(
-                value, list | tuple | dict
-            )
-            items = value.values() if isinstance(value, dict) else value
-            if plain and any(
-                isinstance(item, nn.Module | nn.Parameter) for item in items
-            ):
-                places.append(f"{name}.{attribute}".strip("."))
-    return places
-
-
-print(hidden(models["list"]), hidden(models["ModuleList"]), hidden(reader))
-assert hidden(models["list"]) == ["hidden"] and not hidden(models["ModuleList"])
+single = nn.Linear(2, 1)
+with torch.no_grad():
+    single.weight.copy_(w2 @ w1)
+    single.bias.copy_(w2 @ b1 + b2)
+without_relu = nn.Sequential(net4[0], net4[2])
+rows = torch.randn(1000, 2)
+print("equal:", single(rows).allclose(without_relu(rows), atol=1e-4))
+print("equal with ReLU:", single(rows).allclose(net4(rows), atol=1e-4))
 
 # %%
-# Next
-# ----
+# .. check::
+
+assert single(rows).allclose(without_relu(rows), atol=1e-4), "one is enough"
+assert not single(rows).allclose(net4(rows), atol=1e-4), "not with ReLU"
+
+# %%
+# .. earlier::
 #
-# :doc:`/lessons/networks/02_layers`: what the layers themselves compute.
+#    Older code writes ``super(Net, self).__init__()``. It still works, but
+#    ``super().__init__()`` is enough. Older notes say that a network is derived
+#    from ``nn``. That is the package, and the class is ``nn.Module``. They also
+#    say that ``parameters()`` returns a list. It is a generator, which is used
+#    up after one loop. And they give a network a ``def __len__(self): pass``,
+#    which breaks even ``if net:``. Leave it out.
+
+try:
+
+    class Wrong(nn):
+        pass
+except TypeError as error:
+    print("derived from nn:", error)
+
+found = net4.parameters()
+print("first loop:", len(list(found)), "second loop:", len(list(found)))
+
+
+class WithLength(nn.Module):
+    def __len__(self):
+        pass
+
+
+try:
+    bool(WithLength())
+except TypeError as error:
+    print("if net:", error)
+
+# %%
+# .. check::
+
+assert list(found) == [], "the generator is used up"

@@ -6,7 +6,8 @@ What does each layer do to a shape?
 
 When a new network fails, the cause is often a shape that does not fit. Worse is one that fits by
 accident. So here each kind of layer answers twice: with the shape that it makes, and with a fact
-that you might not expect. The page before is :doc:`/lessons/networks/01_module`.
+that you might not expect. How layers become a network stands in
+:doc:`/lessons/networks/01_module`.
 """
 
 # %%

@@ -33,6 +33,8 @@ ORDER = [
     "learning/08_overfitting",
     "learning/09_bias_variance",
     "networks/01_module",
+    "networks/02_parameters",
+    "networks/03_hooks",
     "networks/02_layers",
     "networks/03_losses",
     "networks/04_optimizers",
@@ -108,7 +110,6 @@ ORDER = [
 # The lessons that do not have the form yet which CONTRIBUTING.md describes. No lesson may be added
 # here, and one that has the form is removed.
 NOT_YET = [
-    "networks/01_module",
     "networks/02_layers",
     "networks/03_losses",
     "networks/04_optimizers",
