@@ -136,6 +136,14 @@ def test_apply_of_an_own_class_is_no_method_of_modules(tmp_path):
     ]
 
 
+def test_the_size_of_an_image_is_not_that_of_a_tensor(tmp_path):
+    head = SCRIPT.partition("# %%")[0]
+    assert names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\nimage.size == 3\n")) == {}
+    assert list(names.uses(lesson(tmp_path, f"{head}# %%\n# Text.\n\nx.size()\n"))) == [
+        "Tensor.size"
+    ]
+
+
 def test_an_own_operator_is_no_name_of_torch(tmp_path):
     head = SCRIPT.partition("# %%")[0]
     code = "import torch\n\ntorch.ops.lesson.muladd(1)\ntorch.ops.lesson.sum(1)"
@@ -348,7 +356,7 @@ def test_lessons_that_are_not_rewritten_use_the_names_that_they_declare(course):
     [
         ("torch.no_grad", "autograd/03_no_grad"),
         ("torch.nn.functional.cross_entropy", "learning/06_softmax_regression"),
-        ("Module.state_dict", "networks/08_save_load"),
+        ("Module.state_dict", "networks/02_parameters"),
         ("Module.parameters", "learning/02_linear_regression"),
         ("handbook.datasets.mnist", "start/01_quickstart"),
         ("handbook.fit", "networks/07_training_loop"),

@@ -28,7 +28,7 @@ import torch
 from elpv_dataset.utils import load_dataset
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from handbook import datasets
@@ -306,7 +306,7 @@ def auc(model, x, part):
 # method gets 80 labels a class and 50 steps. The rates were chosen with other
 # draws, on the validation cells.
 
-small = interpolate(cells.unsqueeze(1).float(), size=(32, 32), mode="area")
+small = nn.AdaptiveAvgPool2d(32)(cells.unsqueeze(1).float())
 small = (small - small[training].mean()) / small[training].std()
 pool = torch.arange(len(cells))[training]
 

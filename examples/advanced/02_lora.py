@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy
 
 from handbook import SavedMemory, datasets
 
@@ -145,7 +145,7 @@ old, old_test = datasets.mnist()
 
 def shrink(images):
     middle = images[:, :, 4:24, 4:24]  # 20 × 20 of 28 × 28 pixels
-    return interpolate(middle, size=(8, 8), mode="area").flatten(1)
+    return nn.AdaptiveAvgPool2d(8)(middle).flatten(1)
 
 
 pixels, labels = load_digits(return_X_y=True)

@@ -102,9 +102,13 @@ def _own_attributes(lesson: Lesson) -> set[str]:
     """Return the methods and attributes of the lesson's own classes.
 
     `Own.apply` of an ``autograd.Function`` is not ``Module.apply``, so it stands with its class.
+    Nor is a ``size`` that is not called that of a tensor: images of Pillow have such an attribute.
     """
     found = set()
+    called = [node.func for node in ast.walk(lesson.tree) if isinstance(node, ast.Call)]
     for node in ast.walk(lesson.tree):
+        if isinstance(node, ast.Attribute) and node.attr == "size" and node not in called:
+            found.add(ast.unparse(node))
         if isinstance(node, ast.ClassDef):
             found |= {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
             found.add(f"{node.name}.apply")
