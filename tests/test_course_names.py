@@ -360,7 +360,7 @@ def test_lessons_that_are_not_rewritten_use_the_names_that_they_declare(course):
         ("Module.parameters", "learning/02_linear_regression"),
         ("handbook.datasets.mnist", "start/01_quickstart"),
         ("handbook.fit", "networks/07_training_loop"),
-        ("torch.nn.Conv2d", "networks/02_layers"),
+        ("torch.nn.Conv2d", "networks/05_convolution"),
     ],
 )
 def test_a_name_that_many_lessons_use_is_listed_where_it_is_explained(name, lesson, course):

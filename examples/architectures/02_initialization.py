@@ -344,7 +344,7 @@ for start, optimizer_class, lr in runs:
 # layers. And these are the weights you get if you do nothing, without an error.
 # AdamW gets beyond guessing from them, but with Kaiming it gets much further.
 # (Many deep networks also have layers that correct the sizes on the way, such
-# as the :term:`normalization` in :doc:`/lessons/networks/02_layers`.)
+# as the :term:`normalization` in :doc:`/lessons/networks/07_normalization`.)
 #
 # With the large start and lr 0.03, the numbers overflow to ``nan`` at the third
 # step. With steps of 0.00001 the network learns, but slowly. (20 steps show how

@@ -6,7 +6,7 @@ Which loss goes with which question?
 
 A network gives numbers, and the :term:`loss <loss function>` decides what they will mean. A wrong
 one seldom raises an error: the network learns, only worse. So we ask four questions of the same
-digits, and try wrong losses, too. Before this page: :doc:`/lessons/networks/02_layers`.
+digits, and try wrong losses, too. Before this page: :doc:`/lessons/networks/04_linear`.
 """
 
 # %%
