@@ -7,10 +7,9 @@ learn?
 
 So far, a single ``nn.Linear`` was the whole model. A network has several
 layers, and each of them has numbers that training must change. If you keep the
-list of these numbers yourself, sooner or later one of them is missing from it,
-and nothing tells you. PyTorch keeps the list for you if you write the network
-as a class of a certain form. Nearly all PyTorch code that you will read has
-this form.
+list of these numbers yourself, sooner or later one of them is missing, and
+nothing tells you. PyTorch keeps the list for you if you write the network as a
+class of a certain form. Nearly all PyTorch code has this form.
 
 After this lesson you can
 
@@ -35,10 +34,9 @@ torch.manual_seed(0)
 # %%
 # Version 1: a function
 # ---------------------
-# We write one small network four times, and each version must give the same
-# output as the one before. It takes two numbers, computes three numbers from
-# them, and from these three the output. Here is one input row, and the weights
-# and biases of the two layers:
+# We write one small network four times, each time with the same output. It
+# computes three numbers from two, and from these three the output. Here is one
+# input row, and the weights and biases of the two layers:
 
 x = torch.tensor([[1.0, 2.0]])  # (1, 2), one row
 w1 = torch.tensor([[1.0, 1.0], [2.0, -2.0], [-1.0, 1.0]])  # (3, 2)
@@ -47,23 +45,24 @@ w2 = torch.tensor([[2.0, 5.0, -1.0]])  # (1, 3)
 b2 = torch.tensor([0.5])  # (1,)
 
 sums = x @ w1.T + b1  # (1, 3)
-hidden = sums.clamp(min=0)  # negative numbers become 0
-output = hidden @ w2.T + b2  # (1, 1)
-print("sums:  ", sums)
-print("hidden:", hidden)
-print("output:", output)
+clamped = sums.clamp(min=0)  # negative numbers become 0
+result = clamped @ w2.T + b2  # (1, 1)
+print("sums:   ", sums)
+print("clamped:", clamped)
+print("result: ", result)
 
 # %%
 # Each of the three sums has its own row of weights. They are 1 + 2 + 0 = 3,
 # then 2 − 4 + 1 = −1, and −1 + 2 + 1 = 2. Before the second layer, negative
 # numbers become 0. This is called *ReLU*, and a function between two layers is
 # an :term:`activation function`. (Without it, the two layers could do no more
-# than a single one, see exercise 3.) The output is 2 · 3 + 5 · 0 − 1 · 2 + 0.5
+# than a single one, see exercise 3.) The result is 2 · 3 + 5 · 0 − 1 · 2 + 0.5
 # = 4.5.
 #
-# The three numbers in the middle are a *hidden layer*, because neither the
-# input nor the output shows them. A network of such layers is called a
-# :term:`multilayer perceptron`, or MLP.
+# The three numbers in the middle are a *hidden layer*, because neither input
+# nor output shows them. A network of such layers is called a :term:`multilayer
+# perceptron`, or MLP. In the figure, the 3 hidden numbers stand between the 2
+# inputs and the 1 output.
 #
 # .. alt:: The network as circles and lines. On the left two inputs, 1 and 2, in
 #    the middle three hidden numbers, on the right the output 4.5. Six lines
@@ -117,24 +116,23 @@ axis.set_axis_off()
 
 
 def forward(x):
-    hidden = (x @ w1.T + b1).clamp(min=0)  # (N, 3)
-    return hidden @ w2.T + b2  # (N, 1)
+    clamped = (x @ w1.T + b1).clamp(min=0)  # (N, 3)
+    return clamped @ w2.T + b2  # (N, 1)
 
 
 print(forward(x))
 
 # %%
-# To train it, you would ask for the gradients of all four tensors, and pass all
-# four to the optimizer. With four this is easy. With a hundred, you would
-# forget one.
+# To train it, you would pass all four tensors to the optimizer. With four this
+# is easy. With a hundred, you would forget one.
 
 # %%
 # .. check::
 
 assert sums.tolist() == [[3, -1, 2]], "the three sums"
-assert hidden.tolist() == [[3, 0, 2]], "ReLU sets −1 to 0"
-assert output.item() == 4.5, "6 + 0 − 2 + 0.5"
-assert forward(x).equal(output), "the function computes the same"
+assert clamped.tolist() == [[3, 0, 2]], "ReLU sets −1 to 0"
+assert result.item() == 4.5, "6 + 0 − 2 + 0.5"
+assert forward(x).equal(result), "the function computes the same"
 
 # %%
 # Version 2: a class
@@ -155,22 +153,22 @@ assert forward(x).equal(output), "the function computes the same"
 class Net(nn.Module):
     def __init__(self, w1, b1, w2, b2):
         super().__init__()
-        self.w1 = nn.Parameter(w1)
-        self.b1 = nn.Parameter(b1)
-        self.w2 = nn.Parameter(w2)
-        self.b2 = nn.Parameter(b2)
+        # Copies, so that training does not change the tensors outside.
+        self.w1 = nn.Parameter(w1.clone())
+        self.b1 = nn.Parameter(b1.clone())
+        self.w2 = nn.Parameter(w2.clone())
+        self.b2 = nn.Parameter(b2.clone())
 
     def forward(self, x):
-        hidden = (x @ self.w1.T + self.b1).clamp(min=0)  # (N, 3)
-        return hidden @ self.w2.T + self.b2  # (N, 1)
+        clamped = (x @ self.w1.T + self.b1).clamp(min=0)  # (N, 3)
+        return clamped @ self.w2.T + self.b2  # (N, 1)
 
 
 # %%
-# You use the network by calling the object like a function, and ``nn.Module``
-# then calls your ``forward``. Its method ``named_parameters()`` gives the
-# parameters with their names, and ``parameters()`` gives them without. We print
-# each shape, and whether the tensor requires a gradient. Then we count the
-# numbers in all four tensors.
+# You call the object like a function, and ``nn.Module`` then calls your
+# ``forward``. Its method ``named_parameters()`` gives the parameters with their
+# names, and ``parameters()`` gives them without. We print each shape, and
+# whether the tensor requires a gradient. Then we count the numbers in all four.
 
 net2 = Net(w1, b1, w2, b2)
 print(net2(x))
@@ -182,11 +180,12 @@ counted = sum([parameter.numel() for parameter in net2.parameters()])
 print(f"by hand: {by_hand}, counted: {counted}")
 
 # %%
-# The output is 4.5 again. Now it has a ``grad_fn`` as well: an ``nn.Parameter``
-# is a tensor that requires a gradient, so autograd has recorded the
-# calculation. This is why you write a ``forward`` and never a ``backward``.
-# Write ``net2(x)`` and not ``net2.forward(x)``, because the call also does some
-# work around ``forward`` that later lessons need.
+# The output is 4.5 again. Now it has a ``grad_fn`` as well, because an
+# ``nn.Parameter`` is a tensor that requires a gradient, unless you say
+# otherwise. So autograd has recorded the calculation, and you never write a
+# ``backward``. Write ``net2(x)`` and not ``net2.forward(x)``, because the call
+# also runs the hooks, which are the subject of
+# :doc:`/lessons/networks/03_hooks`.
 #
 # How did PyTorch find the four tensors? Whenever you store something as an
 # attribute, as in ``self.w1 = …``, ``nn.Module`` looks at it. If it is a
@@ -195,13 +194,13 @@ print(f"by hand: {by_hand}, counted: {counted}")
 # in a loop. (If you want a list, write ``list(net2.parameters())``.) And
 # ``net2.parameters()`` is what you pass to an optimizer.
 #
-# The two layers hold 6 + 3 and 3 + 1 numbers. When people say that this network
-# has 13 parameters, they mean these 13 numbers.
+# The two layers hold 6 + 3 and 3 + 1 numbers. People say that this network has
+# 13 parameters, and mean these 13 numbers.
 
 # %%
 # .. check::
 
-assert net2(x).equal(output), "version 2 gives the same output"
+assert net2(x).equal(result), "version 2 gives the same output"
 assert net2(x).grad_fn is not None, "autograd has recorded it"
 assert len(list(net2.parameters())) == 4, "four tensors"
 assert by_hand == 13, "by hand there are 13 numbers"
@@ -210,12 +209,12 @@ assert counted == by_hand, "and the network counts as many"
 # %%
 # Version 3: layers
 # -----------------
-# A weight and a bias that belong together are what :class:`torch.nn.Linear`
-# holds. ``nn.Linear(2, 3)`` has a ``weight`` of the shape (3, 2), as our
-# ``w1``, and a ``bias`` of the shape (3,). It computes ``x @ weight.T + bias``.
-# In a network, it is called a :term:`fully connected layer`. A layer is a
-# module, too, and a module may own other modules. ``nn.ReLU`` is a layer
-# without parameters.
+# :class:`torch.nn.Linear` holds a weight and a bias that belong together.
+# ``nn.Linear(2, 3)`` has a ``weight`` of the shape (3, 2), as our ``w1``, and a
+# ``bias`` of the shape (3,). It computes ``x @ weight.T + bias``. Such a layer
+# is called a :term:`fully connected layer`. A layer is a module, too, and a
+# module may own other modules. ``nn.ReLU`` is a layer without parameters. We
+# write ``Net`` anew, with layers:
 
 
 class Net(nn.Module):
@@ -235,14 +234,16 @@ print(net3)
 
 # %%
 # Printing a network shows the layers that it owns. They begin with random
-# numbers, so we copy those of version 2. Both networks give their parameters in
-# the order in which they were stored, so ``zip`` brings the right ones
-# together.
+# numbers, so we copy our own into them. ``copy_`` writes numbers into the
+# tensor itself. Autograd must not record this, so we do it under
+# ``torch.no_grad()``.
 
 print("random:", net3(x))
 with torch.no_grad():
-    for new, old in zip(net3.parameters(), net2.parameters(), strict=True):
-        new.copy_(old)
+    net3.hidden.weight.copy_(w1)
+    net3.hidden.bias.copy_(b1)
+    net3.output.weight.copy_(w2)
+    net3.output.bias.copy_(b2)
 print("copied:", net3(x))
 print([name for name, _ in net3.named_parameters()])
 
@@ -250,14 +251,14 @@ print([name for name, _ in net3.named_parameters()])
 # The output is the same, and again there are four tensors. But this class never
 # mentions ``nn.Parameter``, because the layers make their parameters
 # themselves. Our network has entered the layers in a second list, and each
-# layer knows what it owns. So a name such as ``hidden.weight`` says where a
-# parameter is: it is the ``weight`` of the layer ``hidden``. This search goes
-# as deep as you like, and so a whole network can be a layer of a larger one.
+# layer knows what it owns. So ``hidden.weight`` is the ``weight`` of the layer
+# ``hidden``. This search goes as deep as you like, so a whole network can be a
+# layer of a larger one.
 
 # %%
 # .. check::
 
-assert net3(x).equal(output), "version 3 gives the same output"
+assert net3(x).equal(result), "version 3 gives the same output"
 assert [name for name, _ in net3.named_parameters()] == [
     "hidden.weight",
     "hidden.bias",
@@ -269,7 +270,8 @@ assert [name for name, _ in net3.named_parameters()] == [
 # Version 4: nn.Sequential
 # ------------------------
 # In our network, each layer takes what the layer before it has computed. For
-# such a chain, :class:`torch.nn.Sequential` writes the class for you:
+# such a chain, :class:`torch.nn.Sequential` writes the class for you. The
+# layers have numbers instead of names:
 
 net4 = nn.Sequential(
     nn.Linear(2, 3),
@@ -277,21 +279,22 @@ net4 = nn.Sequential(
     nn.Linear(3, 1),
 )
 with torch.no_grad():
-    for new, old in zip(net4.parameters(), net3.parameters(), strict=True):
-        new.copy_(old)
+    net4[0].weight.copy_(w1)
+    net4[0].bias.copy_(b1)
+    net4[2].weight.copy_(w2)
+    net4[2].bias.copy_(b2)
 print("copied:", net4(x))
 print([name for name, _ in net4.named_parameters()])
 
 # %%
-# The layers have numbers instead of names. (Layer 1 is the ReLU, which has no
-# parameters.) Use ``nn.Sequential`` for a plain chain. Write a class as soon as
-# ``forward`` has to do anything else, because there you can write any Python:
+# Layer 1 is the ReLU, which has no parameters. Use ``nn.Sequential`` for a
+# plain chain. Write a class as soon as ``forward`` has to do more, such as
 # reshape, use an ``if``, take two inputs, or use a result twice.
 
 # %%
 # .. check::
 
-assert net4(x).equal(output), "version 4 gives the same output"
+assert net4(x).equal(result), "version 4 gives the same output"
 assert [name for name, _ in net4.named_parameters()] == [
     "0.weight",
     "0.bias",
@@ -323,9 +326,8 @@ class DigitNet(nn.Module):
 
 
 # %%
-# Before you train a network, send a few examples through it. We take three
-# images, do by hand what ``forward`` does, and look at the shape after each
-# line.
+# Before you train a network, send a few examples through it. We do by hand what
+# ``forward`` does with three images, and look at the shape after each line.
 
 digits, _ = datasets.mnist()
 x_train = digits.x[:8000]  # (8000, 1, 28, 28)
@@ -336,18 +338,18 @@ y_val = digits.y[8000:]
 model = DigitNet()
 images = x_val[:3]
 flat = images.flatten(1)
-hidden = model.relu(model.hidden(flat))
-scores = model.output(hidden)
-for tensor in [images, flat, hidden, scores]:
+after_relu = model.relu(model.hidden(flat))
+scores = model.output(after_relu)
+for tensor in [images, flat, after_relu, scores]:
     print(tuple(tensor.shape))
-print("same as model(images):", scores.equal(model(images)))
+same = scores.equal(model(images))
+print("same as model(images):", same)
 
 # %%
-# The first axis is 3 throughout, one row for each image. Now train it. This is
-# the loop that you know from
-# :doc:`/lessons/learning/04_stochastic_gradient_descent`, and it returns the
-# loss of every mini-batch. The loop does not know what is inside the model. It
-# only calls it, and asks for its parameters.
+# The first axis is 3 throughout, one row for each image. Now train it, with the
+# loop from :doc:`/lessons/learning/04_stochastic_gradient_descent`. It returns
+# the loss of every mini-batch. The loop only calls the model, and asks for its
+# parameters.
 
 
 def train(model, epochs=5):
@@ -365,8 +367,8 @@ def train(model, epochs=5):
 
 
 # %%
-# We measure the share of right answers on the 2,000 images that are kept back,
-# before and after.
+# We measure the share of right answers on the 2,000 images kept back, before
+# and after.
 
 with torch.no_grad():
     answers_before = model(x_val).argmax(dim=1)
@@ -382,9 +384,8 @@ print(f"mean of the last 100 losses {sum(losses[-100:]) / 100:.2f}")
 
 # %%
 # The untrained network guesses, and its first loss is about ln 10 = 2.3, the
-# loss of guessing among ten digits. After five epochs, more than nine out of
-# ten answers are right. Here are our three images once more, each with its
-# answer.
+# loss of guessing among ten digits. After five epochs, more than nine of ten
+# answers are right. Here are our three images, each with its answer.
 #
 # .. alt:: Three handwritten digits, a 6, a 1 and a 5. The answers above them
 #    are right: 6, 1, 5.
@@ -394,9 +395,9 @@ figure = plots.image_grid(images, titles=answers[:3].tolist(), ncols=3)
 # %%
 # .. check::
 
-assert hidden.shape == (3, 64), "64 hidden numbers for each image"
+assert after_relu.shape == (3, 64), "64 hidden numbers for each image"
 assert scores.shape == (3, 10), "ten scores for each image"
-assert scores.shape == model(images).shape, "model(images) has the same shape"
+assert same, "by hand as by forward"
 assert before < 0.25, "untrained it guesses"
 assert after > 0.9, "trained, more than nine of ten are right"
 assert abs(losses[0] - 2.3) < 0.15, "the first loss is that of guessing, ln 10"
@@ -409,10 +410,12 @@ assert answers[:3].tolist() == [6, 1, 5], "the answers for the three images"
 # What goes wrong
 # ---------------
 # **Mistakes that raise an error.** The first one is a forgotten
-# ``super().__init__()``. There is no list yet in which the layer could be
-# entered:
+# ``super().__init__()``, so there is no list yet in which the layer could be
+# entered. The second is a call with ``input`` before you have made a tensor of
+# that name. Until then it is a function of Python. (And mind the capital
+# letters: it is ``nn.ReLU``, not ``nn.Relu``.)
 
-messages = []
+
 try:
 
     class NoSuper(nn.Module):
@@ -421,27 +424,20 @@ try:
 
     NoSuper()
 except AttributeError as error:
-    messages.append(str(error))
-print(messages[-1])
-
-# %%
-# The second is a call with ``input`` before you have made a tensor of that
-# name. Until then it is a function of Python:
+    print(error)
+    no_super = str(error)
 
 try:
     net3(input)
 except TypeError as error:
-    messages.append(str(error))
-print(messages[-1])
-
-# %%
-# And capital letters matter: the class is ``nn.ReLU``, not ``nn.Relu``.
+    print(error)
+    no_tensor = str(error)
 
 # %%
 # .. check::
 
-assert "__init__()" in messages[0], "super().__init__() has to come first"
-assert len(messages) == 2, "and a function is not a tensor"
+assert "before Module.__init__() call" in no_super, "super() comes first"
+assert "must be Tensor" in no_tensor, "a function is not a tensor"
 assert not hasattr(nn, "Relu"), "there is no nn.Relu"
 
 # %%
@@ -494,8 +490,8 @@ axis.legend()
 
 # %%
 # Each call of ``forward`` makes a new hidden layer with new random weights, and
-# forgets it at the end. So the output layer gets other hidden numbers for the
-# same image every time. There are three ways to notice: call the network twice
+# forgets it at the end. So even for the same image, the output layer gets other
+# numbers every time. There are three ways to notice: call the network twice
 # with the same images, print it, and count its parameters.
 
 with torch.no_grad():
@@ -510,8 +506,9 @@ for name, network in [("ForgetfulNet", forgetful), ("DigitNet", model)]:
 # %%
 # By hand, we expect (784 · 64 + 64) + (64 · 10 + 10) = 50,890, and ``DigitNet``
 # has them all. ``ForgetfulNet`` knows only the 650 of its output layer, so the
-# optimizer moves no others. The cure is to move the line into ``__init__``,
-# with ``self.`` before the name. Then the class is ``DigitNet``, and it learns.
+# optimizer moves no others. The cure is to make the layer in ``__init__``, as
+# ``self.hidden``, and to write ``self.hidden(x)`` in ``forward``. Then the
+# class is ``DigitNet``, and it learns.
 #
 # So the rule is: what has to learn is stored in ``__init__``, as an attribute,
 # and ``forward`` only computes with it.
@@ -522,11 +519,9 @@ for name, network in [("ForgetfulNet", forgetful), ("DigitNet", model)]:
 assert abs(forgetful_losses[0] - 2.3) < 0.15, "it begins with guessing"
 assert forgetful_mean > 2.2, "and stays there"
 assert not first_call.allclose(second_call), "two calls differ"
-assert (
-    sum([parameter.numel() for parameter in model.parameters()])
-    == 784 * 64 + 64 + 64 * 10 + 10
-    == 50_890
-), "DigitNet has 50,890"
+assert sum([parameter.numel() for parameter in model.parameters()]) == 50_890, (
+    "DigitNet has 50,890"
+)
 assert (
     sum([parameter.numel() for parameter in forgetful.parameters()]) == 650
 ), "the forgetful network has 650"
@@ -534,8 +529,7 @@ assert (
 # %%
 # Recipe
 # ------
-# A network for any number of inputs and classes. The sizes are arguments of
-# ``__init__``, so the same class serves other data.
+# The sizes are arguments of ``__init__``, so the class serves other data, too.
 
 import torch
 from torch import nn
@@ -543,20 +537,20 @@ from torch.nn.functional import cross_entropy
 
 
 class Net(nn.Module):
-    def __init__(self, inputs, hidden, classes):
+    def __init__(self, inputs, width, classes):
         super().__init__()
-        self.hidden = nn.Linear(inputs, hidden)
+        self.hidden = nn.Linear(inputs, width)
         self.relu = nn.ReLU()
-        self.output = nn.Linear(hidden, classes)
+        self.output = nn.Linear(width, classes)
 
     def forward(self, x):  # (N, inputs)
-        x = self.relu(self.hidden(x))  # (N, hidden)
+        x = self.relu(self.hidden(x))  # (N, width)
         return self.output(x)  # (N, classes), the scores
 
 
 # %%
-# The data are made up: points around 5, and the class says whether a point lies
-# inside a circle (0) or outside (1).
+# The data are made up: points with both coordinates around 5. The class says
+# whether a point lies inside a circle (0) or outside (1).
 
 points = 5 + 2 * torch.randn(600, 2)
 y = (((points - 5) ** 2).sum(dim=1) > 6).to(torch.int64)
@@ -564,7 +558,7 @@ mean = points[:500].mean(dim=0)
 std = points[:500].std(dim=0)
 x = (points - mean) / std  # standardized
 
-model = Net(inputs=2, hidden=16, classes=2)
+model = Net(inputs=2, width=16, classes=2)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
 for _ in range(500):
     loss = cross_entropy(model(x[:500]), y[:500])
@@ -603,8 +597,8 @@ assert len(list(model.parameters())) == 4, "and all four tensors are found"
 #   each layer that you store. Pass ``model.parameters()`` to the optimizer.
 # - Call ``model(x)``, not ``model.forward(x)``.
 # - For a plain chain of layers, ``nn.Sequential`` is enough.
-# - Print the network and count its parameters. A layer that is made in
-#   ``forward`` is new in each call and never learns.
+# - Before training, print the network and count its parameters. A layer that is
+#   made in ``forward`` is new in each call and never learns.
 #
 # Exercises
 # ---------
@@ -678,8 +672,8 @@ assert sum(deeper_losses[-100:]) / 100 < 0.5, "the loss falls"
 # .. answer:: 3
 #
 #    Write W₁ and W₂ for the weights. Without ReLU, the output is (x W₁ᵀ + b₁)
-#    W₂ᵀ + b₂, and this is x (W₂ W₁)ᵀ + (W₂ b₁ + b₂). So the weight of the
-#    single layer is W₂ W₁, and its bias is W₂ b₁ + b₂.
+#    W₂ᵀ + b₂ = x W₁ᵀ W₂ᵀ + b₁ W₂ᵀ + b₂. Because W₁ᵀ W₂ᵀ = (W₂ W₁)ᵀ, the weight
+#    of the single layer is W₂ W₁, and its bias is W₂ b₁ + b₂.
 
 single = nn.Linear(2, 1)
 with torch.no_grad():
@@ -700,32 +694,13 @@ assert not single(rows).allclose(net4(rows), atol=1e-4), "not with ReLU"
 # .. earlier::
 #
 #    Older code writes ``super(Net, self).__init__()``. It still works, but
-#    ``super().__init__()`` is enough. Older notes say that a network is derived
-#    from ``nn``. That is the package, and the class is ``nn.Module``. They also
-#    say that ``parameters()`` returns a list. It is a generator, which is used
-#    up after one loop. And they give a network a ``def __len__(self): pass``,
-#    which breaks even ``if net:``. Leave it out.
-
-try:
-
-    class Wrong(nn):
-        pass
-except TypeError as error:
-    print("derived from nn:", error)
+#    ``super().__init__()`` is enough. Some notes derive a network from ``nn``,
+#    but that is the package. Some say that ``parameters()`` returns a list, but
+#    it is a generator, which is used up after one loop. And some add a ``def
+#    __len__(self): pass``, which breaks even ``if net:`` (:doc:`/errata`).
 
 found = net4.parameters()
 print("first loop:", len(list(found)), "second loop:", len(list(found)))
-
-
-class WithLength(nn.Module):
-    def __len__(self):
-        pass
-
-
-try:
-    bool(WithLength())
-except TypeError as error:
-    print("if net:", error)
 
 # %%
 # .. check::

@@ -4,8 +4,8 @@ Parameters, buffers, containers
 
 Which numbers of a model does PyTorch train, save and move?
 
-You never hand PyTorch a list of your layers. You store them as attributes, and
-from then on an optimizer can train their weights, a file can hold them, and one
+You need not hand PyTorch a list of your layers. You store them as attributes,
+and then an optimizer can train their weights, a file can hold them, and one
 call moves them all to a GPU. So the module must find them by itself. It looks
 in certain places only, and what you keep elsewhere is left out without an
 error.
@@ -13,7 +13,7 @@ error.
 After this lesson you can
 
 - say for each tensor of a model whether it is trained, saved and moved
-- put any number of layers into a model, count what it learns, and freeze a part
+- put any number of layers into a model, count its parameters, and freeze a part
 - notice layers that the model uses, but that no optimizer knows of
 """
 
@@ -68,14 +68,14 @@ print("state dict:", list(net.state_dict()))
 
 # %%
 # As you know, a module looks at each attribute that you store. It has one list
-# for parameters and one for modules, and a third one for buffers. Anything else
-# is an ordinary attribute of Python. ``forward`` can use it, but the module
-# keeps no record of it, so ``offset`` is nowhere.
+# for parameters, one for modules, and a third one for buffers. Anything else is
+# an ordinary attribute of Python. ``forward`` can use it, but the module keeps
+# no record of it, so ``offset`` is nowhere.
 #
-# What does that mean in practice? First we train. For x = 7 the result should
-# be 9, the loss is the square of the difference, and we take one step with the
-# learning rate ⅛. The gradient for the slope is 2 · (5 − 9) · (7 − 5) = −16.
-# Which of the three numbers will change?
+# First we train. For x = 7 the result should be 9, the loss is the square of
+# the difference, and we take one step with the learning rate ⅛. The gradient
+# for the slope is 2 · (5 − 9) · (7 − 5) = −16. Which of the three numbers will
+# change?
 
 optimizer = torch.optim.SGD(net.parameters(), lr=1 / 8)
 loss = ((net(x) - 9) ** 2).sum()
@@ -88,7 +88,7 @@ print("result:", net(x).item())
 
 # %%
 # Only the parameter has changed, from 2 to 2 + 16 · ⅛ = 4, and the result is 9.
-# So far, the buffer and the ordinary tensor behave alike.
+# In training, the buffer and the ordinary tensor behave alike.
 
 # %%
 # .. check::
@@ -109,8 +109,9 @@ assert net(x) == 9, "4 · (7 − 5) + 1"
 # The two differ as soon as you convert or move the module with ``to``. For a
 # tensor, ``to`` returns a new tensor. A module converts what it has found and
 # keeps it, so you need not store the result. Because not every computer has a
-# GPU, we move it to the device ``"meta"``, which is always there. Tensors on it
-# have a shape and a data type, but no numbers.
+# GPU, we move it to the device ``"meta"``, where tensors have a shape and a
+# data type, but no numbers. This is only for looking, because the numbers of
+# ``net`` are lost.
 
 net.to(torch.float64)
 print("slope: ", net.slope.dtype)
@@ -127,7 +128,7 @@ print(message)
 
 # %%
 # Both times, the offset was left behind. The slope and the center are on
-# ``"meta"``, the offset is still on the CPU, and so they cannot be added. With
+# ``"meta"``, but the offset is still on the CPU, so they cannot be added. With
 # a GPU, the error is similar. In a table:
 #
 # .. list-table::
@@ -150,9 +151,7 @@ print(message)
 #      - no
 #      - no
 #
-# (``nn.Buffer(tensor, persistent=False)`` is moved, but not saved. And ``to``
-# with a data type changes floating-point numbers only, so whole numbers stay
-# whole.)
+# (With ``nn.Buffer(tensor, persistent=False)``, a buffer is not saved.)
 
 # %%
 # .. check::
@@ -170,11 +169,10 @@ assert "meta" in message, "and then they cannot be added"
 # -----------------------
 # A module that is stored as an attribute is found with everything in it. But
 # how do you store layers if their number is an argument, so that you cannot
-# write one attribute for each? You need a list.
-# :class:`torch.nn.ModuleList` is a list that is itself a module. So it is
-# found, and the layers in it are found, too. Here is the :term:`multilayer
-# perceptron` of the last lesson, with any number of hidden layers. ``forward``
-# goes through them in a loop.
+# write one attribute for each? :class:`torch.nn.ModuleList` is a list that is
+# itself a module. So it is found, and the layers in it, too. Here is the
+# :term:`multilayer perceptron` of the last lesson, with any number of hidden
+# layers. ``forward`` goes through them in a loop.
 
 
 class Deep(nn.Module):
@@ -198,24 +196,25 @@ class Deep(nn.Module):
 # How does this differ from ``nn.Sequential``? Both keep layers in order, but a
 # ``ModuleList`` has no ``forward``. Yours decides what happens between the
 # layers, and may use some of them twice or not at all. (``nn.ModuleDict`` is
-# the same for a dictionary of layers, and ``nn.ParameterList`` for a list of
+# for a dictionary of layers, and ``nn.ParameterList`` for a list of
 # parameters.)
 #
 # Count and freeze
 # ----------------
-# Here is a small ``Deep``, with two hidden layers. How many numbers does it
-# learn? The first layer has 4 · 3 weights and 3 biases, which makes 15. Work
-# out the other two, and the sum, before you look at the output.
+# Here is a small ``Deep``, with two hidden layers. How many parameters does it
+# have? The first layer has 4 · 3 weights and 3 biases, which makes 15. Work out
+# the other two, and the sum, before you look at the output.
 # :func:`handbook.summary` runs a model once, and shows for each layer what goes
-# in, what comes out, and how many numbers it learns.
+# in, what comes out, and how many parameters it has. In the total, a layer that
+# runs twice counts once.
 
 small = Deep(inputs=4, width=3, classes=2, depth=2)
 print(summary(small, torch.zeros(1, 4)))
 
 # %%
 # The layers have 15, 12 and 8, and the sum is 35. ``hidden.0`` is the layer at
-# position 0 of ``hidden``. If the count of the model differs from yours,
-# find out why before you train.
+# position 0 of ``hidden``. If the model counts more or fewer than you, find out
+# why before you train.
 #
 # Sometimes a part of a model should stay as it is, for example because it was
 # trained before, on other data. You know ``requires_grad_`` from tensors. For a
@@ -230,20 +229,18 @@ for name, parameter in small.named_parameters():
 print("still learns:", sum(learns))
 
 # %%
-# The first layer is *frozen*. Its 15 numbers get no gradient, so the optimizer
-# skips them, and 20 are left to learn. They are still parameters, so they are
-# saved and moved like the others. (A new layer starts from random numbers. How
-# to choose them is the subject of
-# :doc:`/lessons/architectures/02_initialization`.)
+# The first layer is *frozen*. Its 15 numbers get no new gradient, and 20 are
+# left to learn. They are still parameters, so they are counted, saved and
+# moved. If you have trained the layer, call ``optimizer.zero_grad()`` first, or
+# its old gradient moves it once more. (Buffers that ``forward`` itself changes,
+# as in batch normalization, go on changing.)
 
 # %%
 # .. check::
 
-assert (
-    sum([parameter.numel() for parameter in small.parameters()])
-    == (4 * 3 + 3) + (3 * 3 + 3) + (3 * 2 + 2)
-    == 35
-), "15 + 12 + 8"
+assert sum([parameter.numel() for parameter in small.parameters()]) == 35, (
+    "15 + 12 + 8"
+)
 assert sum(learns) == 20, "35 without the 15 of the frozen layer"
 assert len(list(small.parameters())) == 6, "three weights and three biases"
 
@@ -252,15 +249,15 @@ assert len(list(small.parameters())) == 6, "three weights and three biases"
 # ------------
 # The pixels of the digits are numbers from 0 to 1. We standardize them, with
 # the mean and the standard deviation of the training images. Anyone who uses
-# the model later needs the same two numbers. So they should be saved and moved
-# with it, but training must not change them. This is what buffers are for.
+# the model later needs the same two numbers, and training must not change them.
+# This is what buffers are for.
 
 
 class Standardize(nn.Module):
-    def __init__(self, x):
+    def __init__(self, mean, std):
         super().__init__()
-        self.mean = nn.Buffer(x.mean())
-        self.std = nn.Buffer(x.std())
+        self.mean = nn.Buffer(torch.tensor([mean]))
+        self.std = nn.Buffer(torch.tensor([std]))
 
     def forward(self, x):
         return (x - self.mean) / self.std
@@ -271,6 +268,8 @@ x_train = train_set.x[:8000]  # (8000, 1, 28, 28)
 y_train = train_set.y[:8000]
 x_val = train_set.x[8000:]  # (2000, 1, 28, 28)
 y_val = train_set.y[8000:]
+mean = x_train.mean().item()
+std = x_train.std().item()
 
 # %%
 # Training is as in the last lesson. After each epoch, we measure the
@@ -299,26 +298,29 @@ def train(model, lr=0.1, epochs=4):
 # four accuracies.
 
 torch.manual_seed(0)
-model = nn.Sequential(Standardize(x_train), Deep(784, 64, 10, depth=3))
+model = nn.Sequential(Standardize(mean, std), Deep(784, 64, 10, depth=3))
 for name, tensor in model.state_dict().items():
     print(f"{name:18} {tuple(tensor.shape)}")
 sizes = [parameter.numel() for parameter in model.parameters()]
-print(f"learns: {sum(sizes):,}")
+print(f"parameters: {sum(sizes):,}")
 accuracies = train(model)
 print([f"{each:.1%}" for each in accuracies])
 
 # %%
-# The state dict begins with the two buffers, one number each. They do not count
-# as learned. The layers have 50,240 + 4,160 + 4,160 + 650 = 59,210 parameters.
-# After four epochs, more than nine of ten images are read correctly.
+# The state dict begins with the two buffers, which are no parameters. In
+# ``1.hidden.0.weight``, the 1 is the position in the chain and the 0 the
+# position in the ``ModuleList``. The layers have 50,240 + 4,160 + 4,160 + 650 =
+# 59,210 parameters. After four epochs, more than nine of ten images are read
+# correctly.
 
 # %%
 # .. check::
 
 assert sum(sizes) == 59_210, "all four layers"
-assert 784 * 64 + 64 == 50_240, "the first layer"
-assert 64 * 64 + 64 == 4160, "the second and the third"
-assert 64 * 10 + 10 == 650, "the last"
+assert sizes[0] + sizes[1] == 50_240, "weight and bias of the first layer"
+assert sizes[2] + sizes[3] == 4160, "of the second"
+assert sizes[4] + sizes[5] == 4160, "of the third"
+assert sizes[6] + sizes[7] == 650, "of the last"
 assert len(model.state_dict()) == 10, "8 parameters and 2 buffers"
 assert accuracies[-1] > 0.9, "it learns"
 
@@ -352,17 +354,18 @@ class DeepInList(nn.Module):
 # We train it in the same way, from the same random numbers:
 
 torch.manual_seed(0)
-in_list = nn.Sequential(Standardize(x_train), DeepInList(784, 64, 10, depth=3))
+in_list = nn.Sequential(
+    Standardize(mean, std), DeepInList(784, 64, 10, depth=3)
+)
 list_accuracies = train(in_list)
 print([f"{each:.1%}" for each in list_accuracies])
 
 # %%
 # There is no error, and the model even learns. But after each epoch it is far
-# behind the other one. Instead of trying other learning rates, ask the model
-# what it has found:
+# behind the other one. So ask the model what it has found:
 
 sizes_in_list = [parameter.numel() for parameter in in_list.parameters()]
-print(f"learns: {sum(sizes_in_list):,}")
+print(f"parameters: {sum(sizes_in_list):,}")
 print("state dict:", list(in_list.state_dict()))
 
 # %%
@@ -371,32 +374,32 @@ print("state dict:", list(in_list.state_dict()))
 # does not look into lists. So the optimizer has never heard of them, and they
 # would be missing from a saved file.
 #
-# How much have the weights of each layer changed in training? With the same
-# seed, we get the untrained weights once more. We print the mean distance from
-# them, as a share of their mean size.
+# Has training changed the weights? With the same seed, we get the untrained
+# layers once more, and compare the weights of each. ``model[1]`` is the second
+# module of the chain, the ``Deep``.
 
 torch.manual_seed(0)
-start = Deep(784, 64, 10, depth=3)
-changed = {}
+start = Deep(784, 64, 10, depth=3)  # untrained
+unchanged = {}
 for name, deep in [("ModuleList", model[1]), ("list", in_list[1])]:
-    pairs = list(zip(deep.hidden, start.hidden, strict=True))
-    pairs.append((deep.output, start.output))
-    changed[name] = []
-    for trained, untrained in pairs:
-        distance = (trained.weight - untrained.weight).abs().mean()
-        size = untrained.weight.abs().mean()
-        changed[name].append((distance / size).item())
-    print(f"{name:10}", [f"{share:.0%}" for share in changed[name]])
+    unchanged[name] = []
+    for i in range(3):
+        same = deep.hidden[i].weight.equal(start.hidden[i].weight)
+        unchanged[name].append(same)
+    unchanged[name].append(deep.output.weight.equal(start.output.weight))
+    print(f"{name:10} unchanged:", unchanged[name])
 
 # %%
-# The figure shows all of it. Blue layers are in ``parameters()``.
+# In the list, the three hidden layers are as they were. Their weights are still
+# random, and the last layer has to make do with what they compute. In the
+# figure, the layers in ``parameters()`` are blue.
 #
 # .. alt:: Above, the validation accuracy after each of four epochs. With
 #    ModuleList it rises to above 90%, with a list it stays below 50%. Below,
-#    two rows of four boxes, one for each layer, with its number of parameters
-#    and how much it changed. With ModuleList all four are blue and have
-#    changed. With a list, the three hidden layers are grey, dashed boxes that
-#    changed 0%, and only the output layer is blue and has changed.
+#    two rows of four boxes, one for each layer, with its number of parameters.
+#    With ModuleList all four are blue and changed. With a list, the three
+#    hidden layers are grey, dashed boxes and unchanged, and only the output
+#    layer is blue and changed.
 
 # %%
 # .. drawing::
@@ -413,15 +416,16 @@ axes[0].set(xticks=range(1, 5))
 axes[0].legend(loc="center right", bbox_to_anchor=(1, 0.6))
 
 for name, deep, y in [("ModuleList", model[1], 0), ("list", in_list[1], -1.1)]:
-    known = {id(parameter) for parameter in deep.parameters()}
-    for i, layer in enumerate([*deep.hidden, deep.output]):
+    known = [title for title, _ in deep.named_parameters()]
+    for i, title in enumerate(["hidden.0", "hidden.1", "hidden.2", "output"]):
         style = {"facecolor": "0.85", "linestyle": "--"}
-        if id(layer.weight) in known:
+        if f"{title}.weight" in known:
             style = {"facecolor": "#56B4E9", "linestyle": "-"}
         box = plt.Rectangle((i, y), 0.9, 0.6, edgecolor="0.2", **style)
         axes[1].add_patch(box)
-        count = layer.weight.numel() + layer.bias.numel()
-        text = f"{count:,}\nchanged {changed[name][i]:.0%}"
+        text = f"{sizes[2 * i] + sizes[2 * i + 1]:,}\nchanged"
+        if unchanged[name][i]:
+            text = text.replace("changed", "unchanged")
         axes[1].text(i + 0.45, y + 0.3, text, ha="center", va="center")
     axes[1].text(0, y + 0.68, name, weight="bold")
 for i, title in enumerate(["hidden.0", "hidden.1", "hidden.2", "output"]):
@@ -430,11 +434,7 @@ axes[1].set(xlim=(-0.05, 3.95), ylim=(-1.4, 0.95))
 axes[1].set_axis_off()
 
 # %%
-# In the list, the three hidden layers have not changed at all. Their weights
-# are still random, and the last layer has to make do with what they compute.
-#
-# Nothing reports the mistake, as long as you do not convert or move the model.
-# Try ``float64``:
+# Nothing reports the mistake until you convert or move the model:
 
 message = ""
 try:
@@ -445,9 +445,9 @@ except RuntimeError as error:
 print(message)
 
 # %%
-# The input is now ``float64``, but the first hidden layer was left behind with
-# ``float32``. On a GPU, a similar error would come with the first mini-batch.
-# On a CPU it may never come, so count the parameters instead of waiting for it.
+# The input is now ``float64`` (Double), but the first hidden layer was left
+# behind with ``float32`` (Float). On a GPU, a similar error would come with the
+# first mini-batch. Training on a CPU gives none, so count the parameters.
 #
 # The cure is the line ``self.hidden = nn.ModuleList(layers)`` in the class.
 # Because a module looks at each attribute when it is stored, we can even do it
@@ -455,14 +455,13 @@ print(message)
 
 in_list[1].hidden = nn.ModuleList(in_list[1].hidden)
 sizes_cured = [parameter.numel() for parameter in in_list.parameters()]
-print(f"learns: {sum(sizes_cured):,}")
+print(f"parameters: {sum(sizes_cured):,}")
 in_list.to(torch.float64)
 print(in_list(x_val.to(torch.float64)).dtype)
 
 # %%
-# Now the model has all 59,210, and ``to`` reaches every layer. (An optimizer
-# that was made before still has the last layer only. So make the optimizer when
-# the model is complete.)
+# Now the model has all 59,210, and ``to`` reaches every layer. To go on
+# training, make a new optimizer, because the old one was given only the 650.
 
 # %%
 # .. check::
@@ -472,16 +471,15 @@ assert min(accuracies) > 0.75, "far behind after each epoch"
 assert list_accuracies[-1] > 0.15, "but it learns"
 assert sum(sizes_in_list) == 650, "the last layer alone"
 assert len(in_list.state_dict()) == 10, "the cure saves all, too"
-assert changed["list"][:3] == [0, 0, 0], "the hidden layers have not changed"
-assert changed["list"][3] > 0.02, "the output layer has"
-assert min(changed["ModuleList"]) > 0.02, "with ModuleList all have"
+assert unchanged["list"] == [True, True, True, False], "only the last changed"
+assert not any(unchanged["ModuleList"]), "with ModuleList all changed"
 assert "dtype" in message, "float64 meets float32"
 assert sum(sizes_cured) == 59_210, "the cure finds all"
 
 # %%
 # Recipe
 # ------
-# Made-up data first: two columns of very different size, and the class says
+# The data are made up: two columns of very different size, and the class says
 # whether both are on the same side of their means.
 
 import torch
@@ -500,15 +498,14 @@ y = (noise[:, 0] * noise[:, 1] > 0).to(torch.int64)
 
 
 class Net(nn.Module):
-    def __init__(self, x, classes):
+    def __init__(self, mean, std):
         super().__init__()
-        self.mean = nn.Buffer(x.mean(dim=0))
-        self.std = nn.Buffer(x.std(dim=0))
-        sizes = [x.shape[1], 32, 32]
-        layers = [nn.Linear(size, 32) for size in sizes]
+        self.mean = nn.Buffer(mean)  # (2,)
+        self.std = nn.Buffer(std)  # (2,)
+        layers = [nn.Linear(2, 32), nn.Linear(32, 32), nn.Linear(32, 32)]
         self.hidden = nn.ModuleList(layers)
         self.relu = nn.ReLU()
-        self.output = nn.Linear(32, classes)
+        self.output = nn.Linear(32, 2)
 
     def forward(self, x):
         x = (x - self.mean) / self.std
@@ -520,7 +517,7 @@ class Net(nn.Module):
 # %%
 # Count, and compare with your own number. Then train with 500 rows:
 
-model = Net(x[:500], classes=2)
+model = Net(mean=x[:500].mean(dim=0), std=x[:500].std(dim=0))
 counted = sum([parameter.numel() for parameter in model.parameters()])
 print(counted, "and by hand", (2 * 32 + 32) + 2 * (32 * 32 + 32) + (32 * 2 + 2))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -531,13 +528,14 @@ for _ in range(300):
     optimizer.step()
 
 # %%
-# Judge with the other 100, guess for one new row, and freeze all hidden layers
-# in one line, if only the last one should go on learning:
+# Judge with the other 100, guess for one new row, and freeze all hidden layers,
+# if only the last one should go on learning:
 
 with torch.no_grad():
     right = (model(x[500:]).argmax(dim=1) == y[500:]).float().mean()
     guess = model(torch.tensor([[260.0, 4.0]])).argmax(dim=1)
 print(f"right: {right:.0%}, guess for the new row: {guess.item()}")
+optimizer.zero_grad()  # an old gradient would still move the layers
 model.hidden.requires_grad_(False)
 learns = [each.numel() for each in model.parameters() if each.requires_grad]
 print("still learns:", sum(learns))
@@ -550,24 +548,26 @@ assert list(model.state_dict())[:2] == ["mean", "std"], "and both buffers"
 assert right > 0.85, "the recipe learns"
 assert guess == 1, "both are above their means"
 assert sum(learns) == 66, "only the last layer"
+assert model.hidden[0].weight.grad is None, "and no old gradient is left"
 
 # %%
 # What you learned
 # ----------------
 # - A module finds the parameters, buffers and modules that are its attributes.
 #   ``to`` moves them, and the state dict has them.
-# - ``nn.Parameter`` is for what training changes, ``nn.Buffer`` for what
-#   belongs to the model and stays. An ordinary tensor is neither saved nor
-#   moved.
-# - Keep layers in a ``ModuleList``. In a Python list they never learn, and on a
-#   CPU no error says so.
+# - ``nn.Parameter`` is for what the optimizer changes, ``nn.Buffer`` for what
+#   belongs to the model and is not changed by it. An ordinary tensor is neither
+#   saved nor moved.
+# - Keep layers in a ``ModuleList``. In a Python list they never learn, and
+#   training on a CPU gives no error.
 # - Count the parameters by hand and by the model before you train.
-# - ``requires_grad_(False)`` freezes a layer, or a whole ``ModuleList``.
+# - ``requires_grad_(False)`` freezes the parameters of a layer, or of a whole
+#   ``ModuleList``. Call ``optimizer.zero_grad()`` first.
 #
 # Exercises
 # ---------
 # 1. **Predict.** Which names do ``named_parameters()`` and ``state_dict()``
-#    list for this module, and how many numbers does it learn? The layer
+#    list for this module, and how many parameters does it have? The layer
 #    ``first`` has a second name.
 #
 #    .. code-block:: python
@@ -580,6 +580,7 @@ assert sum(learns) == 66, "only the last layer"
 #               self.c = [nn.Parameter(torch.ones(2))]
 #               self.first = nn.Linear(2, 2)
 #               self.second = self.first
+#               self.d = nn.Buffer(torch.ones(2), persistent=False)
 #
 # 2. **Change.** Make the model with the ``ModuleList`` anew with the seed 0,
 #    freeze its three hidden layers, and train it in the same way. How many
@@ -594,8 +595,8 @@ assert sum(learns) == 66, "only the last layer"
 #
 #    ``b`` requires a gradient, but it is not an ``nn.Parameter``, and ``c`` is
 #    a list, so both are missing. ``first`` and ``second`` are two names for one
-#    layer. Its parameters are listed once and counted once, so 2 + 4 + 2 = 8
-#    numbers learn. The state dict has it under both names.
+#    layer. Its parameters are listed once and counted once, so there are 2 + 4
+#    + 2 = 8. The state dict has it under both names, but ``d`` is not saved.
 
 
 class Odd(nn.Module):
@@ -606,13 +607,14 @@ class Odd(nn.Module):
         self.c = [nn.Parameter(torch.ones(2))]
         self.first = nn.Linear(2, 2)
         self.second = self.first
+        self.d = nn.Buffer(torch.ones(2), persistent=False)
 
 
 odd = Odd()
 print([name for name, _ in odd.named_parameters()])
 print(list(odd.state_dict()))
 odd_sizes = [parameter.numel() for parameter in odd.parameters()]
-print("learns:", sum(odd_sizes))
+print("parameters:", sum(odd_sizes))
 
 # %%
 # .. check::
@@ -620,6 +622,7 @@ print("learns:", sum(odd_sizes))
 assert sum(odd_sizes) == 8, "a, and the layer once"
 assert len(list(odd.parameters())) == 3, "a, weight and bias"
 assert len(odd.state_dict()) == 5, "the layer under both names"
+assert "d" not in odd.state_dict(), "a buffer that is not saved"
 
 # %%
 # .. answer:: 2
@@ -629,7 +632,7 @@ assert len(odd.state_dict()) == 5, "the layer under both names"
 #    is to freeze them without wanting to.
 
 torch.manual_seed(0)
-frozen = nn.Sequential(Standardize(x_train), Deep(784, 64, 10, depth=3))
+frozen = nn.Sequential(Standardize(mean, std), Deep(784, 64, 10, depth=3))
 frozen[1].hidden.requires_grad_(False)
 learns = [each.numel() for each in frozen.parameters() if each.requires_grad]
 print("learns:", sum(learns))
@@ -647,8 +650,8 @@ assert frozen_accuracies == list_accuracies, "as with the list"
 #
 #    What the module has found is not among the ordinary attributes, because the
 #    module keeps it in dictionaries of its own. So a ``ModuleList`` does not
-#    appear. (For a whole model, call the function for each module in it.
-#    ``model.modules()`` goes through all of them.)
+#    appear. The function looks at one module, and not into dictionaries or
+#    nested lists. (``model.modules()`` goes through all modules of a model.)
 
 
 def forgotten(module):
