@@ -426,17 +426,16 @@ for name, losses in epoch_losses.items():
 # %%
 # A new model is in training mode, so the first epoch is the same in both. From
 # the second on, the wrong loop prints the *lower* loss, so it looks like a
-# success.
-# But it trains a network without dropout, and that is not what you wanted.
+# success. But it goes on without dropout, and that is not what you wanted.
 # (Whether dropout helps is another question, see
 # :doc:`/lessons/architectures/04_dropout_augmentation`.) So call ``train()`` at
 # the start of each epoch, and not once before the loop. If you are in doubt,
 # print ``model.training`` there.
 #
 # **Dropout as a function.** In other people's code you will see ``F.dropout``,
-# which is ``torch.nn.functional.dropout``. It is a function and has no
-# mode. Its argument ``training`` is True unless you say otherwise, so it is
-# always on. In version 2 we pass the mode on:
+# which is ``torch.nn.functional.dropout``. It is a function and has no mode.
+# Its argument ``training`` is True unless you say otherwise, so it is always
+# on. In version 2 we pass the mode on:
 
 
 class Hidden(nn.Module):
