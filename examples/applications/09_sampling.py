@@ -228,7 +228,7 @@ def next_logits(newest, place, cache, is_causal=False):
     x = gpt.embedding(newest) + gpt.positions[place]  # (n, 1, width)
     block = gpt.blocks[0]
     projected = block.attention.in_projection(block.norm1(x))
-    parts = projected.unflatten(2, (3, 4, -1))  # (n, 1, 3, 4 heads, 24)
+    parts = projected.reshape(len(x), -1, 3, 4, 24)  # (n, 1, 3, 4 heads, 24)
     query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (n, 4, 1, 24)
     cache["keys"] = torch.cat([cache["keys"], key], dim=2)  # new
     cache["values"] = torch.cat([cache["values"], value], dim=2)  # new

@@ -33,8 +33,8 @@ torch.manual_seed(0)
 # How far does an output see?
 # ---------------------------
 # We begin with a row of nine numbers. :class:`torch.nn.Conv1d` is the
-# :term:`convolution` of :doc:`/lessons/networks/05_convolution` along a row. With a
-# window of three cells, each output depends on its own cell and on one
+# :term:`convolution` of :doc:`/lessons/networks/05_convolution` along a row.
+# With a window of three cells, each output depends on its own cell and on one
 # neighbour on each side. If we apply it twice, each of these three cells has
 # seen its own neighbours.
 #

@@ -242,9 +242,10 @@ assert (
 # third all three. What are the results?
 #
 # A :term:`mask` is a tensor of ``True`` and ``False``. :func:`torch.tril` keeps
-# the lower left triangle of a matrix. ``masked_fill`` writes −∞
-# (``-torch.inf``) into the other scores. The softmax turns −∞ into the weight
-# 0, because e to the power of −∞ is 0. (``~`` swaps ``True`` and ``False``.)
+# the lower left triangle of a matrix, and ``bool()`` makes ``True`` of 1 and
+# ``False`` of 0. ``masked_fill`` writes −∞ (``-torch.inf``) into the other
+# scores. The softmax turns −∞ into the weight 0, because e to the power of −∞
+# is 0. (``~`` swaps ``True`` and ``False``.)
 
 zero_queries = torch.zeros(3, 2)
 keep = torch.tril(torch.ones(3, 3)).bool()
