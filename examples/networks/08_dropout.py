@@ -191,8 +191,8 @@ print("train():", after_train)
 # attribute, too, but their ``forward`` does not look at it. Those of dropout
 # and of BatchNorm do.
 #
-# eval() is not no_grad
-# ---------------------
+# ``eval()`` is not ``no_grad``
+# -----------------------------
 # Both are called before a model is used, so they are easily confused. Here is a
 # model with 100 outputs and dropout at its end. We call it in both modes, each
 # time without and with ``no_grad``.
