@@ -381,9 +381,9 @@ print(f"images whose last row is blank: {blank:.0%}")
 
 # %%
 # .. alt:: Two grids of eight by eight cells. The row is the erased image, the
-#    column the output. Without batch_first, the diagonal and everything to the
-#    right of it is filled, 36 cells. With batch_first=True, only the diagonal
-#    is filled, 8 cells.
+#    column the output. Without the batch first, the diagonal and everything to
+#    the right of it is filled, 36 cells. With the batch first, only the
+#    diagonal is filled, 8 cells.
 
 # %%
 # .. drawing::
