@@ -155,6 +155,27 @@ def test_references_are_checked_before_anything_is_executed(tmp_path, capfd):
     assert not script.with_name("ran").exists()
 
 
+def test_a_fault_is_found_though_templates_were_written_before_and_a_check_was_killed(
+    tmp_path, capfd
+):
+    """What is read without an error is not read again: neither may stand in for a check."""
+    docs = write_site(tmp_path, {"a/one": "x = 1\n\n# %%\n# Like batch_first, :ref:`nowhere`."})
+    project = Project(docs)
+    with build.templates(project):  # as when catalogs are brought up to date
+        pass
+    with pytest.raises(SystemExit), build.templates(project, *build.STRICT_OPTIONS):
+        pass
+    copied = Project(project.build / "check/docs")  # as if killed after it had read the page
+    sphinx_build.run_sphinx(
+        copied, "gettext", tmp_path / "out", "-q", "-D", "bilingual_lessons=text"
+    )
+    assert (project.build / "check.unfinished").exists()
+    capfd.readouterr()
+    with pytest.raises(SystemExit), build.templates(project, *build.STRICT_OPTIONS):
+        pass
+    assert "nowhere" in capfd.readouterr().out
+
+
 def test_a_failure_names_its_lesson_and_nothing_else_is_built(tmp_path, capfd):
     docs = write_site(
         tmp_path, {"a/good": "print(1)", "b/bad": "x = 1\nraise ValueError('no luck')"}

@@ -140,21 +140,27 @@ def templates(project: Project, *options: str) -> Iterator[Path]:
     of the project below _build, which keeps the pages that it has read. No other build writes the
     templates while they are read.
     """
-    copy = project.build / "check"
+    # Pages that were read without these options may hold faults that were passed over.
+    copy = project.build / ("check" if set(STRICT_OPTIONS) <= set(options) else "templates")
+    unfinished = copy.with_suffix(".unfinished")
     with locks.lock(project.build / "check.lock", wait=lambda: print(WAITS, flush=True)):
+        if unfinished.exists():  # it was killed, perhaps between reading a fault and failing for it
+            shutil.rmtree(copy, ignore_errors=True)
+        unfinished.touch()
         copied = Project(copy_project(project, copy))
         Results(copied).remove_what_is_gone()
         folder = copy / "templates"
         shutil.rmtree(folder, ignore_errors=True)
         text = ["-q", "-D", "bilingual_lessons=text"]
         run_sphinx(copied, "gettext", folder, *text, *options)
+        unfinished.unlink()
         yield folder
 
 
 def check_catalogs(project: Project) -> list[str]:
     """Compare every catalog with a new template."""
     found = []
-    with templates(project) as folder:
+    with templates(project, *STRICT_OPTIONS) as folder:
         for language in project.languages[1:]:
             found += catalogs.compare(folder, project.catalogs(language))
     return found
