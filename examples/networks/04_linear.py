@@ -407,10 +407,10 @@ print(f"right: {fast_shares.mean():.1%} ± {fast_shares.std():.1%}")
 # %%
 # With the rate 1, about half of the units are dead. No error says so. On
 # average, the networks still read most of the digits, but fewer than with the
-# rate 0.5. The dead units are lost. Their gradient is 0 for every training
-# image, so a smaller rate later on does not bring them back. (In deeper layers
-# it may happen by chance, because there the inputs of a unit change during
-# training.) So count the dead units after the first epoch, and if there are
+# rate 0.5. Some of that is due to the large steps themselves, and a smaller
+# rate later on would make up for it. But it would not bring back the dead
+# units: their gradient is 0 for every training image, so plain SGD does not
+# move them. So count the dead units after the first epoch, and if there are
 # many, begin anew with a smaller rate.
 
 # %%
@@ -492,8 +492,8 @@ assert dead_units < 10, "few dead units"
 #   between two of them, and usually none after the last.
 # - The gradient is multiplied by the slope of the activation function. Where
 #   the slope is 0, nothing is learned.
-# - A unit with ReLU is dead if its sum is not positive for any example. Count
-#   dead units, and train with a smaller rate if there are many.
+# - A unit with ReLU is dead if its sum is 0 or negative for every example.
+#   Count dead units, and train with a smaller rate if there are many.
 #
 # Exercises
 # ---------

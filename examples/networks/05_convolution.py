@@ -181,9 +181,9 @@ for n, k, s, p in settings:
 # %%
 # Two of these settings are used a lot. With stride 1 and an odd kernel, the
 # padding (k − 1) / 2 keeps the size: 28 stays 28. (``padding="same"`` works it
-# out for you.) A kernel of 3 with stride 2 and padding 1 halves it: 28 becomes
-# 14. And look at the fourth case. A row of 8 pixels gives three results, just
-# like a row of 7. We come back to this.
+# out for you, with stride 1 only.) A kernel of 3 with stride 2 and padding 1
+# halves an even size: 28 becomes 14. And look at the fourth case. A row of 8
+# pixels gives three results, just like a row of 7. We come back to this.
 
 # %%
 # .. check::

@@ -174,8 +174,10 @@ with torch.no_grad():
 # the size formula: 6 − 5 + 1 = 2.
 #
 # The *receptive field* of an output is the part of the input that it depends
-# on. We find it with gradients: ``reads`` returns the cells, counted from 0,
-# for which the first output has a gradient.
+# on. In a stack of convolutions, we find it with gradients: ``reads`` returns
+# the cells, counted from 0, for which the first output has a gradient. (A ReLU
+# that is off, or a max pooling, passes no gradient to cells that may count for
+# another input. With these layers, change one cell at a time.)
 
 
 def reads(layer, length):
@@ -255,7 +257,7 @@ assert reads(wide, 15) == list(range(15)), "15 cells"
 # Groups: divided channels
 # ------------------------
 # In a convolution, each output :term:`channel` reads all input channels. So
-# ``nn.Conv2d(4, 8, 3)`` has 8 · 4 kernels of 9 weights, which makes 288. With
+# ``nn.Conv2d(4, 8, 3)`` has 8 kernels of 4 · 9 weights, which makes 288. With
 # ``groups=2``, the channels are divided into two groups, and each output
 # channel reads only the two input channels of its own group. How many weights
 # are left? And with four groups? :func:`handbook.plots.channel_map` counts
@@ -478,7 +480,7 @@ model = nn.Sequential(
 # %%
 # Train with 200 images:
 
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
 for _ in range(200):
     batch = torch.randint(200, (25,))
     loss = cross_entropy(model(x[batch]), y[batch])
@@ -517,8 +519,8 @@ assert guess == 1, "the new stripes lie"
 #   weights, and cells that fill no window are left out.
 # - ``nn.AdaptiveAvgPool2d(1)`` gives one number for each channel, so images of
 #   any size fit the linear layer.
-# - A kernel of k cells with dilation d covers d · (k − 1) + 1. The gradient
-#   says which cells an output depends on.
+# - A kernel of k cells with dilation d covers d · (k − 1) + 1. In a stack of
+#   convolutions, the gradient says which cells an output depends on.
 # - Groups divide the weights by their number. Channels of different groups do
 #   not meet, so put a convolution of size 1 between them.
 #

@@ -39,8 +39,10 @@ torch.manual_seed(0)
 # You know how to standardize numbers: subtract their mean, and divide by their
 # standard deviation. Here are two examples with two features each. Each row is
 # an example, and each column is a feature. We standardize along one axis, first
-# each row and then each column. (``correction=0`` divides the squares by the
-# number of values, 2, and not by 2 − 1.)
+# each row and then each column. (By default, ``std`` divides the sum of the
+# squared differences by the number of values less 1. With ``correction=0`` it
+# divides by their number. If all values were equal, our function would divide 0
+# by 0. The layers below prevent this.)
 
 x = torch.tensor([[1.0, 3.0], [2.0, 8.0]])  # (2, 2), example and feature
 
@@ -58,7 +60,8 @@ print("each column:", normalize(x, dim=0).tolist())
 # The first row, 1 and 3, has the mean 2, and both numbers are 1 away from it.
 # So they become −1 and 1. The second row, 2 and 8, has the mean 5 and the
 # standard deviation 3, and it becomes −1 and 1 as well. In the columns, 1 and 2
-# become −1 and 1, and so do 3 and 8.
+# become −1 and 1, and so do 3 and 8. (Two numbers always become −1 and 1. With
+# more of them, the result shows how far each is from the mean.)
 #
 # Both are a :term:`normalization`. :term:`Layer normalization <layer
 # normalization>` takes each example by itself, over its features.
@@ -468,10 +471,13 @@ assert torch.allclose(single, torch.tensor([[-1.0, 1.0]]), atol=1e-4), "−1, 1"
 #      - networks for texts and sequences
 #
 # Take LayerNorm if batches are tiny, or if the examples are sequences of
-# different lengths. For images of the shape (B, C, H, W), there is
-# ``nn.BatchNorm2d``. A feature is then a whole channel, so the mean is taken
-# over the batch, the rows and the columns. (With many pixels in a channel, one
-# image is enough, and the last line raises no error.)
+# different lengths. In a batch of sequences, (B, T, E), ``nn.LayerNorm(E)``
+# takes each step by itself, over its E numbers. (``nn.BatchNorm1d`` looks for
+# its features on axis 1, so there it would take the steps for features.) For
+# images of the shape (B, C, H, W), there is ``nn.BatchNorm2d``. A feature is
+# then a whole channel, so the mean is taken over the batch, the rows and the
+# columns. (With many pixels in a channel, one image is enough, and the last
+# line raises no error.)
 
 images = 5 + 2 * torch.randn(8, 3, 10, 10)
 output = nn.BatchNorm2d(3)(images).detach()
