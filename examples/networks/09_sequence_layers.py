@@ -63,11 +63,12 @@ print("picks rows:", x.equal(embedding.weight[sentences]))
 # - E, the features: the numbers that describe one step. Here there are 2.
 #
 # The table is a parameter, which starts with random numbers and is changed by
-# training. A number without a row raises an error:
+# training. A number without a row raises an error. Here -1 is such a number,
+# and does not mean the last row:
 
 message = ""
 try:
-    embedding(torch.tensor([[3]]))
+    embedding(torch.tensor([[-1]]))
 except IndexError as error:
     message = str(error)
 print(message)
@@ -79,7 +80,7 @@ assert x[0].tolist() == [[2, 2], [0, 1], [1, 0]], "rows 2, 0 and 1"
 assert x.equal(embedding.weight[sentences]), "the same as indexing the table"
 assert x.shape == (2, 3, 2), "one more axis at the end"
 assert isinstance(embedding.weight, nn.Parameter), "the table is a parameter"
-assert "out of range" in message, "there is no row 3"
+assert "out of range" in message, "there is no row -1"
 
 # %%
 # A recurrent layer: nn.GRU
@@ -161,11 +162,11 @@ axis.set(xlim=(-1.6, 16), ylim=(7.2, -1.9))
 axis.set_axis_off()
 
 # %%
-# To classify a whole sequence, you usually put ``state[0]`` into a linear
-# layer. To say something about each step, you take ``output``. (``nn.RNN`` and
-# ``nn.LSTM`` are used in the same way. But an LSTM has two memories, so it
-# returns ``output, (state, cell)``. What the layers compute is explained from
-# :doc:`/lessons/architectures/07_rnn` on.)
+# To classify a whole sequence, you usually put ``state[-1]``, the last memory
+# of the top layer, into a linear layer. To say something about each step, you
+# take ``output``. (``nn.RNN`` and ``nn.LSTM`` are used in the same way. But an
+# LSTM has two memories, so it returns ``output, (state, cell)``. What the
+# layers compute is explained from :doc:`/lessons/architectures/07_rnn` on.)
 
 # %%
 # .. check::
@@ -177,14 +178,14 @@ assert output[:, -1].equal(state[0]), "the last step is the state"
 # %%
 # Attention: nn.MultiheadAttention
 # --------------------------------
-# :term:`Attention <attention>` does not walk. Each step looks at all steps of
-# its sequence and takes a weighted mean of what it finds there. How it finds
-# its weights is explained in :doc:`/lessons/architectures/09_attention`, and so
-# are its three inputs (query, key and value). When a sequence looks at itself,
-# as here, all three are the same tensor. :class:`torch.nn.MultiheadAttention`
-# is told the number of features and the number of *heads*, which look at the
-# sequence side by side. The features have to be divisible by the heads. This
-# layer, too, needs ``batch_first=True``.
+# :term:`Attention <attention>` does not go step by step. Each step looks at all
+# steps of its sequence and takes a weighted mean of what it finds there. How it
+# finds its weights is explained in :doc:`/lessons/architectures/09_attention`,
+# and so are its three inputs (query, key and value). When a sequence looks at
+# itself, as here, all three are the same tensor.
+# :class:`torch.nn.MultiheadAttention` is told the number of features and the
+# number of *heads*, which look at the sequence side by side. The features have
+# to be divisible by the heads. This layer, too, needs ``batch_first=True``.
 
 attention = nn.MultiheadAttention(2, num_heads=1, batch_first=True)
 with torch.no_grad():
@@ -197,7 +198,8 @@ print("sums:", weights[0].sum(dim=1))
 # %%
 # The output has the shape of the input, (B, T, E). The weights are (B, T, T),
 # a table for each sentence: row i says how much step i takes from each of the
-# three steps. The sum of each row is 1, because it is a mean.
+# three steps. Without dropout, the sum of each row is 1, because a step takes a
+# weighted mean. With several heads, you get the mean of their tables.
 
 # %%
 # .. check::
@@ -221,11 +223,11 @@ padded = pad_sequence([tea_is_hot, hot_tea], batch_first=True)  # (2, 3)
 true_lengths = torch.tensor([3, 2])
 print(padded)
 
-rows = embedding(padded).detach()  # (2, 3, 2)
-alone = embedding(hot_tea[None]).detach()  # (1, 2, 2)
+x_padded = embedding(padded).detach()  # (2, 3, 2)
+x_alone = embedding(hot_tea.unsqueeze(0)).detach()  # (1, 2, 2)
 with torch.no_grad():
-    _, state_alone = gru(alone)
-    _, state_padded = gru(rows)
+    _, state_alone = gru(x_alone)
+    _, state_padded = gru(x_padded)
 print("alone: ", state_alone[0, 0])
 print("padded:", state_padded[0, 1])
 
@@ -237,7 +239,7 @@ print("padded:", state_padded[0, 1])
 # CPU, even if the rest is on a GPU.)
 
 packed = pack_padded_sequence(
-    rows, true_lengths, batch_first=True, enforce_sorted=False
+    x_padded, true_lengths, batch_first=True, enforce_sorted=False
 )
 with torch.no_grad():
     _, state_packed = gru(packed)
@@ -245,11 +247,15 @@ print("alone: ", state_alone[0, 0])
 print("packed:", state_packed[0, 1])
 
 # %%
-# Packed, "hot tea" has the state that it has alone.
+# Packed, "hot tea" has the state that it has alone. Take ``state`` here:
+# ``output`` has to be unpacked first, and for "hot tea" its last step is then
+# padding, with only zeros.
 #
 # Attention is told in another way, with a mask ``key_padding_mask=ignore``. It
-# has the shape (B, T) and is ``True`` where a step has to be *ignored*. In
-# exercise 2 you make one.
+# has the shape (B, T) and is ``True`` where a step has to be *ignored*. (In
+# ``scaled_dot_product_attention`` it is the other way round.) At least one step
+# of each sequence must stay, otherwise the result is ``nan``. In exercise 2 you
+# make a mask.
 
 # %%
 # .. check::
@@ -266,7 +272,8 @@ assert torch.allclose(state_packed[0, 1], state_alone[0, 0], atol=1e-6), (
 # A digit can also be read as a sequence, of 28 rows from top to bottom. Each
 # row is a step, and its 28 pixels are the features. So we take away the axis of
 # the channel, and (N, 1, 28, 28) becomes (B, T, E). The network reads all rows,
-# and computes ten scores from its memory after the last one.
+# and computes ten scores from its memory after the last one. This is
+# ``output[:, -1]``, because each image has all 28 rows, without padding.
 
 
 class RowReader(nn.Module):
@@ -290,19 +297,20 @@ x_val = digits.x[8000:].squeeze(1)  # (2000, 28, 28)
 y_val = digits.y[8000:]
 
 # %%
-# We train for four epochs, with a smaller learning rate in the last one, so
-# that the weights settle down. Then we count the right answers among the 2,000.
+# We train for four epochs. Then we count the right answers among the 2,000.
 
 
-def train(model):
+def learn(model):
+    model.train()
     batches = Batches(x_train, y_train, batch_size=40, shuffle=True)
-    for lr in [1.0, 1.0, 1.0, 0.2]:
-        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(4):
         for x, y in batches:
             loss = cross_entropy(model(x), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    model.eval()
     with torch.no_grad():
         answers = model(x_val).argmax(dim=1)
     return (answers == y_val).float().mean().item()
@@ -313,20 +321,19 @@ def train(model):
 # most frequent digit.
 
 torch.manual_seed(0)
-right = train(RowReader())
+right = learn(RowReader())
 most_frequent = y_val.bincount().max().item() / len(y_val)
-print(f"GRU, row by row: {right:.1%} right")
-print(f"always the most frequent digit: {most_frequent:.1%}")
+print(f"GRU: {right:.1%}, most frequent digit: {most_frequent:.1%}")
 
 # %%
-# About nine of ten answers are right, and the simple rule is right once in nine
-# times. All that the network knew of the rows before were the 32 numbers of its
-# memory.
+# Nearly nine of ten answers are right, and the simple rule is right once in
+# nine times. All that the network knew of the rows before were the 32 numbers
+# of its memory.
 
 # %%
 # .. check::
 
-assert 0.84 < right < 0.94, "about nine of ten"
+assert 0.84 < right < 0.94, "nearly nine of ten"
 assert 0.10 < most_frequent < 0.12, "one in nine"
 
 # %%
@@ -341,7 +348,7 @@ torch.manual_seed(0)
 forgetful = RowReader()
 forgetful.gru = nn.GRU(28, 32)  # batch_first is forgotten
 print(tuple(forgetful(x_val[:8]).shape))
-right_forgetful = train(forgetful)
+right_forgetful = learn(forgetful)
 print(f"batch_first forgotten: {right_forgetful:.1%} right")
 
 # %%
@@ -358,7 +365,9 @@ def changed_by_erasing(layer, images):
         erased = images.clone()
         erased[i] = 0
         after, _ = layer(erased)
-        lines.append((after - before).abs().amax(dim=(1, 2)) > 1e-4)
+        difference = (after - before).abs()  # (8, 28, 32)
+        largest = difference.amax(dim=(1, 2))  # (8,)
+        lines.append(largest > 1e-4)
     return torch.stack(lines)  # (8, 8), erased image and changed output
 
 
@@ -406,19 +415,17 @@ axes[0].set(ylabel="erased image")
 # With ``batch_first=True``, the output of an image changes only if this image
 # is erased: 8 of 64. Without it, each output also depends on all images before
 # it: 8 + 7 + 6 + 5 + 4 + 3 + 2 + 1 = 36 of 64. The layer took (8, 28, 28) for
-# *8 steps* of a batch of *28 sequences*. So it walked from one image to the
-# next. For the answer, our network takes the output at the last row of an
-# image. There, the layer had read this row and the last rows of the images
-# before it, and nearly all of them are blank.
+# *8 steps* of a batch of *28 sequences*. So it went from one image to the next.
+# Our network answers from row 27 of each image. For the layer, these rows are a
+# sequence of their own: row 27 of image 0, then of image 1, and so on. In it,
+# the layer never sees rows 0 to 26, and row 27 is blank in 99 % of the images.
 #
 # Why was there no error? The layer checks that the last axis has as many
 # features as it was made for. B and T may have any length. So the shape of
 # ``output`` is the same in both cases, but ``state`` gives the mistake away:
 # its axis 1 has to be as long as the batch, 8, and it is 28. (A network that
-# takes ``state[0]`` instead of ``output[:, -1]`` returns 28 answers for 8
-# images, and the loss raises an error.) With ``batch_first=True``, the network
-# is again the one that was right nine times of ten. Remember which layers need
-# it:
+# takes ``state[-1]`` instead of ``output[:, -1]`` returns 28 answers for 8
+# images, and the loss raises an error.) These layers need ``batch_first=True``:
 #
 # .. list-table::
 #    :header-rows: 1
@@ -454,7 +461,7 @@ assert changed[True].equal(torch.eye(8) > 0), "only the image itself"
 assert changed[False].equal(torch.ones(8, 8).triu() > 0), "and all after it"
 assert states[False].shape == (1, 28, 32), "28, not 8"
 assert states[True].shape == (1, 8, 32), "as long as the batch"
-assert blank > 0.95, "nearly all are blank"
+assert blank > 0.95, "row 27 is blank in nearly all images"
 
 # %%
 # Recipe
@@ -468,6 +475,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
+torch.manual_seed(0)
 lengths = torch.randint(3, 9, (500,))
 sequences = [torch.randint(1, 10, (n,)) for n in lengths.tolist()]
 numbers = pad_sequence(sequences, batch_first=True)  # (500, 8)
@@ -475,13 +483,14 @@ y = ((numbers == 1).sum(dim=1) > 0).to(torch.int64)  # is there a 1?
 
 
 # %%
-# The model, for any number of words and of classes:
+# The model, for any number of words and of classes. ``padding_idx=0`` keeps row
+# 0 of the table at zero, in training too:
 
 
 class SequenceClassifier(nn.Module):
     def __init__(self, words, classes):
         super().__init__()
-        self.embedding = nn.Embedding(words + 1, 8)  # row 0: padding
+        self.embedding = nn.Embedding(words + 1, 8, padding_idx=0)
         self.gru = nn.GRU(8, 16, batch_first=True)
         self.scores = nn.Linear(16, classes)
 
@@ -491,7 +500,7 @@ class SequenceClassifier(nn.Module):
             x, lengths, batch_first=True, enforce_sorted=False
         )
         _, state = self.gru(packed)  # (1, B, 16)
-        return self.scores(state[0])  # (B, classes)
+        return self.scores(state[-1])  # (B, classes)
 
 
 # %%
@@ -499,6 +508,7 @@ class SequenceClassifier(nn.Module):
 
 model = SequenceClassifier(words=9, classes=2)
 optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+model.train()
 for _ in range(200):
     loss = cross_entropy(model(numbers[:400], lengths[:400]), y[:400])
     optimizer.zero_grad()
@@ -509,6 +519,7 @@ for _ in range(200):
 # Here is the accuracy on the 100, beside the rule that always names the more
 # frequent class, and the answer for one new sequence:
 
+model.eval()
 new = torch.tensor([[5, 1, 7, 2]])
 with torch.no_grad():
     answers = model(numbers[400:], lengths[400:]).argmax(dim=1)
@@ -544,7 +555,7 @@ assert new_answer == 1, "there is a 1 in it"
 #    6)`` and then through ``nn.GRU(6, 9, num_layers=2, batch_first=True)``.
 #    What are the shapes of the embedding's output, and of the two results of
 #    the GRU?
-# 2. **Change.** Give ``rows``, the padded batch, to ``attention``, with and
+# 2. **Change.** Give ``x_padded``, the padded batch, to ``attention``, with and
 #    without a mask. The mask is ``True`` at the padding. Make it from
 #    ``true_lengths``, by comparing with the numbers of the steps, 0, 1 and 2.
 #    Show that with the mask, the first two outputs of "hot tea" are the same as
@@ -587,9 +598,11 @@ assert state[-1].equal(output[:, -1]), "the upper layer"
 ignore = torch.arange(3) >= true_lengths.unsqueeze(1)  # (2, 3)
 print(ignore)
 with torch.no_grad():
-    expected, _ = attention(alone, alone, alone)
-    unmasked, _ = attention(rows, rows, rows)
-    masked, weights = attention(rows, rows, rows, key_padding_mask=ignore)
+    expected, _ = attention(x_alone, x_alone, x_alone)
+    unmasked, _ = attention(x_padded, x_padded, x_padded)
+    masked, weights = attention(
+        x_padded, x_padded, x_padded, key_padding_mask=ignore
+    )
 print("weights of the second sentence:", weights[1], sep="\n")
 print("hot, alone:           ", expected[0, 0])
 print("hot, without the mask:", unmasked[1, 0])
