@@ -401,9 +401,11 @@ print("changed:", changed)
 # Only the channels of the second group change. The second convolution has
 # groups, too, so the digits do not meet there, either. The linear layer is the
 # first to see both, and it can only add a number for the first digit and one
-# for the second. The sums a₀ + b₀ and a₁ + b₁ should be positive, which means
-# "the same", and a₀ + b₁ and a₁ + b₀ negative. But the first two sums together
-# are as much as the last two. So there are no such numbers to be learned.
+# for the second. Call these numbers a and b, with the digit as index: a₀ is
+# what a 0 as the first digit gives. The sums a₀ + b₀ and a₁ + b₁ should be
+# positive, which means "the same", and a₀ + b₁ and a₁ + b₀ negative. But the
+# first two sums together are as much as the last two. So there are no such
+# numbers to be learned.
 #
 # The cure is a convolution of size 1 without groups, and a ReLU after it:
 
